@@ -1,0 +1,68 @@
+"""Prune what you label: pool filters for active learning and data selection behind scikit-learn's contract.
+
+Names are imported when they are first used, so that ``import skprune`` takes no time and needs no optional
+dependency.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME_OF = {
+    "ActivePruneFilter": "skprune.filters.active_prune",
+    "AnchorFilter": "skprune.filters.anchor",
+    "RandomFilter": "skprune.filters.random",
+    "BaseFilter": "skprune.base",
+    "NGramScorer": "skprune.scorers.ngram",
+    "QualityScorer": "skprune.scorers.quality",
+    "SentenceEncoder": "skprune.encoders",
+    "TfidfEncoder": "skprune.encoders",
+    "TransformerClassifier": "skprune.models.classifier",
+    "PrunedQuery": "skprune.query",
+    "EmptyPoolError": "skprune.exceptions",
+    "ModelLoadError": "skprune.exceptions",
+    "PoolExhaustedError": "skprune.exceptions",
+}
+
+__all__ = [
+    "ActivePruneFilter",
+    "AnchorFilter",
+    "BaseFilter",
+    "EmptyPoolError",
+    "ModelLoadError",
+    "NGramScorer",
+    "PoolExhaustedError",
+    "PrunedQuery",
+    "QualityScorer",
+    "RandomFilter",
+    "SentenceEncoder",
+    "TfidfEncoder",
+    "TransformerClassifier",
+]
+
+if TYPE_CHECKING:
+    from skprune.base import BaseFilter
+    from skprune.encoders import SentenceEncoder, TfidfEncoder
+    from skprune.exceptions import EmptyPoolError, ModelLoadError, PoolExhaustedError
+    from skprune.filters.active_prune import ActivePruneFilter
+    from skprune.filters.anchor import AnchorFilter
+    from skprune.filters.random import RandomFilter
+    from skprune.models.classifier import TransformerClassifier
+    from skprune.query import PrunedQuery
+    from skprune.scorers.ngram import NGramScorer
+    from skprune.scorers.quality import QualityScorer
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'skprune' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME_OF])

@@ -1,0 +1,176 @@
+"""The package descriptions of the distribution this machine runs, read through its apt."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from skprune.assets import AssetError, cache_home
+
+_APT_TIMEOUT = 900.0  # seconds
+_FORMAT = 1  # of the cached file; another number, another file
+_logger = logging.getLogger("skprune")
+
+# `-c` is read after the system's own files, so the sources and the proxy settings stay as they are,
+# while nothing of the system's state is touched: neither its lists nor what its hooks would do.
+_CONFIGURATION = """\
+#clear Acquire::Languages;
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+Acquire::Languages {{ "en"; }};
+APT::Sandbox::User "root";
+Dir::State::lists "{folder}/lists";
+Dir::Cache "{folder}/cache";
+"""
+
+
+class Package(NamedTuple):
+    """One binary package: its names, its section and its long description."""
+
+    name: str
+    source: str
+    section: str
+    description: str
+
+
+def packages(*, refresh: bool = False) -> tuple[str, list[Package]]:
+    """Release and packages of the distribution, one for each distinct description, by name.
+
+    Parameters
+    ----------
+    refresh : bool, default=False
+        Ask apt again even where an earlier answer is cached.
+
+    Returns
+    -------
+    release : str
+        Name and version of the release, as in ``"Debian bookworm 12.15"``.
+    rows : list of Package
+        In order of name; of packages with the same description, the first.
+
+    Raises
+    ------
+    AssetError
+        If there is no apt on this machine, or it gave no descriptions.
+    """
+    cached = cache_home() / f"debian-{_FORMAT}.jsonl.gz"
+    if refresh or not cached.is_file():
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".partial-", dir=cached.parent) as partial:
+            release, rows = _ask_apt(Path(partial))
+            _write(Path(partial) / cached.name, release, rows)
+            os.replace(Path(partial) / cached.name, cached)
+        return release, rows
+    with gzip.open(cached, "rt", encoding="utf-8") as lines:
+        release = json.loads(next(lines))["release"]
+        return release, [Package(*json.loads(line)) for line in lines]
+
+
+def _write(path: Path, release: str, rows: list[Package]) -> None:
+    """The cached form: a line about the whole, then a line for each package."""
+    with gzip.open(path, "wt", encoding="utf-8", compresslevel=6) as sink:
+        for record in ({"release": release}, *rows):
+            sink.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def _ask_apt(folder: Path) -> tuple[str, list[Package]]:
+    """Fetch the indices into `folder` and join them."""
+    if shutil.which("apt-get") is None:
+        raise AssetError(
+            "The Debian descriptions need a Debian-family system: there is no apt-get on PATH. "
+            "load_newsgroups and load_reuters52 need only pip; Reuters-52 has rare classes too."
+        )
+    (folder / "lists" / "partial").mkdir(parents=True)
+    (folder / "cache" / "archives" / "partial").mkdir(parents=True)
+    configuration = folder / "apt.conf"
+    configuration.write_text(_CONFIGURATION.format(folder=folder), encoding="utf-8")
+    _logger.info("fetching the package index of this distribution with apt-get")
+    failure = _run("apt-get", "-c", str(configuration), "update", check=False)
+    indices = _indices(_run("apt-get", "-c", str(configuration), "indextargets"))
+    if not indices["Packages"] or not indices["Translations"]:
+        raise AssetError(f"apt-get update brought no package index with descriptions: {failure}")
+    descriptions = {
+        stanza["Description-md5"]: _plain(stanza["Description-en"])
+        for stanza in _read(indices["Translations"])
+    }
+    rows: dict[str, Package] = {}
+    for stanza in _read(indices["Packages"]):
+        name, key = stanza["Package"], stanza.get("Description-md5", "")
+        if key in descriptions and (key not in rows or name < rows[key].name):
+            source = stanza.get("Source", name).split()[0]
+            section = stanza.get("Section", "misc").rpartition("/")[2]
+            rows[key] = Package(name, source, section, descriptions[key])
+    first = indices["Packages"][0]
+    release = f"{first['Origin']} {first['Codename']} {first.get('Version', '')}".strip()
+    return release, sorted(rows.values())
+
+
+def _run(*command: str, check: bool = True) -> str:
+    """Output of a command of apt's (both streams where it may fail)."""
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE if check else subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+        timeout=_APT_TIMEOUT,
+        check=False,
+    )
+    if check and done.returncode:
+        raise AssetError(f"{' '.join(command)} failed: {done.stderr.strip()[-500:]}")
+    return done.stdout
+
+
+def _indices(targets: str) -> dict[str, list[dict[str, str]]]:
+    """What apt fetched of the distribution itself: no third parties, no updates to the release."""
+    kinds: dict[str, list[dict[str, str]]] = {"Packages": [], "Translations": []}
+    for target in _stanzas(targets):
+        if (
+            target.get("Created-By") in kinds
+            and target.get("Origin") in ("Debian", "Ubuntu")
+            and target.get("Component") in ("main", "universe")
+            and "-" not in target.get("Release", "-")  # -updates, -security, -backports
+        ):
+            kinds[target["Created-By"]].append(target)
+    return kinds
+
+
+def _stanzas(text: str) -> Iterator[dict[str, str]]:
+    """Fields of each paragraph of a control file; continuation lines keep their newlines."""
+    for paragraph in text.split("\n\n"):
+        fields: dict[str, str] = {}
+        name = ""
+        for line in paragraph.split("\n"):
+            if line[:1] in (" ", "\t"):
+                fields[name] += "\n" + line
+            elif line:
+                name, _, value = line.partition(":")
+                fields[name] = value.strip()
+        if fields:
+            yield fields
+
+
+def _read(indices: list[dict[str, str]]) -> Iterator[dict[str, str]]:
+    """Stanzas of the indices, however apt has compressed them."""
+    for index in indices:
+        yield from _stanzas(_run("/usr/lib/apt/apt-helper", "cat-file", index["Filename"]))
+
+
+def _plain(description: str) -> str:
+    """A description without its markup: lines indented by a space, a lone dot for a blank one.
+
+    Policy manual of Debian, section 5.6.13.
+    """
+    lines = (line[1:] if line.startswith(" ") else line for line in description.split("\n"))
+    return "\n".join("" if line == "." else line for line in lines).strip()

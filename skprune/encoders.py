@@ -1,0 +1,239 @@
+"""Texts to vectors: whatever encodes them, behind ``fit`` and ``__call__``."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer
+from sklearn.utils.validation import check_is_fitted
+
+from skprune._optional import require
+from skprune.exceptions import ModelLoadError
+from skprune.pools import check_texts, digests
+
+
+class TfidfEncoder(BaseEstimator):
+    """Latent semantic vectors: TF-IDF, truncated SVD, unit length. Needs no download.
+
+    Parameters
+    ----------
+    n_components : int, default=256
+        Length of the vectors; fewer where the corpus has fewer terms or rows.
+    max_train_texts : int, default=50_000
+        Fit the SVD on at most so many texts, evenly spaced in the corpus.
+    random_state : int, default=0
+        Seed of the randomised SVD.
+
+    Attributes
+    ----------
+    pipeline_ : Pipeline
+    fingerprint : str
+        Parameters and training corpus, hashed.
+
+    Examples
+    --------
+    >>> encoder = TfidfEncoder(n_components=2).fit(["a red fox", "a red dog", "blue sky", "blue sea"])
+    >>> encoder(["red", "blue"]).shape
+    (2, 2)
+    """
+
+    def __init__(
+        self, n_components: int = 256, *, max_train_texts: int = 50_000, random_state: int = 0
+    ) -> None:
+        self.n_components = n_components
+        self.max_train_texts = max_train_texts
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> TfidfEncoder:
+        """Learn the vocabulary and the components from the pool.
+
+        Raises
+        ------
+        ValueError
+            If no text holds a word.
+        """
+        texts = check_texts(X)
+        step = -(-len(texts) // self.max_train_texts) or 1
+        sample = texts[::step]
+        tfidf = TfidfVectorizer(sublinear_tf=True, dtype=np.float32)
+        n_terms = tfidf.fit_transform(sample).shape[1]
+        n_components = max(1, min(self.n_components, n_terms - 1, len(sample) - 1))
+        svd = TruncatedSVD(n_components, n_iter=2, random_state=self.random_state)
+        if n_terms == 1:  # nothing to decompose
+            svd = "passthrough"
+        self.pipeline_ = make_pipeline(tfidf, svd, Normalizer(copy=False)).fit(sample)
+        self.fingerprint = f"tfidf {self.get_params()} {_corpus_digest(sample)}"
+        return self
+
+    def __call__(self, texts: Any) -> np.ndarray:
+        """Return float32 vectors of shape (n, n_components), of unit length or zero."""
+        check_is_fitted(self)
+        vectors = self.pipeline_.transform(check_texts(texts))
+        return np.asarray(vectors.toarray() if hasattr(vectors, "toarray") else vectors, np.float32)
+
+
+class SentenceEncoder(BaseEstimator):
+    """A SentenceTransformer by name or path.
+
+    Parameters
+    ----------
+    model : str or path
+        A hub name such as ``"sentence-transformers/all-mpnet-base-v2"`` (AnchorAL's), or a folder.
+    batch_size : int, default=64
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        "auto" is bfloat16 on a CPU that multiplies it natively and on CUDA, float32 elsewhere. Vectors come
+        back as float32 in any case.
+    device : str or None, default=None
+        None lets sentence-transformers choose.
+    verbose : int, default=0
+        Show a progress bar.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Content of the model (a hub name: name and revision) and precision, hashed.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        batch_size: int = 64,
+        precision: str = "auto",
+        device: str | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.model = model
+        self.batch_size = batch_size
+        self.precision = precision
+        self.device = device
+        self.verbose = verbose
+
+    @property
+    def fingerprint(self) -> str:
+        """What identifies the vectors."""
+        return f"sentence-transformer {_model_digest(str(self.model))} {self._dtype()}"
+
+    def __call__(self, texts: Any) -> np.ndarray:
+        """Return float32 vectors of shape (n, n_dimensions)."""
+        encoder = _load_sentence_transformer(str(self.model), self.device, self._dtype())
+        return np.asarray(
+            encoder.encode(
+                check_texts(texts).tolist(),
+                batch_size=self.batch_size,
+                show_progress_bar=bool(self.verbose),
+                convert_to_numpy=True,
+            ),
+            dtype=np.float32,
+        )
+
+    def _dtype(self) -> str:
+        if self.precision != "auto":
+            return self.precision
+        torch = require("torch", extra="encoders", purpose="SentenceEncoder")
+        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        fast = device.startswith("cuda") or (device == "cpu" and torch.cpu._is_avx512_bf16_supported())
+        return "bfloat16" if fast else "float32"
+
+
+class TransformerEncoder(BaseEstimator):
+    """Any scikit-learn transformer of texts; an unfitted one is fitted on the pool.
+
+    Parameters
+    ----------
+    transformer : estimator with ``fit`` and ``transform``
+        For instance ``make_pipeline(HashingVectorizer(), TruncatedSVD(100))``. Sparse output is made
+        dense, so end with a step of few columns.
+    """
+
+    def __init__(self, transformer: Any) -> None:
+        self.transformer = transformer
+
+    def fit(self, X: Any, y: Any = None) -> TransformerEncoder:
+        """Fit a clone of the transformer."""
+        texts = check_texts(X)
+        self.transformer_ = clone(self.transformer).fit(texts.tolist())
+        self.fingerprint = f"sklearn {joblib.hash(self.transformer)} {_corpus_digest(texts)}"
+        return self
+
+    def __call__(self, texts: Any) -> np.ndarray:
+        """Return float32 vectors."""
+        check_is_fitted(self)
+        vectors = self.transformer_.transform(check_texts(texts).tolist())
+        return np.asarray(vectors.toarray() if hasattr(vectors, "toarray") else vectors, np.float32)
+
+
+def make_encoder(encoder: Any, *, verbose: int = 0) -> Any:
+    """Return the callable ``texts -> vectors`` that an ``encoder`` parameter means.
+
+    Parameters
+    ----------
+    encoder : None, str, path, estimator or callable
+        None is :class:`TfidfEncoder`; a string or path a SentenceTransformer.
+
+    Raises
+    ------
+    TypeError
+        If it is none of these.
+    """
+    if encoder is None:
+        return TfidfEncoder()
+    if isinstance(encoder, (str, Path)):
+        return SentenceEncoder(str(encoder), verbose=verbose)
+    if isinstance(encoder, type):
+        raise TypeError(f"encoder must be an instance, got the class {encoder.__name__}")
+    if callable(encoder):
+        return clone(encoder) if hasattr(encoder, "fit") and hasattr(encoder, "get_params") else encoder
+    if hasattr(encoder, "transform"):
+        return TransformerEncoder(encoder)
+    raise TypeError(
+        "encoder must be None, the name or path of a SentenceTransformer, a scikit-learn transformer or a "
+        f"callable texts -> vectors, got {encoder!r}"
+    )
+
+
+@lru_cache(maxsize=2)
+def _load_sentence_transformer(model: str, device: str | None, dtype: str) -> Any:
+    library = require("sentence_transformers", extra="encoders", purpose=f"encoder={model!r}")
+    torch = require("torch", extra="encoders", purpose=f"encoder={model!r}")
+    try:
+        return library.SentenceTransformer(
+            model,
+            device=device,
+            model_kwargs={"dtype": getattr(torch, dtype), "use_safetensors": True},
+            trust_remote_code=False,
+        )
+    except Exception as error:
+        raise ModelLoadError(
+            f"encoder={model!r} could not be loaded as a SentenceTransformer: {error}. Pass a folder that "
+            "holds one, a name the hub can serve from here, or None for TF-IDF"
+        ) from error
+
+
+@lru_cache(maxsize=8)
+def _model_digest(model: str) -> str:
+    folder = Path(model)
+    if not folder.is_dir():
+        # A name: the revision that the hub resolved, once loaded.
+        encoder = _load_sentence_transformer(model, None, "float32")
+        revision = getattr(encoder[0].auto_model.config, "_commit_hash", None)
+        return f"{model}@{revision}"
+    content = hashlib.blake2b(digest_size=16)
+    for file in sorted(folder.rglob("*")):
+        if file.suffix in {".safetensors", ".json", ".txt", ".model"}:
+            content.update(file.relative_to(folder).as_posix().encode())
+            content.update(file.read_bytes())
+    return content.hexdigest()
+
+
+def _corpus_digest(texts: np.ndarray) -> str:
+    return hashlib.blake2b(digests(texts).tobytes(), digest_size=16).hexdigest()

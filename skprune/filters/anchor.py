@@ -1,0 +1,352 @@
+"""AnchorAL: a small subpool around anchors of every class."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.stats import entropy
+from sklearn.cluster import kmeans_plusplus
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from skprune.base import BaseFilter, Selection
+from skprune.encoders import make_encoder
+from skprune.neighbors import ExactNeighbors, Neighbors, build_index
+from skprune.pools import Pool, RowTable
+from skprune.store import Remembered
+from skprune.streams import generator
+
+# Rows of the pool that k-means++ looks at when there is no label yet.
+_COLD_START_ROWS = 10_000
+# Streams of one round, apart from that of the row draws.
+_ANCHORS, _COLD = 1, 2
+
+
+class AnchorFilter(BaseFilter):
+    """Keep the rows that are most similar to anchors drawn from the labelled rows of every class.
+
+    Each round, k-means++ picks ``n_anchors`` labelled rows of each class; the ``n_neighbors`` rows of the
+    pool nearest to each anchor are retrieved by cosine; the ``max_subpool`` most similar of them survive.
+
+    Parameters
+    ----------
+    n_anchors : int, default=10
+        Anchors a class (A). A class with no more labelled rows gives all of them.
+    n_neighbors : int, default=50
+        Rows retrieved by each anchor (K).
+    max_subpool : int, default=1000
+        Largest subpool (M). With A·K·classes ≤ M it never binds: two classes at the default A and K
+        retrieve 1000 rows at most.
+    encoder : None, str, path, estimator or callable, default=None
+        Texts to vectors: None is TF-IDF with SVD, a string names a SentenceTransformer. Numeric pools are
+        taken as they are.
+    index : {"auto", "exact", "hnsw"}, default="auto"
+        See :func:`skprune.neighbors.build_index`.
+    aggregate : {"retrieved", "all", "max"}, default="retrieved"
+        A row's score: the mean similarity to the anchors that retrieved it (what the authors' code does), to
+        all anchors (the wording of section 3.1), or to its nearest anchor.
+    anchor_selection : {"kmeans++", "random", "entropy"} or dict, default="kmeans++"
+        How anchors are picked; a dict ``{class: way}`` sets it a class (the rest: k-means++). ``"entropy"``
+        takes the rows that the model is least sure of; it needs ``partial_fit(..., learner=model)`` and is
+        k-means++ until then.
+    cold_start : {"pool", "random"}, default="pool"
+        Without any label: the neighbours of anchors that k-means++ picks from (a sample of) the pool, or
+        ``max_subpool`` random rows.
+    memory : None or path, default=None
+        Where vectors are kept: in this process, or in a folder.
+    n_jobs : int or None, default=None
+        Threads that build an HNSW graph. More than one makes the graph irreproducible.
+    random_state : int, RandomState or None, default=None
+    verbose : int, default=0
+
+    Attributes
+    ----------
+    anchors_ : ndarray or csr_array, shape (n_anchors_total, n_features)
+        This round's anchors.
+    anchor_labels_ : ndarray of object, shape (n_anchors_total,)
+        Their classes; empty when there is no label yet.
+    n_encoded_ : int
+        Texts that the encoder was run on since :meth:`fit`.
+
+    See Also
+    --------
+    RandomFilter : The baseline.
+
+    Notes
+    -----
+    Algorithm 1 of [1]_. Ours: the cold start (the paper assumes a labelled row a class); exact search unless
+    the pool has millions of rows (few queries a round make the graph's build the greater cost); copies of a
+    labelled row count once among the candidates for anchors; a query that asks for more rows than were
+    retrieved gets the next nearest ones.
+
+    References
+    ----------
+    .. [1] Lesci and Vlachos, "AnchorAL: Computationally Efficient Active Learning for Large and Imbalanced
+       Datasets", NAACL 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skprune import AnchorFilter
+    >>> pool = np.random.default_rng(0).normal(size=(500, 8))
+    >>> y = np.full(500, -1); y[:4] = [0, 0, 1, 1]
+    >>> subpool = AnchorFilter(n_neighbors=5, random_state=0).fit_transform(pool, y)
+    >>> len(subpool) <= 4 * 5
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "n_anchors": [Interval(Integral, 1, None, closed="left")],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "max_subpool": [Interval(Integral, 1, None, closed="left")],
+        "encoder": "no_validation",  # make_encoder says what it takes
+        "index": [StrOptions({"auto", "exact", "hnsw"})],
+        "aggregate": [StrOptions({"retrieved", "all", "max"})],
+        "anchor_selection": [StrOptions({"kmeans++", "random", "entropy"}), dict],
+        "cold_start": [StrOptions({"pool", "random"})],
+        "memory": [None, str, HasMethods(["__fspath__"])],
+        "n_jobs": [None, Integral],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_anchors: int = 10,
+        n_neighbors: int = 50,
+        max_subpool: int = 1000,
+        *,
+        encoder: Any = None,
+        index: str = "auto",
+        aggregate: str = "retrieved",
+        anchor_selection: str | dict[Any, str] = "kmeans++",
+        cold_start: str = "pool",
+        memory: Any = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_anchors = n_anchors
+        self.n_neighbors = n_neighbors
+        self.max_subpool = max_subpool
+        self.encoder = encoder
+        self.index = index
+        self.aggregate = aggregate
+        self.anchor_selection = anchor_selection
+        self.cold_start = cold_start
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @property
+    def n_encoded_(self) -> int:
+        """Texts that the encoder was run on since :meth:`fit`."""
+        return self._encode.n_computed if self.pool_.holds_texts else 0
+
+    # ------------------------------------------------------------------ hooks
+
+    def _check_sizes(self, n_rows: int) -> None:
+        if isinstance(self.anchor_selection, dict):
+            for label, way in self.anchor_selection.items():
+                if way not in {"kmeans++", "random", "entropy"}:
+                    raise ValueError(
+                        f"anchor_selection[{label!r}] must be 'kmeans++', 'random' or 'entropy', got {way!r}"
+                    )
+
+    def _fit(self, pool: Pool) -> None:
+        vectors = pool.vectors
+        if pool.holds_texts:
+            encoder = make_encoder(self.encoder, verbose=self.verbose)
+            if hasattr(encoder, "fit"):
+                encoder.fit(pool.texts)
+            self._encode = Remembered(encoder, self.memory, name="encoder")
+            vectors = self._encode(self._table.keys, self._table.digests)
+        self._index: Neighbors = build_index(
+            vectors, self.index, n_threads=self.n_jobs or 1, seed=self.seed_ % 2**31
+        )
+        self._labelled_vectors: Any = None
+        self.anchor_labels_ = np.empty(0, dtype=object)
+        self.anchors_ = self._cold_anchors(vectors)
+
+    def _learn(self, pool: Pool, *, learner: Any) -> None:
+        rows = self.labelled_.pool
+        n_known = 0 if self._labelled_vectors is None else self._labelled_vectors.shape[0]
+        fresh = np.arange(n_known, len(self.labelled_))
+        if len(fresh):
+            vectors = self._vectors_of(Pool(rows.take(fresh)))
+            self._labelled_vectors = _stack(self._labelled_vectors, vectors)
+        entropies = None
+        if learner is not None and "entropy" in self._ways().values():
+            entropies = entropy(learner.predict_proba(rows.data), axis=1)
+        self._draw_anchors(entropies)
+
+    def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
+        target = min(max(self.max_subpool, min_rows), len(eligible))
+        if self.cold_start == "random" and not len(self.labelled_):
+            order = np.argsort(self._uniforms(pool, eligible), kind="stable")[:target]
+            scores = np.full(len(eligible), np.nan)
+            return Selection(order, lambda: self._columns(order, scores, "random start"))
+        n_neighbors = self.n_neighbors
+        search = self._search_over(pool, eligible)
+        while True:
+            scores = self._score(search, len(eligible), n_neighbors)
+            retrieved = np.flatnonzero(~np.isnan(scores))
+            if len(retrieved) >= min(min_rows, len(eligible)):
+                break
+            n_neighbors *= 2  # a query must never get fewer rows than it asks for
+        # Of equally similar rows the first ones win, as in the search itself.
+        order = retrieved[np.lexsort((retrieved, -scores[retrieved].round(12)))[:target]]
+        return Selection(order, lambda: self._columns(order, scores, "anchors"))
+
+    # ------------------------------------------------------------------ anchors
+
+    def _ways(self) -> dict[Any, str]:
+        if isinstance(self.anchor_selection, dict):
+            return self.anchor_selection
+        return dict.fromkeys(set(self.labelled_.y.tolist()), self.anchor_selection)
+
+    def _draw_anchors(self, entropies: np.ndarray | None) -> None:
+        """Lines 3 to 6 of Algorithm 1."""
+        labels = self.labelled_.y
+        ways = self._ways()
+        rng = generator(self.seed_, self.round_, _ANCHORS)
+        anchors, anchor_labels = [], []
+        for label in sorted(set(labels.tolist()), key=lambda c: (str(type(c)), c)):
+            rows = np.flatnonzero([other == label for other in labels])
+            way = ways.get(label, "kmeans++")
+            if len(rows) <= self.n_anchors:
+                picked = rows
+            elif way == "random":
+                picked = rng.choice(rows, self.n_anchors, replace=False)
+            elif way == "entropy" and entropies is not None:
+                picked = rows[np.argsort(-entropies[rows], kind="stable")[: self.n_anchors]]
+            else:
+                picked = rows[_kmeans_plusplus(self._labelled_vectors[rows], self.n_anchors, rng)]
+            anchors.append(np.sort(picked))
+            anchor_labels += [label] * len(picked)
+        self.anchors_ = self._labelled_vectors[np.concatenate(anchors)]
+        self.anchor_labels_ = np.empty(len(anchor_labels), dtype=object)
+        self.anchor_labels_[:] = anchor_labels
+
+    def _cold_anchors(self, vectors: Any) -> Any:
+        rng = generator(self.seed_, 0, _COLD)
+        n_rows = vectors.shape[0]
+        sample = np.sort(rng.choice(n_rows, min(n_rows, _COLD_START_ROWS), replace=False))
+        return vectors[sample[_kmeans_plusplus(vectors[sample], self.n_anchors, rng)]]
+
+    # ------------------------------------------------------------------ similarity
+
+    def _vectors_of(self, pool: Pool) -> Any:
+        return self._encode(pool.texts) if pool.holds_texts else pool.vectors
+
+    def _search_over(self, pool: Pool, eligible: np.ndarray) -> list[tuple[Neighbors, np.ndarray]]:
+        """Return indices to search, each with the row of it that an eligible row is (−1: not in it)."""
+        if pool.holds_texts:
+            located = self._table.locate(pool.texts[eligible])
+        elif pool is self.pool_:
+            located = eligible
+        elif isinstance(self._index, ExactNeighbors):
+            return [(ExactNeighbors(pool.vectors), eligible)]  # reads X once, and hashes nothing
+        else:
+            located = _first_of(self._table)[self._table.locate(pool.keys_at(eligible))]
+            located[located == len(self.pool_)] = -1
+        searches = [(self._index, located)]
+        unseen = np.flatnonzero(located < 0)
+        if len(unseen):  # scored on the spot
+            rows = np.full(len(eligible), -1)
+            rows[unseen] = np.arange(len(unseen))
+            strangers = self._vectors_of(Pool(pool.take(eligible[unseen])))
+            searches.append((ExactNeighbors(strangers), rows))
+        return searches
+
+    def _score(
+        self, searches: list[tuple[Neighbors, np.ndarray]], n_rows: int, n_neighbors: int
+    ) -> np.ndarray:
+        """Lines 7 and 8: the score of every eligible row, NaN where no anchor retrieved it."""
+        found = [_expanded(index, rows, self.anchors_, n_neighbors) for index, rows in searches]
+        total, count, best = np.zeros(n_rows), np.zeros(n_rows), np.full(n_rows, -np.inf)
+        for anchor in range(self.anchors_.shape[0]):
+            rows = np.concatenate([answer[anchor][0] for answer in found])
+            similarity = np.concatenate([answer[anchor][1] for answer in found])
+            nearest = np.lexsort((rows, -similarity.round(12)))[:n_neighbors]
+            rows, similarity = rows[nearest], similarity[nearest]
+            total[rows] += similarity
+            count[rows] += 1
+            best[rows] = np.maximum(best[rows], similarity)
+        retrieved = count > 0
+        scores = np.full(n_rows, np.nan)
+        if self.aggregate == "max":
+            scores[retrieved] = best[retrieved]
+        elif self.aggregate == "retrieved":
+            scores[retrieved] = total[retrieved] / count[retrieved]
+        else:
+            for index, rows in searches:
+                mine = np.flatnonzero(retrieved & (rows >= 0))
+                directions = ExactNeighbors(index.vectors[rows[mine]])
+                scores[mine] = _mean_similarity(directions, self.anchors_)
+        return scores
+
+    def _columns(self, order: np.ndarray, scores: np.ndarray, stage: str) -> dict[str, Any]:
+        kept = np.zeros(len(scores), dtype=bool)
+        kept[order] = True
+        threshold = scores[order[-1]]
+        reason = np.full(len(scores), "no anchor has it among its nearest rows", dtype=object)
+        reason[~np.isnan(scores)] = "retrieved, but less similar than the subpool has room for"
+        reason[kept] = "kept: near the anchors" if stage == "anchors" else "kept: drawn at random"
+        if stage != "anchors":
+            reason[~kept] = "not drawn"
+        return {
+            "stage": np.where(kept, stage, ""),
+            "similarity": scores,
+            "threshold": np.full(len(scores), threshold),
+            "reason": reason,
+        }
+
+
+def _kmeans_plusplus(vectors: Any, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
+    """Unique positions that k-means++ picks; scikit-learn repeats one where distinct rows are fewer."""
+    if vectors.shape[0] <= n_clusters:
+        return np.arange(vectors.shape[0])
+    _, picked = kmeans_plusplus(vectors, n_clusters, random_state=int(rng.integers(2**31)))
+    return np.unique(picked)
+
+
+def _expanded(
+    index: Neighbors, rows: np.ndarray, anchors: Any, n_neighbors: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Query ``index`` and return positions among the eligible rows, of which several may be one row."""
+    held = np.flatnonzero(rows >= 0)
+    by_row = held[np.argsort(rows[held], kind="stable")]
+    sorted_rows = rows[by_row]
+    allowed = np.zeros(index.vectors.shape[0], dtype=bool)
+    allowed[sorted_rows] = True
+    answers = []
+    for found, similarity in index.query(anchors, n_neighbors, None if allowed.all() else allowed):
+        left = np.searchsorted(sorted_rows, found, side="left")
+        copies = np.searchsorted(sorted_rows, found, side="right") - left
+        within = np.arange(copies.sum()) - np.repeat(np.cumsum(copies) - copies, copies)
+        answers.append((by_row[np.repeat(left, copies) + within], np.repeat(similarity, copies)))
+    return answers
+
+
+def _mean_similarity(index: ExactNeighbors, anchors: Any) -> np.ndarray:
+    n_rows = index.vectors.shape[0]
+    total = np.zeros(n_rows)
+    for rows, similarity in index.query(anchors, n_rows):
+        total[rows] += similarity
+    return total / anchors.shape[0]
+
+
+def _first_of(table: RowTable) -> np.ndarray:
+    """Return the first position of every distinct row, and one past the end for −1."""
+    first = np.unique(table.row_of, return_index=True)[1]
+    return np.append(first, len(table.row_of))
+
+
+def _stack(known: Any, fresh: Any) -> Any:
+    if known is None:
+        return fresh
+    return sp.vstack([known, fresh], format="csr") if sp.issparse(fresh) else np.concatenate([known, fresh])

@@ -1,0 +1,69 @@
+"""Random subpools: the baseline every filter is measured against."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from skprune.base import KEEP_CONSTRAINT, BaseFilter, Selection, size_of
+from skprune.pools import Pool
+
+
+class RandomFilter(BaseFilter):
+    """Keep a uniform random part of the pool, drawn anew each round.
+
+    Parameters
+    ----------
+    keep : float or int, default=0.25
+        Share or count of the eligible rows that survive.
+    random_state : int, RandomState or None, default=None
+        Seed. A row's draw depends on the seed, the round and the row's content, so that a reordered or
+        shrunken pool gives the same picks.
+
+    Notes
+    -----
+    "RandSub" of AnchorAL ([1]_, section 4), the "Random" pruning strategy of ActivePrune.
+
+    References
+    ----------
+    .. [1] Lesci and Vlachos, "AnchorAL: Computationally Efficient Active Learning for Large and Imbalanced
+       Datasets", NAACL 2024.
+
+    Examples
+    --------
+    >>> from skprune import RandomFilter
+    >>> pool = [f"text {i}" for i in range(8)]
+    >>> len(RandomFilter(keep=0.5, random_state=0).fit_transform(pool))
+    4
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "keep": KEEP_CONSTRAINT,
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, keep: float | int = 0.25, *, random_state: Any = None) -> None:
+        self.keep = keep
+        self.random_state = random_state
+
+    def _fit(self, pool: Pool) -> None:
+        pass
+
+    def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
+        n_kept = min(max(size_of(self.keep, len(eligible)), min_rows), len(eligible))
+        draw = self._uniforms(pool, eligible)
+        order = np.argsort(draw, kind="stable")[:n_kept]
+
+        def explain() -> dict[str, Any]:
+            threshold = draw[order[-1]]
+            kept = draw <= threshold
+            reason = np.where(kept, "kept: its random draw is among the lowest", "random draw too high")
+            return {
+                "stage": np.where(kept, "random", ""),
+                "draw": draw,
+                "threshold": np.full(len(draw), threshold),
+                "reason": reason,
+            }
+
+        return Selection(order, explain)

@@ -1,0 +1,401 @@
+"""Rows of any container: reading, validating, taking, and knowing them by content."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils import check_array
+
+from skprune.exceptions import EmptyPoolError
+
+_CHUNK = 65_536
+
+
+class Pool:
+    """Rows of one container, as texts or as vectors.
+
+    Parameters
+    ----------
+    X : container
+        Texts: a list, a tuple, a 1-D ``str`` or object ndarray, a pandas Series, a DataFrame with one
+        column of strings, a torch or Hugging Face ``Dataset``. Vectors: a numeric 2-D array (or
+        memmap, sparse matrix, numeric DataFrame, torch tensor).
+    name : str, default="X"
+        What errors call it.
+
+    Attributes
+    ----------
+    data : container
+        ``X`` itself.
+    texts : ndarray of object, shape (n_rows,), or None
+        The texts as they came. They are validated by :meth:`check`, not on construction, so that a
+        pool that comes back every round costs nothing.
+    vectors : ndarray or csr_array, shape (n_rows, n_features), or None
+        The numeric rows. No copy is made of a float array.
+    """
+
+    def __init__(self, X: Any, *, name: str = "X") -> None:
+        self.data = X
+        self.name = name
+        self.texts: np.ndarray | None = None
+        self.vectors: Any = None
+        values = _read(X, name)
+        if sp.issparse(values):
+            self.vectors = values.tocsr()
+        elif values.ndim == 1:
+            self.texts = values
+        else:
+            self.vectors = values
+
+    def __len__(self) -> int:
+        return len(self.texts) if self.texts is not None else int(self.vectors.shape[0])
+
+    @property
+    def holds_texts(self) -> bool:
+        """Whether the rows are texts."""
+        return self.texts is not None
+
+    @cached_property
+    def keys(self) -> np.ndarray:
+        """What identifies each row: the text itself, or the 16-byte digest of a numeric row."""
+        if self.texts is not None:
+            return self.texts
+        return self.keys_at(np.arange(len(self)))
+
+    def keys_at(self, indices: np.ndarray) -> np.ndarray:
+        """Return the keys of the rows at ``indices``."""
+        if self.texts is not None:
+            return self.texts[indices]
+        keys = np.empty(len(indices), dtype=object)
+        keys[:] = [_digest(row) for row in _row_bytes(self.vectors, indices)]
+        return keys
+
+    @cached_property
+    def _row_marks(self) -> np.ndarray:
+        """One number a row that equal rows share: a cheap first sieve for :meth:`isin`."""
+        if sp.issparse(self.vectors):
+            return np.asarray(self.vectors.sum(axis=1)).ravel()
+        return np.array(self.vectors[:, 0])
+
+    def isin(self, other: Pool) -> np.ndarray:
+        """Mask of the rows whose content stands in ``other`` too.
+
+        Of numeric rows only those are hashed whose mark (the first feature, or a sparse row's sum)
+        occurs in ``other``: hashing a million rows a round would cost more than the search.
+        """
+        if self.texts is not None:
+            known = set(other.keys.tolist())
+            return np.fromiter(map(known.__contains__, self.texts), dtype=bool, count=len(self))
+        mask = np.zeros(len(self), dtype=bool)
+        suspects = np.flatnonzero(np.isin(self._row_marks, other._row_marks))
+        known = set(other.keys.tolist())
+        mask[suspects] = [key in known for key in self.keys_at(suspects)]
+        return mask
+
+    def check(self, indices: np.ndarray | None = None) -> None:
+        """Validate the rows (or those at ``indices``): text that is text, numbers that are finite.
+
+        Raises
+        ------
+        ValueError
+            For a missing text, a lone surrogate, NaN or infinity; the message names the row.
+        TypeError
+            For a row that is not text.
+        """
+        if self.texts is not None:
+            _check_each_text(self.texts, self.name, indices)
+        else:
+            _check_finite(self.vectors, self.name)
+
+    def take(self, indices: np.ndarray) -> Any:
+        """Return the rows at ``indices`` in a container of the kind that came in."""
+        return take_rows(self.data, indices)
+
+
+class RowTable:
+    """Distinct rows under the numbers 0, 1, ... in order of first appearance.
+
+    Parameters
+    ----------
+    keys : ndarray of object, shape (n,)
+        Keys of the rows, as :attr:`Pool.keys` gives them; duplicates share a number.
+    """
+
+    def __init__(self, keys: np.ndarray) -> None:
+        import pandas as pd
+
+        self.row_of, distinct = pd.factorize(keys, use_na_sentinel=False)
+        self._index = pd.Index(distinct, dtype=object)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @property
+    def keys(self) -> np.ndarray:
+        """The distinct keys, by number."""
+        return np.asarray(self._index.to_numpy(dtype=object))
+
+    @cached_property
+    def digests(self) -> np.ndarray:
+        """128-bit content hash of every distinct row, uint64 of shape (n, 2)."""
+        return digests(self.keys)
+
+    def locate(self, keys: np.ndarray) -> np.ndarray:
+        """Return the number of each key, −1 where it was never seen."""
+        return np.asarray(self._index.get_indexer(keys))
+
+
+def check_texts(texts: Any, name: str = "texts") -> np.ndarray:
+    """Return ``texts`` as a 1-D object array of ``str``, each one checked.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        List, tuple, ndarray or Series; may be empty.
+    name : str, default="texts"
+        What errors call it.
+
+    Returns
+    -------
+    ndarray of object, shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If a text is None, NaN or holds a lone surrogate. The message names the row.
+    TypeError
+        If a row is bytes or not text at all, or ``texts`` is one string.
+
+    Examples
+    --------
+    >>> check_texts(["a", "b"])
+    array(['a', 'b'], dtype=object)
+    >>> check_texts(["a", None])
+    Traceback (most recent call last):
+        ...
+    ValueError: texts[1] is None: every row must be a text
+    """
+    values = _read(texts, name)
+    if sp.issparse(values) or values.ndim != 1:
+        raise TypeError(f"{name} must hold texts, got rows of numbers")
+    _check_each_text(values, name)
+    return np.asarray(values)
+
+
+def check_labels(y: Any, n_rows: int, name: str = "y") -> tuple[np.ndarray, np.ndarray]:
+    """Return ``(labels, known)``: the labels as an array and the mask of those that are known.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,) or None
+        −1, NaN and None mark a row without a label, as in :mod:`sklearn.semi_supervised`.
+    n_rows : int
+        Rows that ``y`` must match.
+
+    Raises
+    ------
+    ValueError
+        If ``y`` has another length or more than one dimension.
+    """
+    if y is None:
+        return np.full(n_rows, -1), np.zeros(n_rows, dtype=bool)
+    labels = np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise ValueError(f"{name} must be one label a row, got an array of shape {labels.shape}")
+    if len(labels) != n_rows:
+        raise ValueError(f"{name} has {len(labels)} labels for {n_rows} rows")
+    if labels.dtype.kind in "iu":
+        return labels, labels != -1
+    if labels.dtype.kind == "f":
+        return labels, ~np.isnan(labels) & (labels != -1)
+    # A string "-1" is a class of its own; only the number marks a missing label.
+    missing = [
+        label is None
+        or (isinstance(label, (float, np.floating)) and np.isnan(label))
+        or (not isinstance(label, str) and bool(label == -1))
+        for label in labels.tolist()
+    ]
+    return labels, ~np.array(missing, dtype=bool)
+
+
+def digests(keys: np.ndarray) -> np.ndarray:
+    """128-bit content hash (BLAKE2b) of each key, uint64 of shape (n, 2)."""
+    joined = b"".join(_digest(k.encode()) if isinstance(k, str) else k for k in keys)
+    return np.frombuffer(joined, dtype="<u8").reshape(-1, 2)
+
+
+def take_rows(X: Any, indices: np.ndarray) -> Any:
+    """Return the rows of ``X`` at ``indices``, in X's own container.
+
+    Examples
+    --------
+    >>> take_rows(["a", "b", "c"], np.array([2, 0]))
+    ['c', 'a']
+    """
+    if hasattr(X, "iloc"):
+        return X.iloc[indices]
+    if hasattr(X, "select") and hasattr(X, "column_names"):  # datasets.Dataset
+        return X.select(indices)
+    if isinstance(X, (list, tuple)):
+        return type(X)(X[i] for i in indices)
+    if sp.issparse(X):
+        return X.tocsr()[indices]
+    if hasattr(X, "shape"):  # ndarray, memmap, torch.Tensor
+        return X[indices]
+    from torch.utils.data import Subset
+
+    return Subset(X, indices.tolist())
+
+
+def check_pool(X: Any, name: str = "X") -> Pool:
+    """Return ``X`` as a validated, non-empty :class:`Pool`.
+
+    Raises
+    ------
+    EmptyPoolError
+        If there are no rows.
+    """
+    pool = Pool(X, name=name)
+    if len(pool) == 0:
+        raise EmptyPoolError(f"{name} has no rows")
+    pool.check()
+    return pool
+
+
+def _read(X: Any, name: str) -> Any:
+    """Return a 1-D object array of texts, or 2-D numbers."""
+    if isinstance(X, (str, bytes)):
+        raise TypeError(f"{name} is one {type(X).__name__}; pass a list of texts")
+    if hasattr(X, "iloc"):
+        return _read_pandas(X, name)
+    if sp.issparse(X):
+        return X
+    if hasattr(X, "column_names") and hasattr(X, "select"):  # datasets.Dataset
+        strings = [c for c, f in X.features.items() if getattr(f, "dtype", None) == "string"]
+        return _objects(X[_only_text_column(strings, name)])
+    if isinstance(X, (list, tuple)):
+        return _read_sequence(X, name)
+    if hasattr(X, "__array__"):
+        return _read_array(np.asanyarray(X), name)
+    if hasattr(X, "__getitem__") and hasattr(X, "__len__"):  # torch.utils.data.Dataset
+        rows = (X[i] for i in range(len(X)))
+        return _read_sequence([row[0] if isinstance(row, tuple) else row for row in rows], name)
+    raise TypeError(f"{name} must be a list, array, Series, DataFrame or Dataset, got {type(X)}")
+
+
+def _read_pandas(X: Any, name: str) -> Any:
+    if X.ndim == 1:
+        if X.dtype.kind in "biufc":
+            raise TypeError(f"{name} is a Series of numbers; pass texts or a 2-D frame")
+        return _objects(X.to_numpy(dtype=object))
+    numeric = X.select_dtypes("number")
+    if X.shape[1] and numeric.shape[1] == X.shape[1]:
+        return X.to_numpy()
+    strings = [c for c in X.columns if c not in numeric.columns]
+    return _objects(X[_only_text_column(strings, name)].to_numpy(dtype=object))
+
+
+def _only_text_column(columns: Sequence[Any], name: str) -> Any:
+    if len(columns) != 1:
+        found = ", ".join(map(repr, columns)) or "none"
+        raise ValueError(
+            f"{name} must have exactly one column of texts, found {found}; pass {name}[[column]]"
+        )
+    return columns[0]
+
+
+def _read_sequence(X: Sequence[Any], name: str) -> np.ndarray:
+    if X and isinstance(X[0], (list, tuple, np.ndarray)) and not isinstance(X[0], str):
+        return _read_array(np.asarray(X), name)
+    if X and all(isinstance(x, (int, float, np.number)) and x == x for x in X[:10]):
+        raise ValueError(f"Expected 2D array, got 1D array instead: {name} must hold texts or rows")
+    return _objects(X)
+
+
+def _read_array(X: np.ndarray, name: str) -> np.ndarray:
+    if X.ndim == 0:
+        raise TypeError(f"{name} is a single value; pass rows")
+    if X.dtype.kind == "S":
+        raise TypeError(f"{name} holds bytes; decode it to str")
+    if X.dtype.kind in "OUT" and (X.ndim == 1 or (X.ndim == 2 and X.shape[1] == 1)):
+        flat = X.reshape(-1)
+        if X.ndim == 1 or all(isinstance(x, str) for x in flat[:10]):
+            return _objects(flat)
+    # sklearn's own messages for 1-D numbers, complex numbers, no features.
+    return check_array(X, dtype="numeric", ensure_all_finite=False, ensure_min_samples=0, input_name=name)
+
+
+def _objects(values: Iterable[Any]) -> np.ndarray:
+    if isinstance(values, np.ndarray) and values.dtype == object:
+        return values
+    values = list(values)
+    out = np.empty(len(values), dtype=object)
+    out[:] = values
+    return out
+
+
+def _check_each_text(texts: np.ndarray, name: str, indices: np.ndarray | None = None) -> None:
+    rows = np.arange(len(texts)) if indices is None else indices
+    for start in range(0, len(rows), _CHUNK):
+        chunk = rows[start : start + _CHUNK]
+        try:
+            "".join(texts[chunk]).encode()
+        except (TypeError, UnicodeEncodeError):
+            for row in chunk:
+                _check_text(texts[row], f"{name}[{row}]")
+
+
+def _check_text(text: Any, where: str) -> None:
+    if text is None or (isinstance(text, float) and text != text) or type(text).__name__ == "NAType":
+        missing = "None" if text is None else "NaN"
+        raise ValueError(f"{where} is {missing}: every row must be a text")
+    if not isinstance(text, str):
+        raise TypeError(f"{where} is {type(text).__name__}, not text")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{where} holds a lone surrogate at character {error.start}; it is no valid text"
+        ) from error
+
+
+def _check_finite(vectors: Any, name: str) -> None:
+    if vectors.dtype.kind not in "fc":
+        return
+    values = vectors.data if sp.issparse(vectors) else vectors
+    # One pass; a sum is finite unless a term is not (or it overflows: hence the second look).
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum(dtype=np.float64)):
+            return
+    for row in range(vectors.shape[0]):
+        values = vectors[[row]].data if sp.issparse(vectors) else vectors[row]
+        if not np.isfinite(values).all():
+            kind = "NaN" if np.isnan(values).any() else "infinity"
+            raise ValueError(f"Input {name} contains {kind} (first in row {row})")
+
+
+def _digest(content: Any) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _row_bytes(vectors: Any, indices: np.ndarray) -> Iterable[bytes]:
+    """Yield what is hashed of each row: its values as float64, −0.0 as 0.0, so that dtype is moot."""
+    for start in range(0, len(indices), _CHUNK):
+        chunk = vectors[indices[start : start + _CHUNK]]
+        if sp.issparse(chunk):
+            chunk = chunk.astype(np.float64)
+            chunk.eliminate_zeros()
+            chunk.sort_indices()
+            for i in range(chunk.shape[0]):
+                row = slice(chunk.indptr[i], chunk.indptr[i + 1])
+                yield chunk.indices[row].astype(np.int64).tobytes() + chunk.data[row].tobytes()
+        else:
+            block = np.ascontiguousarray(chunk, dtype=np.float64) + 0.0
+            yield from block

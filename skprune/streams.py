@@ -1,0 +1,85 @@
+"""Random numbers that depend on the seed, the round and the row's content alone.
+
+A stream per (``random_state``, round) makes a loop repeatable after a crash. Drawing *per row, from its
+content* also makes it independent of the pool's order and of the number of threads: a row has the same
+luck in a round wherever it stands.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def draw_seed(random_state: Any) -> int:
+    """Return the seed that ``random_state`` stands for: itself, or a fresh draw for None."""
+    if isinstance(random_state, (int, np.integer)):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def generator(seed: int, *stream: int) -> np.random.Generator:
+    """Return the generator of one stream of ``seed``, for instance that of a round."""
+    return np.random.default_rng([seed, *stream])
+
+
+def row_uniforms(digests: np.ndarray, rows: np.ndarray, seed: int, round_: int) -> np.ndarray:
+    """Uniform numbers in (0, 1), one for each entry of ``rows``.
+
+    Parameters
+    ----------
+    digests : ndarray of uint64, shape (n_distinct, 2)
+        Content hashes of the distinct rows.
+    rows : ndarray of int, shape (n,)
+        Which distinct row each entry is. The second, third, ... time that a row occurs it gets a number
+        of its own, so that copies do not live or fall together.
+    seed, round_ : int
+        The stream.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+
+    Examples
+    --------
+    >>> hashes = np.array([[1, 2], [3, 4]], dtype=np.uint64)
+    >>> u = row_uniforms(hashes, np.array([0, 1, 0]), seed=0, round_=0)
+    >>> len(set(u)), bool((u > 0).all() and (u < 1).all())
+    (3, True)
+    """
+    high, low = generator(seed, round_).integers(2**64, size=2, dtype=np.uint64)
+    occurrence = count_occurrences(rows, len(digests)).astype(np.uint64)
+    state = _mix(digests[rows, 0] ^ high)
+    state = _mix(state ^ digests[rows, 1] ^ low)
+    state = _mix(state + occurrence * _GOLDEN)
+    return ((state >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+
+
+def count_occurrences(rows: np.ndarray, n_distinct: int) -> np.ndarray:
+    """Return how many times each entry has occurred before it in ``rows``.
+
+    Examples
+    --------
+    >>> count_occurrences(np.array([3, 1, 3, 3]), 4)
+    array([0, 0, 1, 2])
+    """
+    counts = np.bincount(rows, minlength=n_distinct)
+    if counts.max(initial=0) <= 1:
+        return np.zeros(len(rows), dtype=np.int64)
+    order = np.argsort(rows, kind="stable")
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    occurrence = np.empty(len(rows), dtype=np.int64)
+    occurrence[order] = np.arange(len(rows)) - first[rows[order]]
+    return occurrence
+
+
+def _mix(state: np.ndarray) -> np.ndarray:
+    """SplitMix64's output function (Steele, Lea and Flood 2014): every bit of input reaches every bit."""
+    state = state + _GOLDEN
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
