@@ -164,15 +164,6 @@ class HNSWNeighbors:
                 answers.append((found[keep][:k], 1.0 - distance[keep][:k].astype(np.float64)))
         return answers
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_graph": self._graph.__getstate__()}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        hnswlib = require("hnswlib", extra="hnsw", purpose="index='hnsw'")
-        graph = hnswlib.Index(space="cosine", dim=state["vectors"].shape[1])
-        graph.__setstate__(state["_graph"])
-        self.__dict__ = state | {"_graph": graph}
-
 
 def build_index(vectors: Any, kind: str, *, n_threads: int = 1, seed: int = 0) -> Neighbors:
     """Return the index that ``kind`` names: ``"exact"``, ``"hnsw"`` or ``"auto"``.

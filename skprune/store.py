@@ -136,6 +136,7 @@ class DiskStore:
 
         with self._lock:
             if self._pid != os.getpid():  # an LMDB environment must not be used across a fork
+                self._env.close()
                 self._open()
             while True:
                 try:

@@ -1,0 +1,167 @@
+"""Rows of any container are read, checked, taken and recognised."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+from skprune.exceptions import EmptyPoolError
+from skprune.pools import Pool, RowTable, check_labels, check_pool, check_texts, digests, take_rows
+
+TEXTS = ["red", "green", "blue", "red"]
+
+TEXT_CONTAINERS = {
+    "list": TEXTS,
+    "tuple": tuple(TEXTS),
+    "object array": np.array(TEXTS, dtype=object),
+    "U array": np.array(TEXTS),
+    "StringDType array": np.array(TEXTS, dtype=np.dtypes.StringDType()),
+    "column": np.array(TEXTS, dtype=object)[:, None],
+    "Series": pd.Series(TEXTS, index=[7, 7, 1, 0]),
+    "object Series": pd.Series(TEXTS, dtype=object),
+    "DataFrame": pd.DataFrame({"n": [1, 2, 3, 4], "text": TEXTS}, index=list("abcd")),
+}
+
+
+@pytest.mark.parametrize("kind", TEXT_CONTAINERS)
+def test_text_containers_are_read_and_taken_alike(kind):
+    X = TEXT_CONTAINERS[kind]
+    pool = check_pool(X)
+    assert pool.texts.tolist() == TEXTS
+    taken = pool.take(np.array([2, 0]))
+    assert type(taken) is type(X)
+    assert Pool(taken).texts.tolist() == ["blue", "red"]
+
+
+NUMBERS = np.array([[1.0, 0.0], [0.0, 2.0], [-0.0, 2.0]])
+
+
+@pytest.mark.parametrize(
+    "X",
+    [NUMBERS, NUMBERS.astype(np.float32), sp.csr_array(NUMBERS), pd.DataFrame(NUMBERS, columns=["a", "b"])],
+    ids=["float64", "float32", "csr", "frame"],
+)
+def test_numeric_containers_are_read_and_taken_alike(X):
+    pool = check_pool(X)
+    assert pool.vectors.shape == (3, 2)
+    assert pool.keys[1] == pool.keys[2], "minus zero is zero"
+    assert pool.keys[0] != pool.keys[1]
+    assert type(pool.take(np.array([1]))) is type(X)
+
+
+def test_memmap_is_not_copied(tmp_path):
+    X = np.memmap(tmp_path / "x", dtype=np.float32, mode="w+", shape=(5, 3))
+    assert np.shares_memory(check_pool(X).vectors, X)
+
+
+def test_torch_containers():
+    torch = pytest.importorskip("torch", reason="torch is in an extra")
+    assert check_pool(torch.ones(3, 2)).vectors.shape == (3, 2)
+
+    class Rows(torch.utils.data.Dataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, i):
+            return TEXTS[i], i
+
+    pool = check_pool(Rows())
+    assert pool.texts.tolist() == TEXTS
+    assert [text for text, _ in pool.take(np.array([1, 2]))] == ["green", "blue"]
+
+
+@pytest.mark.parametrize(
+    ("row", "error", "message"),
+    [
+        (None, ValueError, r"X\[2\] is None"),
+        (float("nan"), ValueError, r"X\[2\] is NaN"),
+        (pd.NA, ValueError, r"X\[2\] is NaN"),
+        (b"bytes", TypeError, r"X\[2\] is bytes, not text"),
+        (3, TypeError, r"X\[2\] is int, not text"),
+        ("half \ud800", ValueError, r"X\[2\] holds a lone surrogate at character 5"),
+    ],
+)
+def test_a_row_that_is_no_text_is_named(row, error, message):
+    with pytest.raises(error, match=message):
+        check_pool(["a", "b", row, "d"])
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        ([], EmptyPoolError, "X has no rows"),
+        ("one text", TypeError, "X is one str"),
+        (np.array([b"a"]), TypeError, "X holds bytes"),
+        (np.array([1.0, 2.0]), ValueError, "Expected 2D array"),
+        (pd.Series([1.0, 2.0]), TypeError, "X is a Series of numbers"),
+        (pd.DataFrame({"a": ["x"], "b": ["y"]}), ValueError, "exactly one column of texts, found 'a', 'b'"),
+        (np.array([[1.0], [np.nan]]), ValueError, r"Input X contains NaN \(first in row 1\)"),
+        (np.array([[1.0], [np.inf]]), ValueError, r"Input X contains infinity \(first in row 1\)"),
+        (3, TypeError, "X must be a list"),
+    ],
+    ids=str,
+)
+def test_bad_pools_are_refused(X, error, message):
+    with pytest.raises(error, match=message):
+        check_pool(X)
+
+
+def test_large_finite_numbers_pass_though_their_sum_overflows():
+    assert len(check_pool(np.full((3, 2), 1e308))) == 3
+
+
+def test_check_texts_refuses_numbers():
+    with pytest.raises(TypeError, match="texts must hold texts"):
+        check_texts(NUMBERS)
+    assert check_texts([]).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("y", "known"),
+    [
+        (None, [False, False]),
+        ([-1, 3], [False, True]),
+        ([np.nan, 0.0], [False, True]),
+        ([None, "-1"], [False, True]),
+        (np.array([-1, "cat"], dtype=object), [False, True]),
+        (pd.Series(["a", None]), [True, False]),
+        (np.array([[1], [-1]]), [True, False]),
+    ],
+)
+def test_unlabelled_marks(y, known):
+    assert check_labels(y, 2)[1].tolist() == known
+
+
+def test_labels_of_another_length_are_refused():
+    with pytest.raises(ValueError, match="y has 3 labels for 2 rows"):
+        check_labels([0, 1, 1], 2)
+    with pytest.raises(ValueError, match="one label a row"):
+        check_labels([[0, 1], [1, 1]], 2)
+
+
+def test_isin_finds_rows_by_content_wherever_they_stand():
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 3, size=(200, 3)).astype(np.float32)  # many equal rows, all marks shared
+    mask = Pool(X).isin(Pool(X[[5, 9]].astype(np.float64)))
+    assert mask.tolist() == [(x == X[5]).all() or (x == X[9]).all() for x in X]
+    assert Pool(sp.csr_array(X)).isin(Pool(sp.csr_array(X[[5, 9]]))).tolist() == mask.tolist()
+
+
+def test_row_table_numbers_distinct_rows_in_order_of_appearance():
+    table = RowTable(np.array(TEXTS, dtype=object))
+    assert table.row_of.tolist() == [0, 1, 2, 0]
+    assert table.locate(np.array(["blue", "pink"], dtype=object)).tolist() == [2, -1]
+    assert table.digests.shape == (3, 2)
+
+
+def test_digests_are_stable_across_versions_and_machines():
+    # They are keys on disk: another value here orphans every store.
+    expected = hashlib.blake2b("müde".encode(), digest_size=16).digest()
+    assert digests(np.array(["müde"], dtype=object)).tobytes() == expected
+
+
+def test_take_rows_of_a_frame_goes_by_position():
+    frame = pd.DataFrame({"text": TEXTS}, index=[3, 2, 1, 0])
+    assert take_rows(frame, np.array([0]))["text"].tolist() == ["red"]
