@@ -8,12 +8,11 @@ import logging
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from skprune.assets import AssetError, cache_home
+from skprune.assets import AssetError, cache_home, partial_folder
 
 _APT_TIMEOUT = 900.0  # seconds
 _FORMAT = 1  # of the cached file; another number, another file
@@ -64,11 +63,10 @@ def packages(*, refresh: bool = False) -> tuple[str, list[Package]]:
     """
     cached = cache_home() / f"debian-{_FORMAT}.jsonl.gz"
     if refresh or not cached.is_file():
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".partial-", dir=cached.parent) as partial:
-            release, rows = _ask_apt(Path(partial))
-            _write(Path(partial) / cached.name, release, rows)
-            os.replace(Path(partial) / cached.name, cached)
+        with partial_folder(cached.parent) as partial:
+            release, rows = _ask_apt(partial)
+            _write(partial / cached.name, release, rows)
+            os.replace(partial / cached.name, cached)
         return release, rows
     with gzip.open(cached, "rt", encoding="utf-8") as lines:
         release = json.loads(next(lines))["release"]

@@ -19,6 +19,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -135,11 +136,9 @@ def fetch(name: str) -> Path:
     target = assets / asset.folder
     if target.is_dir():
         return target
-    assets.mkdir(parents=True, exist_ok=True)
-    _sweep(assets)
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=assets) as partial:
-        archives = [_download(asset, archive, Path(partial)) for archive in asset.archives]
-        unpacked = _unpack(asset, archives, Path(partial))
+    with partial_folder(assets) as partial:
+        archives = [_download(asset, archive, partial) for archive in asset.archives]
+        unpacked = _unpack(asset, archives, partial)
         try:
             os.replace(unpacked, target)
         except OSError:
@@ -149,11 +148,19 @@ def fetch(name: str) -> Path:
     return target
 
 
-def _sweep(assets: Path) -> None:
-    """Remove what killed processes left behind."""
-    for partial in assets.glob(".partial-*"):
-        if time.time() - partial.stat().st_mtime > _STALE:
-            shutil.rmtree(partial, ignore_errors=True)
+@contextmanager
+def partial_folder(parent: Path) -> Iterator[Path]:
+    """A folder to prepare something in, on the file system where it will be moved once whole.
+
+    It is removed at the end; one that a killed process left behind goes a day later.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob(".partial-*"):
+        with suppress(FileNotFoundError):  # another process sweeps too
+            if time.time() - left.stat().st_mtime > _STALE:
+                shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=parent) as partial:
+        yield Path(partial)
 
 
 def _download(asset: Asset, archive: Archive, partial: Path) -> Path:

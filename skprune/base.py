@@ -42,13 +42,13 @@ class Selection:
     explain: Callable[[], dict[str, Any]]
 
 
-@dataclass
+@dataclass(eq=False)
 class Labelled:
     """The rows whose label is known, each content once, in order of arrival."""
 
     pool: Pool | None = None
-    y: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=object))
-    _position: dict[Any, int] = field(default_factory=dict)
+    y: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=object), repr=False)
+    _position: dict[Any, int] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.y)

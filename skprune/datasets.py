@@ -278,6 +278,11 @@ def split_by_group(
     train, test : sklearn.utils.Bunch
         Each with all that `bunch` has, rows taken and ``digest`` anew.
 
+    Raises
+    ------
+    ValueError
+        If there are no groups, or the lengths differ.
+
     Notes
     -----
     Systematic sampling: groups stand in order of their rarest class, then of their size, shuffled
@@ -294,6 +299,8 @@ def split_by_group(
     >>> len(train.data), len(test.data), set(train.groups) & set(test.groups)
     (4, 2, set())
     """
+    if "groups" not in bunch:
+        raise ValueError("The bunch has no groups to split by.")
     check_consistent_length(bunch.data, bunch.target, bunch.groups)
     rng = check_random_state(random_state)
     _, classes, sizes = np.unique(bunch.target, return_inverse=True, return_counts=True)

@@ -333,8 +333,8 @@ def _read_array(X: np.ndarray, name: str) -> np.ndarray:
 
 
 def _objects(values: Iterable[Any]) -> np.ndarray:
-    if isinstance(values, np.ndarray) and values.dtype == object:
-        return values
+    if isinstance(values, np.ndarray):
+        return values.astype(object, copy=False)  # a str each, not a np.str_
     values = list(values)
     out = np.empty(len(values), dtype=object)
     out[:] = values
