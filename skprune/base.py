@@ -175,7 +175,7 @@ class BaseFilter(BaseEstimator, ABC):
         labels, known = check_labels(y, len(pool))
         if not known.all():
             row = int(np.flatnonzero(~known)[0])
-            raise ValueError(f"partial_fit takes labelled rows only: y[{row}] is {labels[row]!r}")
+            raise ValueError(f"partial_fit takes labelled rows only: y[{row}] is {labels[row]}")
         self.labelled_.add(pool, labels)
         self._excluded.add(pool, labels)
         self.round_ += 1
