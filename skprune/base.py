@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -42,35 +42,45 @@ class Selection:
     explain: Callable[[], dict[str, Any]]
 
 
-@dataclass(eq=False)
 class Labelled:
-    """The rows whose label is known, each content once, in order of arrival."""
+    """The rows whose label is known, each content once, in order of arrival.
 
-    pool: Pool | None = None
-    y: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=object), repr=False)
-    _position: dict[Any, int] = field(default_factory=dict, repr=False)
+    Attributes
+    ----------
+    pool : Pool or None
+        The rows; None while there are none.
+    """
+
+    def __init__(self) -> None:
+        self.pool: Pool | None = None
+        self._labels: list[Any] = []
+        self._position: dict[Any, int] = {}
 
     def __len__(self) -> int:
-        return len(self.y)
+        return len(self._labels)
+
+    def __contains__(self, key: Any) -> bool:
+        return key in self._position
+
+    @property
+    def y(self) -> np.ndarray:
+        """Their labels, an object array."""
+        labels = np.empty(len(self), dtype=object)
+        labels[:] = self._labels
+        return labels
 
     def add(self, pool: Pool, y: np.ndarray) -> None:
         """Add rows; a row that is known already takes the newer label."""
-        fresh, labels = [], list(self.y)
+        fresh = []
         for row, (key, label) in enumerate(zip(pool.keys, y.tolist(), strict=True)):
-            if key in self._position:
-                labels[self._position[key]] = label
+            if key in self:
+                self._labels[self._position[key]] = label
             else:
-                self._position[key] = len(labels)
-                labels.append(label)
+                self._position[key] = len(self)
+                self._labels.append(label)
                 fresh.append(row)
-        self.y = np.empty(len(labels), dtype=object)
-        self.y[:] = labels
         if fresh:
             self.pool = _append(self.pool, pool, np.array(fresh))
-
-    def positions(self, keys: np.ndarray) -> np.ndarray:
-        """Return where each key stands among the labelled rows."""
-        return np.array([self._position[key] for key in keys], dtype=np.intp)
 
 
 class BaseFilter(BaseEstimator, ABC):
@@ -136,13 +146,11 @@ class BaseFilter(BaseEstimator, ABC):
         self.seed_ = draw_seed(self.random_state)
         self.round_ = 0
         self.labelled_ = Labelled()
-        self._excluded = Labelled()
-        seed_rows = np.flatnonzero(known)
+        # Rows that select passes over; where the set itself is pruned, only those that come later.
+        self._excluded = Labelled() if prunes_labelled else self.labelled_
         if known.any():
-            labelled = Pool(pool.take(seed_rows))
-            self.labelled_.add(labelled, labels[seed_rows])
-            if not prunes_labelled:
-                self._excluded.add(labelled, labels[seed_rows])
+            labelled = Pool(pool.take(np.flatnonzero(known)))
+            self.labelled_.add(labelled, labels[known])
         self._fit(pool)
         if known.any():
             self._learn(labelled, learner=None)
@@ -177,7 +185,8 @@ class BaseFilter(BaseEstimator, ABC):
             row = int(np.flatnonzero(~known)[0])
             raise ValueError(f"partial_fit takes labelled rows only: y[{row}] is {labels[row]}")
         self.labelled_.add(pool, labels)
-        self._excluded.add(pool, labels)
+        if self._excluded is not self.labelled_:
+            self._excluded.add(pool, labels)
         self.round_ += 1
         self._learn(pool, learner=learner)
         return self
@@ -307,9 +316,7 @@ class BaseFilter(BaseEstimator, ABC):
         check_is_fitted(self)
         pool = self.pool_ if X is self.pool_.data else check_pool(X)
         self._check_kind(pool, reset=False)
-        eligible = np.arange(len(pool))
-        if len(self._excluded):
-            eligible = np.flatnonzero(~pool.isin(self._excluded.pool))
+        eligible = np.flatnonzero(~pool.isin(self._excluded))
         if not len(eligible):
             raise PoolExhaustedError(f"all {len(pool)} rows of X are labelled already")
         return pool, eligible

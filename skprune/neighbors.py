@@ -82,7 +82,8 @@ class ExactNeighbors:
             similarity *= self._inverse_norms[start:stop, None]
             if allowed is not None:
                 similarity[~allowed[start:stop]] = -np.inf
-            rows, which = np.nonzero(similarity > (floor - _SLACK))
+            hits = np.flatnonzero(similarity > (floor - _SLACK).astype(similarity.dtype))
+            rows, which = np.divmod(hits, len(queries))
             for q in np.unique(which):
                 mine = rows[which == q]
                 pieces[q].append((start + mine, similarity[mine, q]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -82,18 +82,20 @@ class Pool:
             return np.asarray(self.vectors.sum(axis=1)).ravel()
         return np.array(self.vectors[:, 0])
 
-    def isin(self, other: Pool) -> np.ndarray:
-        """Mask of the rows whose content stands in ``other`` too.
+    def isin(self, known: KnownRows) -> np.ndarray:
+        """Mask of the rows whose content is among ``known``.
 
         Of numeric rows only those are hashed whose mark (the first feature, or a sparse row's sum)
-        occurs in ``other``: hashing a million rows a round would cost more than the search.
+        is that of a known row: hashing a million rows a round would cost more than the search.
         """
+        if not len(known):
+            return np.zeros(len(self), dtype=bool)
         if self.texts is not None:
-            known = set(other.keys.tolist())
             return np.fromiter(map(known.__contains__, self.texts), dtype=bool, count=len(self))
+        import pandas as pd
+
         mask = np.zeros(len(self), dtype=bool)
-        suspects = np.flatnonzero(np.isin(self._row_marks, other._row_marks))
-        known = set(other.keys.tolist())
+        suspects = np.flatnonzero(pd.Index(self._row_marks).isin(known.pool._row_marks))
         mask[suspects] = [key in known for key in self.keys_at(suspects)]
         return mask
 
@@ -115,6 +117,16 @@ class Pool:
     def take(self, indices: np.ndarray) -> Any:
         """Return the rows at ``indices`` in a container of the kind that came in."""
         return take_rows(self.data, indices)
+
+
+class KnownRows(Protocol):
+    """A collection of rows that can be asked by content."""
+
+    pool: Pool
+
+    def __len__(self) -> int: ...
+
+    def __contains__(self, key: Any) -> bool: ...
 
 
 class RowTable:
@@ -370,13 +382,16 @@ def _check_finite(vectors: Any, name: str) -> None:
     if vectors.dtype.kind not in "fc":
         return
     values = vectors.data if sp.issparse(vectors) else vectors
-    # One pass; a sum is finite unless a term is not (or it overflows: hence the second look).
+    # One pass: a sum is finite unless a term is not (or it overflows: hence the second look).
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(values.sum(dtype=np.float64)):
+        if np.isfinite(values.sum()):
             return
-    for row in range(vectors.shape[0]):
-        values = vectors[[row]].data if sp.issparse(vectors) else vectors[row]
-        if not np.isfinite(values).all():
+    for start in range(0, vectors.shape[0], _CHUNK):
+        block = vectors[start : start + _CHUNK]
+        finite = np.isfinite(block.toarray() if sp.issparse(block) else block).all(axis=1)
+        if not finite.all():
+            row = start + int(np.argmin(finite))
+            values = vectors[[row]].data if sp.issparse(vectors) else vectors[row]
             kind = "NaN" if np.isnan(values).any() else "infinity"
             raise ValueError(f"Input {name} contains {kind} (first in row {row})")
 

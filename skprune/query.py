@@ -16,9 +16,9 @@ from skprune.pools import Pool, take_rows
 class PrunedQuery(BaseEstimator):
     """A query strategy that sees only the rows a filter keeps.
 
-    It is called as ``(learner, X_pool, n_instances) -> (indices, metrics)``, which is modAL's signature: give it
-    to an ``ActiveLearner`` as its ``query_strategy``. On the first query the filter is fitted on the pool; on
-    each one it is told which rows the learner was taught since.
+    It is called as ``(learner, X_pool, n_instances) -> (indices, metrics)``, which is modAL's signature: give
+    it to an ``ActiveLearner`` as its ``query_strategy``. On the first query the filter is fitted on the pool;
+    on each one it is told which rows the learner was taught since.
 
     Parameters
     ----------
@@ -102,9 +102,7 @@ class PrunedQuery(BaseEstimator):
         X = getattr(learner, "X_training", None)
         if X is None or not len(taught := Pool(X, name="X_training")):
             return
-        news = np.arange(len(taught))
-        if len(self.filter_.labelled_):
-            news = np.flatnonzero(~taught.isin(self.filter_.labelled_.pool))
+        news = np.flatnonzero(~taught.isin(self.filter_.labelled_))
         if len(news):
             self.tell(take_rows(X, news), take_rows(learner.y_training, news), learner=learner)
 

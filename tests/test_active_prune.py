@@ -144,7 +144,10 @@ def test_the_papers_mode_warns_that_it_cannot_change_anything():
 def test_sampling_tends_to_lowest_first_as_the_temperature_falls():
     lowest = set(np.argsort(log_ppl(TEXTS))[:80])
     overlap = [
-        len(lowest & set(make(keep=80, llm_share=0, reweighting="sample", temperature=t).fit(TEXTS).select(TEXTS)))
+        len(
+            lowest
+            & set(make(keep=80, llm_share=0, reweighting="sample", temperature=t).fit(TEXTS).select(TEXTS))
+        )
         for t in (1e-6, 0.1, 1.0, 1000.0)
     ]
     assert overlap[0] == 80
@@ -157,7 +160,9 @@ def test_sampling_weights_are_exp_of_minus_p_over_t():
     texts = TEXTS[:5]
     counts = np.zeros(5)
     for seed in range(2000):
-        pruner = make(keep=1, llm_share=0, quality=None, reweighting="sample", temperature=1.0, random_state=seed)
+        pruner = make(
+            keep=1, llm_share=0, quality=None, reweighting="sample", temperature=1.0, random_state=seed
+        )
         counts[pruner.fit(texts).select(texts)] += 1
     weights = np.exp(-log_ppl(texts) / pruner.temperature_)
     expected = 2000 * weights / weights.sum()

@@ -54,7 +54,9 @@ def test_random_vectors_equal_brute_force(n, A, K, M, n_classes, aggregate, dtyp
     X = rng.normal(size=(n, 6)).astype(dtype)
     known = rng.choice(n, 20, replace=False)
     y = labels(n, known, rng.integers(0, n_classes, 20))
-    kept = (f := AnchorFilter(A, K, M, aggregate=aggregate, index="exact", random_state=seed).fit(X, y)).select(X)
+    kept = (
+        f := AnchorFilter(A, K, M, aggregate=aggregate, index="exact", random_state=seed).fit(X, y)
+    ).select(X)
     assert kept.tolist() == brute_force(X, known, f.anchors_, K, M, aggregate).tolist()
 
 
@@ -64,7 +66,9 @@ def test_real_vectors_equal_brute_force_round_after_round(container):
     rng = np.random.default_rng(0)
     known = rng.choice(len(X), 40, replace=False)
     pool = container(X)
-    pruner = AnchorFilter(5, 20, 400, index="exact", random_state=0).fit(pool, labels(len(X), known, digit[known]))
+    pruner = AnchorFilter(5, 20, 400, index="exact", random_state=0).fit(
+        pool, labels(len(X), known, digit[known])
+    )
     for _ in range(4):
         kept = pruner.select(pool)
         anchors = pruner.anchors_.toarray() if sp.issparse(pruner.anchors_) else pruner.anchors_
@@ -118,7 +122,9 @@ def test_copies_among_the_labelled_rows_are_one_anchor():
 def test_with_default_sizes_the_largest_subpool_never_binds_for_two_classes():
     X = np.random.default_rng(0).normal(size=(5000, 5))
     pruner = AnchorFilter(random_state=0).fit(X, labels(5000, np.arange(200), np.arange(200) % 2))
-    free = AnchorFilter(max_subpool=5000, random_state=0).fit(X, labels(5000, np.arange(200), np.arange(200) % 2))
+    free = AnchorFilter(max_subpool=5000, random_state=0).fit(
+        X, labels(5000, np.arange(200), np.arange(200) % 2)
+    )
     assert pruner.select(X).tolist() == free.select(X).tolist()
 
 

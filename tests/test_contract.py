@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+import skprune
 from skprune import ActivePruneFilter, AnchorFilter, RandomFilter
 from skprune.exceptions import EmptyPoolError, PoolExhaustedError
 
@@ -236,7 +237,10 @@ def test_when_all_is_labelled_the_pool_is_exhausted(pruner):
 
 def test_an_unfitted_partial_fit_is_a_fit(pruner):
     y = np.arange(140) % 2
-    assert pruner.partial_fit(TEXTS, y).select(TEXTS).tolist() == clone(pruner).fit(TEXTS, y).select(TEXTS).tolist()
+    assert (
+        pruner.partial_fit(TEXTS, y).select(TEXTS).tolist()
+        == clone(pruner).fit(TEXTS, y).select(TEXTS).tolist()
+    )
 
 
 NUMERIC = [RandomFilter(keep=0.25, random_state=0), AnchorFilter(3, 8, 30, random_state=0)]
@@ -257,7 +261,7 @@ def test_numeric_pools(pruner):
     with pytest.raises(ValueError, match="feature names should match"):
         p.select(other.rename(columns={"a": "z"}))
     fitted = clone(pruner).fit(X, Y)
-    with pytest.raises(ValueError, match="X has 3 features, but .* is expecting 5"):
+    with pytest.raises(ValueError, match=r"X has 3 features, but .* is expecting 5"):
         fitted.select(X[:, :3])
     with pytest.raises(ValueError, match="both be texts or both be numeric"):
         fitted.select(TEXTS)
@@ -273,8 +277,6 @@ def test_importing_skprune_loads_nothing_heavy():
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
-        import skprune
-
         skprune.Nothing  # noqa: B018
 
 
@@ -282,7 +284,11 @@ def test_importing_skprune_loads_nothing_heavy():
     ("hidden", "code", "message"),
     [
         ("kenlm", "NGramScorer(order=2).fit(['a b'])(['a'])", r"pip install 'skprune\[ngram\]'"),
-        ("hnswlib", "AnchorFilter(index='hnsw').fit(['a b', 'b c', 'c d'])", r"pip install 'skprune\[hnsw\]'"),
+        (
+            "hnswlib",
+            "AnchorFilter(index='hnsw').fit(['a b', 'b c', 'c d'])",
+            r"pip install 'skprune\[hnsw\]'",
+        ),
         ("sentence_transformers", "SentenceEncoder('x')(['a'])", r"pip install 'skprune\[encoders\]'"),
         ("transformers", "QualityScorer('x')(['a'])", r"pip install 'skprune\[llm\]'"),
     ],

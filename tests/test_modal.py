@@ -51,7 +51,7 @@ def test_texts_of_every_container_are_taught_by_position(container):
         model = make_pipeline(FunctionTransformer(lambda frame: frame["t"]), *(s for _, s in model.steps))
     learner = ActiveLearner(model, lambda learner, X, n_instances: np.array([2, 0]))
     learner.fit(texts[:2] if not hasattr(texts, "iloc") else texts.iloc[:2], [1, 0])
-    indices, rows = learner.query(texts, n_instances=2)
+    _, rows = learner.query(texts, n_instances=2)
     assert np.ravel(rows).tolist() == ["fine film", "good film"]
     learner.teach(rows, [1, 1])
     assert np.ravel(learner.X_training).tolist() == ["good film", "bad film", "fine film", "good film"]
@@ -79,9 +79,7 @@ def test_clone_repr_and_parameters():
 
 
 def test_bootstrap_is_seeded():
-    coefs = [
-        make(bootstrap_init=True, random_state=seed).estimator.coef_.tolist() for seed in (0, 0, 1)
-    ]
+    coefs = [make(bootstrap_init=True, random_state=seed).estimator.coef_.tolist() for seed in (0, 0, 1)]
     assert coefs[0] == coefs[1] != coefs[2]
 
 
@@ -109,6 +107,8 @@ def test_bad_rows_are_refused_and_nothing_is_added(rows, labels, message):
 
 
 def test_without_modal_the_error_says_how_to_install_it():
-    script = "import sys; sys.modules['modAL'] = None; sys.modules['modAL.models'] = None; import skprune.modal"
+    script = (
+        "import sys; sys.modules['modAL'] = None; sys.modules['modAL.models'] = None; import skprune.modal"
+    )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert "skprune.modal needs modAL: pip install --no-deps modAL-python" in run.stderr

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
+from skprune.base import Labelled
 from skprune.exceptions import EmptyPoolError
 from skprune.pools import Pool, RowTable, check_labels, check_pool, check_texts, digests, take_rows
 
@@ -141,12 +142,19 @@ def test_labels_of_another_length_are_refused():
         check_labels([[0, 1], [1, 1]], 2)
 
 
+def known(rows):
+    out = Labelled()
+    out.add(Pool(rows), np.zeros(rows.shape[0]))
+    return out
+
+
 def test_isin_finds_rows_by_content_wherever_they_stand():
     rng = np.random.default_rng(0)
     X = rng.integers(0, 3, size=(200, 3)).astype(np.float32)  # many equal rows, all marks shared
-    mask = Pool(X).isin(Pool(X[[5, 9]].astype(np.float64)))
+    mask = Pool(X).isin(known(X[[5, 9]].astype(np.float64)))
     assert mask.tolist() == [(x == X[5]).all() or (x == X[9]).all() for x in X]
-    assert Pool(sp.csr_array(X)).isin(Pool(sp.csr_array(X[[5, 9]]))).tolist() == mask.tolist()
+    assert Pool(sp.csr_array(X)).isin(known(sp.csr_array(X[[5, 9]]))).tolist() == mask.tolist()
+    assert not Pool(X).isin(Labelled()).any()
 
 
 def test_row_table_numbers_distinct_rows_in_order_of_appearance():

@@ -93,7 +93,10 @@ def test_indices_stay_right_while_the_pool_shrinks_and_is_shuffled(name, kind):
     assert set(content(learner.query_strategy.filter_.labelled_.pool.data)) == taught
 
 
-@pytest.mark.parametrize("strategy", [uncertainty_sampling, Entropy(random_state=0), lambda m, X, n_instances: np.arange(n_instances)])
+@pytest.mark.parametrize(
+    "strategy",
+    [uncertainty_sampling, Entropy(random_state=0), lambda m, X, n_instances: np.arange(n_instances)],
+)
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_any_strategy_serves_and_two_indices_are_two_indices(strategy, n):
     query = PrunedQuery(RandomFilter(keep=50, random_state=0), strategy)

@@ -139,7 +139,9 @@ WRITER = textwrap.dedent(
 
 
 def test_a_killed_writer_leaves_whole_batches(tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
     done = [int(process.stdout.readline()) for _ in range(20)]
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -154,7 +156,9 @@ def test_a_killed_writer_leaves_whole_batches(tmp_path):
 
 
 def test_two_processes_share_a_folder(tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
     process.stdout.readline()
     store = DiskStore(tmp_path)
     store.put("mine", KEYS, np.arange(10.0))

@@ -24,9 +24,7 @@ def test_draws_of_neighbouring_seeds_and_rounds_are_unrelated():
 
 def test_a_row_has_the_same_draw_wherever_it_stands():
     order = np.random.default_rng(0).permutation(len(TABLE))[:1000]
-    assert (
-        row_uniforms(TABLE.digests, order, 3, 2) == row_uniforms(TABLE.digests, ALL, 3, 2)[order]
-    ).all()
+    assert (row_uniforms(TABLE.digests, order, 3, 2) == row_uniforms(TABLE.digests, ALL, 3, 2)[order]).all()
 
 
 def test_copies_have_draws_of_their_own():

@@ -271,9 +271,7 @@ class ActivePruneFilter(BaseFilter):
         """Ask about the coming round's candidates now, so that the annotator need not wait for it."""
         if self._ask is None:
             return
-        eligible = np.arange(len(self.pool_))
-        if len(self._excluded):
-            eligible = np.flatnonzero(~self.pool_.isin(self._excluded.pool))
+        eligible = np.flatnonzero(~self.pool_.isin(self._excluded))
         if len(eligible):
             self._select(self.pool_, eligible, 0)
 

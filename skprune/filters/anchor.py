@@ -6,7 +6,6 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse as sp
 from scipy.stats import entropy
 from sklearn.cluster import kmeans_plusplus
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -167,17 +166,20 @@ class AnchorFilter(BaseFilter):
         self._index: Neighbors = build_index(
             vectors, self.index, n_threads=self.n_jobs or 1, seed=self.seed_ % 2**31
         )
-        self._labelled_vectors: Any = None
+        self._labelled_vectors: Any = None  # of texts; numeric rows are in labelled_ already
         self.anchor_labels_ = np.empty(0, dtype=object)
         self.anchors_ = self._cold_anchors(vectors)
 
     def _learn(self, pool: Pool, *, learner: Any) -> None:
         rows = self.labelled_.pool
-        n_known = 0 if self._labelled_vectors is None else self._labelled_vectors.shape[0]
-        fresh = np.arange(n_known, len(self.labelled_))
-        if len(fresh):
-            vectors = self._vectors_of(Pool(rows.take(fresh)))
-            self._labelled_vectors = _stack(self._labelled_vectors, vectors)
+        if rows.holds_texts:
+            n_known = 0 if self._labelled_vectors is None else len(self._labelled_vectors)
+            if n_known < len(rows):
+                fresh = self._encode(rows.texts[n_known:])
+                known = [] if self._labelled_vectors is None else [self._labelled_vectors]
+                self._labelled_vectors = np.concatenate([*known, fresh])
+        else:
+            self._labelled_vectors = rows.vectors
         entropies = None
         if learner is not None and "entropy" in self._ways().values():
             entropies = entropy(learner.predict_proba(rows.data), axis=1)
@@ -215,7 +217,7 @@ class AnchorFilter(BaseFilter):
         rng = generator(self.seed_, self.round_, _ANCHORS)
         anchors, anchor_labels = [], []
         for label in sorted(set(labels.tolist()), key=lambda c: (str(type(c)), c)):
-            rows = np.flatnonzero([other == label for other in labels])
+            rows = np.flatnonzero(labels == label)
             way = ways.get(label, "kmeans++")
             if len(rows) <= self.n_anchors:
                 picked = rows
@@ -310,7 +312,8 @@ def _kmeans_plusplus(vectors: Any, n_clusters: int, rng: np.random.Generator) ->
     """Unique positions that k-means++ picks; scikit-learn repeats one where distinct rows are fewer."""
     if vectors.shape[0] <= n_clusters:
         return np.arange(vectors.shape[0])
-    _, picked = kmeans_plusplus(vectors, n_clusters, random_state=int(rng.integers(2**31)))
+    # In double precision: scikit-learn would convert single precision anew at every step.
+    _, picked = kmeans_plusplus(vectors.astype(np.float64), n_clusters, random_state=int(rng.integers(2**31)))
     return np.unique(picked)
 
 
@@ -318,18 +321,22 @@ def _expanded(
     index: Neighbors, rows: np.ndarray, anchors: Any, n_neighbors: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Query ``index`` and return positions among the eligible rows, of which several may be one row."""
-    held = np.flatnonzero(rows >= 0)
-    by_row = held[np.argsort(rows[held], kind="stable")]
-    sorted_rows = rows[by_row]
-    allowed = np.zeros(index.vectors.shape[0], dtype=bool)
-    allowed[sorted_rows] = True
-    answers = []
-    for found, similarity in index.query(anchors, n_neighbors, None if allowed.all() else allowed):
-        left = np.searchsorted(sorted_rows, found, side="left")
-        copies = np.searchsorted(sorted_rows, found, side="right") - left
+    n_rows = index.vectors.shape[0]
+    allowed = np.zeros(n_rows, dtype=bool)
+    allowed[rows[rows >= 0]] = True
+    answers = index.query(anchors, n_neighbors, None if allowed.all() else allowed)
+    wanted = np.zeros(n_rows + 1, dtype=bool)  # the last one stands for −1
+    for found, _ in answers:
+        wanted[found] = True
+    positions = np.flatnonzero(wanted[rows])
+    positions = positions[np.argsort(rows[positions], kind="stable")]
+    expanded = []
+    for found, similarity in answers:
+        left = np.searchsorted(rows[positions], found, side="left")
+        copies = np.searchsorted(rows[positions], found, side="right") - left
         within = np.arange(copies.sum()) - np.repeat(np.cumsum(copies) - copies, copies)
-        answers.append((by_row[np.repeat(left, copies) + within], np.repeat(similarity, copies)))
-    return answers
+        expanded.append((positions[np.repeat(left, copies) + within], np.repeat(similarity, copies)))
+    return expanded
 
 
 def _mean_similarity(index: ExactNeighbors, anchors: Any) -> np.ndarray:
@@ -344,9 +351,3 @@ def _first_of(table: RowTable) -> np.ndarray:
     """Return the first position of every distinct row, and one past the end for −1."""
     first = np.unique(table.row_of, return_index=True)[1]
     return np.append(first, len(table.row_of))
-
-
-def _stack(known: Any, fresh: Any) -> Any:
-    if known is None:
-        return fresh
-    return sp.vstack([known, fresh], format="csr") if sp.issparse(fresh) else np.concatenate([known, fresh])
