@@ -316,7 +316,7 @@ class ActivePruneFilter(BaseFilter):
         scorer = self.perplexity
         if scorer is None or isinstance(scorer, str) or hasattr(scorer, "__fspath__"):
             scorer = NGramScorer(model=scorer, n_jobs=self.n_jobs, verbose=self.verbose)
-        elif isinstance(scorer, NGramScorer) and not hasattr(scorer, "model_"):
+        elif isinstance(scorer, NGramScorer) and not scorer.__sklearn_is_fitted__():
             scorer = clone(scorer)
         else:
             return scorer

@@ -7,7 +7,7 @@ import hashlib
 import os
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -22,25 +22,25 @@ from skprune.exceptions import ModelLoadError
 if TYPE_CHECKING:
     import torch
 
-QUANTIZATIONS = ("auto", "nf4", "int8")
 _GGUF_MAGIC = b"GGUF"
+# What in a model's folder can change a score.
 _MODEL_FILES = {".gguf", ".jinja", ".json", ".model", ".safetensors", ".txt"}
-_N_KEPT = 2  # models that stay loaded in a process
+_load_lock = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
 class CausalLM:
-    """A causal language model, its tokenizer and where it computes; shared, so never changed.
+    """A causal language model with its tokenizer; shared by all who name it, so never changed.
 
     Attributes
     ----------
     model : transformers.PreTrainedModel
         In evaluation mode.
     tokenizer : transformers tokenizer
-        Pads on the left, as generation needs it, with some token.
+        It has a padding token, and pads on the left as generation needs it.
     device : torch.device
     precision : str
-        What the weights are kept in: "bfloat16", "float32", or "nf4" or "int8" with what they are
+        What the weights are kept in: "bfloat16" or "float32"; or "nf4" or "int8" and what they are
         multiplied in, as "nf4/bfloat16".
     """
 
@@ -52,7 +52,7 @@ class CausalLM:
 
     @property
     def max_positions(self) -> int | None:
-        """Tokens the model can see at once; None where its configuration does not say."""
+        """Tokens the model takes at once; None where its configuration does not say."""
         return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
 
     def encode_prefix(self, token_ids: Sequence[int]) -> Prefix | None:
@@ -65,33 +65,31 @@ class CausalLM:
         Returns
         -------
         Prefix or None
-            None if the state of this architecture is more than keys and values.
+            None if this architecture's state is more than keys and values.
         """
         import torch
-        from transformers import DynamicCache
-        from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+        from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
         ids = torch.tensor([list(token_ids)], device=self.device)
-        with self._lock, torch.inference_mode(), self._last_positions([len(token_ids)], None):
+        with torch.inference_mode(), self._one_position(np.array([len(token_ids) - 1])):
             cache = self.model(input_ids=ids, use_cache=True).get("past_key_values")
-        plain = isinstance(cache, DynamicCache) and all(
-            type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) and layer.is_initialized
-            for layer in cache.layers
-        )
-        return Prefix(cache) if plain else None
+        if not isinstance(cache, DynamicCache):
+            return None
+        known = all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers)
+        return Prefix(cache) if known else None
 
     def next_token_logits(
         self,
         prompts: Sequence[Sequence[int]],
         *,
         prefix: Prefix | None = None,
-        exact: Sequence[int] | None = None,
+        exact: Sequence[int] = (),
     ) -> torch.Tensor:
-        """Return the logits of what follows each prompt, in one forward pass.
+        """Return the logits of what follows each prompt, from one forward pass.
 
-        Rows are padded on the right, where a causal model never looks: what a row gets does not hang on
-        its neighbours, no mask is needed and a sliding window is not shortened. The LM head sees one
-        position a row.
+        Rows are padded on the right, where a causal model never looks: a row does not hang on its
+        neighbours, no mask is needed, a sliding window is not shortened. The LM head sees one position a
+        row.
 
         Parameters
         ----------
@@ -99,9 +97,9 @@ class CausalLM:
             Token ids, without those of ``prefix``.
         prefix : Prefix, default=None
             What stands before every prompt.
-        exact : sequence of int, default=None
-            Tokens whose logits are multiplied out in float32: bfloat16 keeps three digits, which ties
-            rows and moves a probability by several per cent.
+        exact : sequence of int, default=()
+            Tokens whose logits are multiplied out in float32. In bfloat16 a logit of 20 is a multiple of
+            1/8: many rows tie, and probabilities move by several per cent.
 
         Returns
         -------
@@ -112,44 +110,388 @@ class CausalLM:
         lengths = np.array([len(ids) for ids in prompts])
         inside = np.arange(lengths.max()) < lengths[:, None]
         padded = np.zeros(inside.shape, dtype=np.int64)
-        padded[inside] = np.concatenate([np.asarray(ids) for ids in prompts])
+        padded[inside] = np.concatenate([np.asarray(ids, dtype=np.int64) for ids in prompts])
         past = None if prefix is None else prefix.repeated(len(prompts))
-        with self._lock, torch.inference_mode(), self._last_positions(lengths - 1, exact):
+        with torch.inference_mode(), self._one_position(lengths - 1, list(exact)):
             output = self.model(
                 input_ids=torch.from_numpy(padded).to(self.device),
                 past_key_values=past,
                 use_cache=past is not None,
             )
-        return output.logits[:, 0].float()
+            return output.logits[:, 0].float()
 
     @contextmanager
-    def _last_positions(self, last: Any, exact: Sequence[int] | None) -> Iterator[None]:
+    def _one_position(self, positions: np.ndarray, exact: Sequence[int] = ()) -> Iterator[None]:
         """Show the LM head one position a row; what the model does to its logits afterwards stays.
 
-        ``logits_to_keep`` can only name positions for all rows together, and not every model has it.
+        ``logits_to_keep`` names positions for all rows together, and not every model has it.
         """
         import torch
 
-        positions = torch.as_tensor(np.asarray(last), device=self.device).clamp(max=_LAST)
-        rows = torch.arange(len(positions), device=self.device)
-
-        def pick(head: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        def pick(head: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
             hidden = inputs[0]
-            where = positions.to(hidden.device).clamp(max=hidden.shape[1] - 1)
-            return (hidden[rows.to(hidden.device), where].unsqueeze(1), *inputs[1:])
+            where = torch.from_numpy(positions).to(hidden.device)
+            return (hidden[torch.arange(len(where), device=hidden.device), where].unsqueeze(1),)
 
-        def sharpen(head: Any, inputs: tuple[Any, ...], logits: torch.Tensor) -> torch.Tensor:
+        def sharpen(head: Any, inputs: tuple[torch.Tensor, ...], logits: torch.Tensor) -> torch.Tensor:
             logits = logits.float()
-            if exact is not None:
+            if exact and head.weight.is_floating_point():
                 bias = None if head.bias is None else head.bias[exact].float()
                 weight = head.weight[exact].float()
                 logits[..., exact] = torch.nn.functional.linear(inputs[0].float(), weight, bias)
             return logits
 
         head = self.model.get_output_embeddings()
-        handles = [head.register_forward_pre_hook(pick), head.register_forward_hook(sharpen)]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
+        with self._lock:  # the hooks are the model's: one batch at a time
+            handles = [head.register_forward_pre_hook(pick), head.register_forward_hook(sharpen)]
+            try:
+                yield
+            finally:
+                for handle in handles:
+                    handle.remove()
+
+
+class Prefix:
+    """Keys and values of the tokens that prompts share, as one row."""
+
+    def __init__(self, cache: Any) -> None:
+        self._cache = cache
+
+    def repeated(self, n: int) -> Any:
+        """Return a cache for ``n`` rows. It is a view: attention copies the rows as it appends to them."""
+        cache = copy.copy(self._cache)
+        cache.layers = [copy.copy(layer) for layer in cache.layers]
+        for layer in cache.layers:
+            layer.keys = layer.keys.expand(n, -1, -1, -1)
+            layer.values = layer.values.expand(n, -1, -1, -1)
+        return cache
+
+
+def load_causal_lm(
+    model: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    quantization: str | None = "auto",
+    device: str = "auto",
+) -> CausalLM:
+    """Load a causal language model; the two used last stay loaded in the process.
+
+    Parameters
+    ----------
+    model : str or path
+        A hub name such as ``"google/gemma-2b-it"``; a folder with ``config.json``, a tokenizer and
+        safetensors weights; a GGUF file, or a folder with exactly one. Code in it is never run.
+    revision : str, default=None
+        Branch, tag or commit on the hub.
+    quantization : {"auto", "nf4", "int8"} or None, default="auto"
+        "nf4" (4 bits) and "int8" go through bitsandbytes. None keeps bfloat16 where the device multiplies
+        it natively, else float32. "auto" is "nf4" on CUDA, None elsewhere. A GGUF file is unpacked first.
+    device : str, default="auto"
+        A torch device; "auto" is CUDA, MPS or the CPU, whichever there is.
+
+    Returns
+    -------
+    CausalLM
+
+    Raises
+    ------
+    ModelLoadError
+        If the model is missing, damaged, of another kind, or its hub cannot be reached.
+    ImportError
+        If a package is missing; the message names the extra that brings it.
+    ValueError
+        If the device is not there, or cannot do this quantization.
+
+    Examples
+    --------
+    >>> from skprune.datasets import fetch_model
+    >>> lm = load_causal_lm(fetch_model("smollm2-135m"))  # doctest: +SKIP
+    >>> logits = lm.next_token_logits([lm.tokenizer.encode("Paris is the capital of")])  # doctest: +SKIP
+    >>> lm.tokenizer.decode(logits[0].argmax())  # doctest: +SKIP
+    ' France'
+    """
+    source = _resolve(model)
+    place = choose_device(device)
+    precision = choose_precision(quantization, place)
+    _require_packages(source, precision)
+    with _load_lock:  # two threads that ask for one model get one model
+        return _load(source, _content(source, revision), revision, precision, str(place))
+
+
+def causal_lm_fingerprint(
+    model: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    quantization: str | None = "auto",
+    device: str = "auto",
+) -> str:
+    """Name what :func:`load_causal_lm` would load, without loading it.
+
+    Parameters
+    ----------
+    model, revision, quantization, device
+        As there.
+
+    Returns
+    -------
+    str
+        Of a local model: a hash of its files' content, wherever they lie. Of a hub name: the name and the
+        commit that ``revision`` means now. Either with the precision, but not the device: devices agree
+        within rounding.
+
+    Raises
+    ------
+    ModelLoadError
+        If the model is missing, or a hub name's commit is in no local cache and the hub cannot be reached.
+    """
+    source = _resolve(model)
+    return f"{_content(source, revision)} {choose_precision(quantization, choose_device(device))}"
+
+
+def choose_device(device: str) -> torch.device:
+    """Return the device that "auto" or a name stands for.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device.
+    """
+    torch = require("torch", extra="llm", purpose="A causal language model")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        if torch.backends.mps.is_available():
+            device = "mps"
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device={device!r} is not available: {error}") from error
+
+
+def choose_precision(quantization: str | None, device: torch.device) -> str:
+    """Return what the weights are kept in, as ``CausalLM.precision`` writes it.
+
+    Raises
+    ------
+    ValueError
+        If the device cannot do it.
+    """
+    import torch
+
+    native: dict[str, Callable[[], bool]] = {
+        "cpu": torch.cpu._is_avx512_bf16_supported,
+        "cuda": lambda: torch.cuda.is_bf16_supported(including_emulation=False),
+    }
+    dtype = "bfloat16" if native.get(device.type, bool)() else "float32"
+    if quantization == "auto":
+        quantization = "nf4" if device.type == "cuda" else None
+    if quantization is None:
+        return dtype
+    if device.type == "mps":
+        raise ValueError(f"quantization={quantization!r} needs CUDA or a CPU, device is {str(device)!r}")
+    return f"{quantization}/{dtype}"
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Silence the progress bars and reports of loading, and leave the settings as they were."""
+    from transformers.utils import logging
+
+    verbosity, progress_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if progress_bar:
+            logging.enable_progress_bar()
+
+
+# ---------------------------------------------------------------------- what the name means
+
+
+def _resolve(model: str | os.PathLike[str]) -> Path | str:
+    """Return the GGUF file or the folder that is meant, or the name on the hub.
+
+    Raises
+    ------
+    ModelLoadError
+        If a path leads to no model.
+    """
+    name = os.fspath(model)
+    path = Path(name).expanduser()
+    looks_local = path.is_absolute() or name.startswith(".") or name.count("/") > 1 or path.suffix == ".gguf"
+    if not path.exists() and not looks_local:
+        return name
+    if path.is_dir():
+        ggufs = sorted(path.glob("*.gguf"))
+        if (path / "config.json").is_file() and (len(ggufs) != 1 or any(path.glob("*.safetensors"))):
+            return path.absolute()
+        if len(ggufs) != 1:
+            raise ModelLoadError(
+                f"model={name!r} holds neither a config.json nor exactly one GGUF file ({len(ggufs)} found)"
+            )
+        path = ggufs[0]
+    if not path.is_file():
+        raise ModelLoadError(f"model={name!r} does not exist")
+    with open(path, "rb") as file:
+        if file.read(len(_GGUF_MAGIC)) != _GGUF_MAGIC:
+            raise ModelLoadError(f"model={name!r} is not a GGUF file")
+    return path.absolute()
+
+
+def _content(source: Path | str, revision: str | None) -> str:
+    """Return what tells one model's content from another's."""
+    if isinstance(source, str):
+        return f"{source}@{_commit(source, revision)}"
+    files = [source]
+    if source.is_dir():
+        files = sorted(file for file in source.iterdir() if file.suffix in _MODEL_FILES and file.is_file())
+    digest = hashlib.blake2b(digest_size=16)
+    for file in files:
+        status = file.stat()
+        content = _file_digest(str(file), status.st_size, status.st_mtime_ns)
+        digest.update((content if source.is_file() else f"{file.name} {content}\n").encode())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _file_digest(path: str, size: int, modified: int) -> str:
+    """About a second a gigabyte, so once for each state of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _commit(name: str, revision: str | None) -> str:
+    """Return the commit of a hub name: its config is a few hundred bytes, in the cache or on the hub."""
+    transformers = require("transformers", extra="llm", purpose="A causal language model")
+    try:
+        with quiet_transformers():
+            config = transformers.AutoConfig.from_pretrained(
+                name, revision=revision, trust_remote_code=False
+            )
+    except Exception as error:  # the hub's client, json and transformers raise what they like
+        raise ModelLoadError(
+            f"model={name!r} is no local path, and the hub gives no such model ({_first_line(error)}). "
+            "Where the hub cannot be reached, pass the path of a folder or GGUF file"
+        ) from error
+    return getattr(config, "_commit_hash", None) or revision or "main"
+
+
+# ---------------------------------------------------------------------- loading
+
+
+def _require_packages(source: Path | str, precision: str) -> None:
+    require("transformers", extra="llm", purpose="A causal language model")
+    if "/" in precision:
+        require("accelerate", extra="llm", purpose="Quantization")
+        require("bitsandbytes", extra="llm", purpose="Quantization")
+    if isinstance(source, Path) and source.is_file():
+        require("accelerate", extra="llm", purpose="A GGUF model")
+        require("gguf", extra="llm", purpose="A GGUF model")
+
+
+@lru_cache(maxsize=2)
+def _load(source: Path | str, content: str, revision: str | None, precision: str, device: str) -> CausalLM:
+    """``content`` makes a path that was written anew a different model."""
+    import torch
+
+    try:
+        with quiet_transformers():
+            tokenizer = _load_tokenizer(source, revision)
+            model = _load_weights(source, revision, precision, torch.device(device))
+    except (ImportError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # transformers, safetensors, gguf and json raise what they like
+        raise ModelLoadError(
+            f"model={str(source)!r} does not load as a causal language model: it is truncated or of another "
+            f"kind ({_first_line(error)})"
+        ) from error
+    return CausalLM(model.eval(), tokenizer, torch.device(device), precision)
+
+
+def _load_tokenizer(source: Path | str, revision: str | None) -> Any:
+    from transformers import AutoTokenizer
+
+    name, options = _loader_arguments(source, revision)
+    tokenizer = AutoTokenizer.from_pretrained(name, padding_side="left", trust_remote_code=False, **options)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    return tokenizer
+
+
+def _load_weights(source: Path | str, revision: str | None, precision: str, device: torch.device) -> Any:
+    kind, _, multiplied = precision.rpartition("/")
+    if not kind:
+        return _from_pretrained(source, revision, multiplied).to(device)
+    if isinstance(source, str) or source.is_dir():
+        return _from_pretrained(source, revision, multiplied, kind, device)
+    with tempfile.TemporaryDirectory(prefix="skprune-") as folder:
+        _unpack_gguf(source, multiplied, folder)
+        return _from_pretrained(Path(folder), None, multiplied, kind, device)
+
+
+def _from_pretrained(
+    source: Path | str,
+    revision: str | None,
+    dtype: str,
+    quantization: str = "",
+    device: torch.device | None = None,
+) -> Any:
+    import torch
+    import transformers
+
+    name, options = _loader_arguments(source, revision)
+    if "gguf_file" in options and hasattr(transformers, "GgufConfig"):
+        # Packed weights are multiplied by kernels of their own: in float32, and slowly on most machines.
+        options["quantization_config"] = transformers.GgufConfig(dequantize=True)
+    if quantization:
+        options["device_map"] = {"": device}
+        options["quantization_config"] = _bitsandbytes_config(quantization, getattr(torch, dtype))
+    model, info = transformers.AutoModelForCausalLM.from_pretrained(
+        name,
+        dtype=getattr(torch, dtype),
+        use_safetensors=None if "gguf_file" in options else True,
+        trust_remote_code=False,
+        output_loading_info=True,
+        **options,
+    )
+    if info["missing_keys"]:  # they would be drawn at random
+        raise ValueError(f"it has no weights for {min(info['missing_keys'])}")
+    return model
+
+
+def _loader_arguments(source: Path | str, revision: str | None) -> tuple[str, dict[str, Any]]:
+    """Return what every ``from_pretrained`` takes: a name, and the options that go with it."""
+    if isinstance(source, str):
+        return source, {"revision": revision or "main"}
+    if source.is_dir():
+        return str(source), {}
+    return str(source.parent), {"gguf_file": source.name}
+
+
+def _bitsandbytes_config(quantization: str, dtype: torch.dtype) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    if quantization == "int8":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
+
+
+def _unpack_gguf(source: Path, dtype: str, folder: str) -> None:
+    """Write a GGUF model as safetensors: as loaded, it can be neither saved nor quantised."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    packed = _from_pretrained(source, None, dtype)
+    config = copy.deepcopy(packed.config)
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    plain = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
+    plain.load_state_dict(packed.state_dict())
+    plain.save_pretrained(folder)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
