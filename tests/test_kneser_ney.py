@@ -121,10 +121,17 @@ def test_order_of_sentences_does_not_matter() -> None:
         assert backward[ngram] == pytest.approx(values, abs=1e-12)
 
 
-def test_a_discount_of_zero_falls_back() -> None:
-    # Bigrams with t = 4, 1, 1: Y = 2/3 and D2 = 2 - 3 Y = 0.
+def test_discounts_that_leave_a_context_nothing_fall_back() -> None:
+    # Bigrams with t = 4, 1, 1: Y = 2/3 and D2 = 2 - 3 Y = 0, and "<s> a" is all that follows <s>.
     model = estimate([["a"], ["a", "a", "a", "a", "b", "b"]], order=2)
+    assert model.orders[1].discounts.tolist() == [0, *FALLBACK_DISCOUNTS]
     assert all(np.isfinite(table.log_backoff).all() for table in model.orders)
+
+
+def test_a_discount_of_zero_is_taken_where_it_does_no_harm() -> None:
+    # Unigrams with t = 4, 1, 1, counting </s>.
+    model = estimate([list("abceefff")], order=1)
+    assert model.orders[0].discounts == pytest.approx([0, 2 / 3, 0, 3])
 
 
 def test_short_sentences_end_the_model_early() -> None:

@@ -109,12 +109,13 @@ def estimate(sentences: Iterable[Sequence[str]], order: int = 5) -> KneserNeyMod
         b(h)     = (D1 N1(h .) + D2 N2(h .) + D3 N3+(h .)) / c(h .)
 
     Discounts of an order come from its counts of counts, D_j = j - (j + 1) Y t_{j+1} / t_j with
-    Y = t_1 / (t_1 + 2 t_2) [1]_; where one is undefined or outside (0, j], the order takes .5, 1
-    and 1.5. Unigrams are interpolated with the uniform distribution over the words, ``</s>`` and
-    ``<unk>``. This is what KenLM's ``lmplz --discount_fallback`` estimates [2]_, and the two agree to
-    float precision, but for two slips of ``lmplz`` that show on tiny corpora only: it enters the very last
-    n-gram of each lower order into the counts of counts by how often it occurs, not by how many words
-    it follows; and it accepts a discount of 0, which can give a back-off of ``-inf`` that no reader takes.
+    Y = t_1 / (t_1 + 2 t_2) [1]_; where one is undefined or outside [0, j], or where they leave a
+    context nothing for words not seen after it, the order takes .5, 1 and 1.5. Unigrams are
+    interpolated with the uniform distribution over the words, ``</s>`` and ``<unk>``. This is what
+    KenLM's ``lmplz --discount_fallback`` estimates [2]_, and the two agree to float precision, but
+    for two slips of ``lmplz`` that show on tiny corpora: it enters the very last n-gram of each lower
+    order into the counts of counts by how often it occurs, not by how many words it follows; and it
+    writes a back-off of ``-inf``, which no reader takes, for a context that is left nothing.
 
     References
     ----------
@@ -134,7 +135,7 @@ def estimate(sentences: Iterable[Sequence[str]], order: int = 5) -> KneserNeyMod
     vocabulary, stream, offset = _read(sentences)
     tables = _count(stream, offset, order, len(vocabulary))
     counts = _adjusted_counts(tables)
-    discounts = [_discounts(adjusted) for adjusted in counts]
+    discounts = [_discounts(adjusted, table.context) for adjusted, table in zip(counts, tables, strict=True)]
     probs, backoffs = [_unigram_probs(counts[0], discounts[0])], []
     for table, adjusted, discount in zip(tables[1:], counts[1:], discounts[1:], strict=True):
         prob, backoff = _interpolate(table, adjusted, discount, probs[-1])
@@ -261,15 +262,19 @@ def _adjusted_counts(tables: list[_Table]) -> list[IntArray]:
     return adjusted
 
 
-def _discounts(adjusted: IntArray) -> FloatArray:
+def _discounts(adjusted: IntArray, context: IntArray) -> FloatArray:
     """Return what to take from counts of 0, 1, 2, and 3 or more."""
-    t = np.bincount(np.minimum(adjusted, 5), minlength=6).astype(float)
-    if t[1:4].all():
-        j = np.arange(1, 4)
-        discounts = j - (j + 1) * t[1] / (t[1] + 2 * t[2]) * t[2:5] / t[1:4]
-        if ((discounts > 0) & (discounts <= j)).all():
-            return np.concatenate([[0.0], discounts])
-    return np.array([0.0, *FALLBACK_DISCOUNTS])
+    fallback = np.array([0.0, *FALLBACK_DISCOUNTS])
+    # In single precision, so that a discount at the edge falls on the same side as lmplz's.
+    t = np.bincount(np.minimum(adjusted, 5), minlength=6).astype(np.float32)
+    if not t[1:4].all():
+        return fallback
+    j = np.arange(1, 4, dtype=np.float32)
+    estimated = j - (j + 1) * (t[1] / (t[1] + 2 * t[2])) * t[2:5] / t[1:4]
+    discounts = np.concatenate([[0.0], estimated])
+    in_range = ((estimated >= 0) & (estimated <= j)).all()
+    left_over = np.bincount(context, weights=discounts[np.minimum(adjusted, 3)])
+    return discounts if in_range and left_over[context].all() else fallback
 
 
 def _unigram_probs(adjusted: IntArray, discounts: FloatArray) -> FloatArray:
