@@ -49,18 +49,17 @@ class Labelled:
     ----------
     pool : Pool or None
         The rows; None while there are none.
+    positions : dict
+        Where each key (see :attr:`Pool.keys`) stands among them.
     """
 
     def __init__(self) -> None:
         self.pool: Pool | None = None
         self._labels: list[Any] = []
-        self._position: dict[Any, int] = {}
+        self.positions: dict[Any, int] = {}
 
     def __len__(self) -> int:
         return len(self._labels)
-
-    def __contains__(self, key: Any) -> bool:
-        return key in self._position
 
     @property
     def y(self) -> np.ndarray:
@@ -73,10 +72,10 @@ class Labelled:
         """Add rows; a row that is known already takes the newer label."""
         fresh = []
         for row, (key, label) in enumerate(zip(pool.keys, y.tolist(), strict=True)):
-            if key in self:
-                self._labels[self._position[key]] = label
+            if key in self.positions:
+                self._labels[self.positions[key]] = label
             else:
-                self._position[key] = len(self)
+                self.positions[key] = len(self)
                 self._labels.append(label)
                 fresh.append(row)
         if fresh:
@@ -288,7 +287,7 @@ class BaseFilter(BaseEstimator, ABC):
     def _check_sizes(self, n_rows: int) -> None:
         """Refuse sizes that ``n_rows`` eligible rows cannot satisfy, before any work."""
         keep = getattr(self, "keep", None)
-        if isinstance(keep, Integral) and keep > n_rows:
+        if isinstance(keep, int | np.integer) and keep > n_rows:
             raise ValueError(f"keep={keep} exceeds the {n_rows} rows of the pool without a label")
 
     # ------------------------------------------------------------------ shared by methods

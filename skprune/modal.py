@@ -20,7 +20,7 @@ _modal = require("modAL.models", extra="modal", purpose="skprune.modal")
 _uncertainty = require("modAL.uncertainty", extra="modal", purpose="skprune.modal")
 
 
-class ActiveLearner(_modal.ActiveLearner):  # type: ignore[misc, name-defined]
+class ActiveLearner(_modal.ActiveLearner):  # type: ignore[name-defined]
     """The estimator, the rows it was taught, and the strategy that asks for more.
 
     As ``modAL.models.ActiveLearner``, of which it is a subclass, with these faults of modAL 0.4.2 mended:

@@ -20,6 +20,8 @@ _SLACK = 1e-5
 class Neighbors(Protocol):
     """Rows that can be searched."""
 
+    vectors: Any
+
     def query(
         self, vectors: Any, k: int, allowed: np.ndarray | None = None
     ) -> list[tuple[np.ndarray, np.ndarray]]:

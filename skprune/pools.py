@@ -42,7 +42,7 @@ class Pool:
     def __init__(self, X: Any, *, name: str = "X") -> None:
         self.data = X
         self.name = name
-        self.texts: np.ndarray | None = None
+        self.texts: Any = None
         self.vectors: Any = None
         values = _read(X, name)
         if sp.issparse(values):
@@ -64,13 +64,13 @@ class Pool:
     def keys(self) -> np.ndarray:
         """What identifies each row: the text itself, or the 16-byte digest of a numeric row."""
         if self.texts is not None:
-            return self.texts
+            return np.asarray(self.texts)
         return self.keys_at(np.arange(len(self)))
 
     def keys_at(self, indices: np.ndarray) -> np.ndarray:
         """Return the keys of the rows at ``indices``."""
         if self.texts is not None:
-            return self.texts[indices]
+            return np.asarray(self.texts[indices])
         keys = np.empty(len(indices), dtype=object)
         keys[:] = [_digest(row) for row in _row_bytes(self.vectors, indices)]
         return keys
@@ -88,15 +88,15 @@ class Pool:
         Of numeric rows only those are hashed whose mark (the first feature, or a sparse row's sum)
         is that of a known row: hashing a million rows a round would cost more than the search.
         """
-        if not len(known):
+        if known.pool is None:
             return np.zeros(len(self), dtype=bool)
         if self.texts is not None:
-            return np.fromiter(map(known.__contains__, self.texts), dtype=bool, count=len(self))
+            return np.fromiter(map(known.positions.__contains__, self.texts), dtype=bool, count=len(self))
         import pandas as pd
 
         mask = np.zeros(len(self), dtype=bool)
         suspects = np.flatnonzero(pd.Index(self._row_marks).isin(known.pool._row_marks))
-        mask[suspects] = [key in known for key in self.keys_at(suspects)]
+        mask[suspects] = [key in known.positions for key in self.keys_at(suspects)]
         return mask
 
     def check(self, indices: np.ndarray | None = None) -> None:
@@ -120,13 +120,10 @@ class Pool:
 
 
 class KnownRows(Protocol):
-    """A collection of rows that can be asked by content."""
+    """A collection of rows, and where each key stands in it."""
 
-    pool: Pool
-
-    def __len__(self) -> int: ...
-
-    def __contains__(self, key: Any) -> bool: ...
+    pool: Pool | None
+    positions: dict[Any, int]
 
 
 class RowTable:

@@ -21,8 +21,6 @@ import numpy as np
 
 from skprune.pools import RowTable, digests
 
-_BATCH = 4_096
-
 # (positions, values) of one batch, as it becomes available
 Batches = Iterable[tuple[np.ndarray, np.ndarray]]
 
@@ -168,6 +166,8 @@ class Remembered:
         None keeps values in this process; a folder keeps them on disk.
     name : str
         The parameter that errors should name.
+    batch_size : int, default=1024
+        Texts that a plain callable is given at a time: what a crash loses at the most.
 
     Attributes
     ----------
@@ -175,9 +175,10 @@ class Remembered:
         Texts that were computed rather than found.
     """
 
-    def __init__(self, compute: Any, memory: Any, *, name: str) -> None:
+    def __init__(self, compute: Any, memory: Any, *, name: str, batch_size: int = 1024) -> None:
         self.compute = compute
         self.name = name
+        self.batch_size = batch_size
         self.n_computed = 0
         fingerprint = getattr(compute, "fingerprint", None)
         if fingerprint is None:
@@ -235,8 +236,8 @@ class Remembered:
             yield rows, self._checked(texts, rows, values)
 
     def _in_batches(self, texts: np.ndarray) -> Batches:
-        for start in range(0, len(texts), _BATCH):
-            rows = np.arange(start, min(start + _BATCH, len(texts)))
+        for start in range(0, len(texts), self.batch_size):
+            rows = np.arange(start, min(start + self.batch_size, len(texts)))
             yield rows, self.compute(texts[rows].tolist())
 
     def _checked(self, texts: np.ndarray, rows: np.ndarray, values: Any) -> np.ndarray:

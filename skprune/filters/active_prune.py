@@ -184,9 +184,10 @@ class ActivePruneFilter(BaseFilter):
                 "the reweighted perplexity never changes the order of two rows",
                 stacklevel=3,
             )
-        self._score = Remembered(self._perplexity_scorer(pool), self.memory, name="perplexity")
+        scorer = self._perplexity_scorer(pool)
+        self._score = Remembered(scorer, self.memory, name="perplexity", batch_size=32_768)
         quality = self._quality_scorer()
-        self._ask = None if quality is None else Remembered(quality, self.memory, name="quality")
+        self._ask: Any = None if quality is None else Remembered(quality, self.memory, name="quality")
         self._asking = threading.Lock()
         table = self._table
         self.log_perplexity_ = self._score(table.keys, table.digests)

@@ -171,7 +171,7 @@ class AnchorFilter(BaseFilter):
         self.anchors_ = self._cold_anchors(vectors)
 
     def _learn(self, pool: Pool, *, learner: Any) -> None:
-        rows = self.labelled_.pool
+        rows: Any = self.labelled_.pool
         if rows.holds_texts:
             n_known = 0 if self._labelled_vectors is None else len(self._labelled_vectors)
             if n_known < len(rows):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -255,6 +256,20 @@ def set_dropout(module: nn.Module, p: float) -> None:
         for name, value in vars(part).items():
             if "dropout" in name and isinstance(value, float):
                 setattr(part, name, p)
+
+
+@contextmanager
+def attention_to_train(encoder: Any, device: torch.device) -> Iterator[None]:
+    """On a CPU, train with plain attention and go back to the model's own for prediction.
+
+    The fused kernel's backward pass is slow there: MiniLM, short texts, bfloat16, no dropout: 943 ms a step
+    against 596. Its forward pass is the faster one, 35 texts of 128 tokens a second against 21.
+    """
+    own = encoder.config._attn_implementation
+    if device.type == "cpu":
+        encoder.set_attn_implementation("eager")
+    yield
+    encoder.set_attn_implementation(own)
 
 
 def pad(token_ids: list[list[int]], pad_id: int) -> dict[str, torch.Tensor]:

@@ -368,9 +368,7 @@ def _commit(name: str, revision: str | None) -> str:
     transformers = require("transformers", extra="llm", purpose="A causal language model")
     try:
         with quiet_transformers():
-            config = transformers.AutoConfig.from_pretrained(
-                name, revision=revision, trust_remote_code=False
-            )
+            config = transformers.AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
     except Exception as error:  # the hub's client, json and transformers raise what they like
         raise ModelLoadError(
             f"model={name!r} is no local path, and the hub gives no such model ({_first_line(error)}). "
