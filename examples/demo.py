@@ -127,13 +127,17 @@ def make_classifier(args: argparse.Namespace) -> TransformerClassifier:
     return TransformerClassifier(
         args.model or fetch_model("minilm"),
         max_length=64,
-        lr=2e-4,
+        lr=3e-4,
+        head_lr=3e-3,
         batch_size=16,
-        max_epochs=4,
+        max_epochs=3,
         min_steps=30,
         patience=None,
         class_weight="balanced",
         dropout=0.0,
+        frozen_layers=3,
+        schedule="linear",
+        warmup=0.1,
         random_state=args.seed,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import os
 import tempfile
 import threading
@@ -18,13 +17,11 @@ import numpy as np
 
 from skprune._optional import require
 from skprune.exceptions import ModelLoadError
+from skprune.models.sources import commit_of, content_of, first_line, quiet_transformers, resolve
 
 if TYPE_CHECKING:
     import torch
 
-_GGUF_MAGIC = b"GGUF"
-# What in a model's folder can change a score.
-_MODEL_FILES = {".gguf", ".jinja", ".json", ".model", ".safetensors", ".txt"}
 _load_lock = threading.Lock()
 
 
@@ -75,8 +72,12 @@ class CausalLM:
             cache = self.model(input_ids=ids, use_cache=True).get("past_key_values")
         if not isinstance(cache, DynamicCache):
             return None
-        known = all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers)
-        return Prefix(cache) if known else None
+        layers: Any = cache.layers
+        plain = all(
+            type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) and layer.is_initialized
+            for layer in layers
+        )
+        return Prefix(cache) if plain else None
 
     def next_token_logits(
         self,
@@ -111,12 +112,12 @@ class CausalLM:
         inside = np.arange(lengths.max()) < lengths[:, None]
         padded = np.zeros(inside.shape, dtype=np.int64)
         padded[inside] = np.concatenate([np.asarray(ids, dtype=np.int64) for ids in prompts])
-        past = None if prefix is None else prefix.repeated(len(prompts))
+        state = {} if prefix is None else {"past_key_values": prefix.repeated(len(prompts))}
         with torch.inference_mode(), self._one_position(lengths - 1, list(exact)):
             output = self.model(
                 input_ids=torch.from_numpy(padded).to(self.device),
-                past_key_values=past,
-                use_cache=past is not None,
+                use_cache=prefix is not None,
+                **state,
             )
             return output.logits[:, 0].float()
 
@@ -210,12 +211,12 @@ def load_causal_lm(
     >>> lm.tokenizer.decode(logits[0].argmax())  # doctest: +SKIP
     ' France'
     """
-    source = _resolve(model)
+    source = resolve(model)
     place = choose_device(device)
     precision = choose_precision(quantization, place)
     _require_packages(source, precision)
     with _load_lock:  # two threads that ask for one model get one model
-        return _load(source, _content(source, revision), revision, precision, str(place))
+        return _load(source, content_of(source, revision), revision, precision, str(place))
 
 
 def causal_lm_fingerprint(
@@ -244,8 +245,8 @@ def causal_lm_fingerprint(
     ModelLoadError
         If the model is missing, or a hub name's commit is in no local cache and the hub cannot be reached.
     """
-    source = _resolve(model)
-    return f"{_content(source, revision)} {choose_precision(quantization, choose_device(device))}"
+    source = resolve(model)
+    return f"{content_of(source, revision)} {choose_precision(quantization, choose_device(device))}"
 
 
 def choose_device(device: str) -> torch.device:
@@ -291,95 +292,6 @@ def choose_precision(quantization: str | None, device: torch.device) -> str:
     return f"{quantization}/{dtype}"
 
 
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Silence the progress bars and reports of loading, and leave the settings as they were."""
-    from transformers.utils import logging
-
-    verbosity, progress_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if progress_bar:
-            logging.enable_progress_bar()
-
-
-# ---------------------------------------------------------------------- what the name means
-
-
-def _resolve(model: str | os.PathLike[str]) -> Path | str:
-    """Return the GGUF file or the folder that is meant, or the name on the hub.
-
-    Raises
-    ------
-    ModelLoadError
-        If a path leads to no model.
-    """
-    name = os.fspath(model)
-    path = Path(name).expanduser()
-    looks_local = path.is_absolute() or name.startswith(".") or name.count("/") > 1 or path.suffix == ".gguf"
-    if not path.exists() and not looks_local:
-        return name
-    if path.is_dir():
-        ggufs = sorted(path.glob("*.gguf"))
-        if (path / "config.json").is_file() and (len(ggufs) != 1 or any(path.glob("*.safetensors"))):
-            return path.absolute()
-        if len(ggufs) != 1:
-            raise ModelLoadError(
-                f"model={name!r} holds neither a config.json nor exactly one GGUF file ({len(ggufs)} found)"
-            )
-        path = ggufs[0]
-    if not path.is_file():
-        raise ModelLoadError(f"model={name!r} does not exist")
-    with open(path, "rb") as file:
-        if file.read(len(_GGUF_MAGIC)) != _GGUF_MAGIC:
-            raise ModelLoadError(f"model={name!r} is not a GGUF file")
-    return path.absolute()
-
-
-def _content(source: Path | str, revision: str | None) -> str:
-    """Return what tells one model's content from another's."""
-    if isinstance(source, str):
-        return f"{source}@{_commit(source, revision)}"
-    files = [source]
-    if source.is_dir():
-        files = sorted(file for file in source.iterdir() if file.suffix in _MODEL_FILES and file.is_file())
-    digest = hashlib.blake2b(digest_size=16)
-    for file in files:
-        status = file.stat()
-        content = _file_digest(str(file), status.st_size, status.st_mtime_ns)
-        digest.update((content if source.is_file() else f"{file.name} {content}\n").encode())
-    return digest.hexdigest()
-
-
-@lru_cache(maxsize=256)
-def _file_digest(path: str, size: int, modified: int) -> str:
-    """About a second a gigabyte, so once for each state of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-@lru_cache(maxsize=256)
-def _commit(name: str, revision: str | None) -> str:
-    """Return the commit of a hub name: its config is a few hundred bytes, in the cache or on the hub."""
-    transformers = require("transformers", extra="llm", purpose="A causal language model")
-    try:
-        with quiet_transformers():
-            config = transformers.AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
-    except Exception as error:  # the hub's client, json and transformers raise what they like
-        raise ModelLoadError(
-            f"model={name!r} is no local path, and the hub gives no such model ({_first_line(error)}). "
-            "Where the hub cannot be reached, pass the path of a folder or GGUF file"
-        ) from error
-    return getattr(config, "_commit_hash", None) or revision or "main"
-
-
-# ---------------------------------------------------------------------- loading
-
-
 def _require_packages(source: Path | str, precision: str) -> None:
     require("transformers", extra="llm", purpose="A causal language model")
     if "/" in precision:
@@ -404,7 +316,7 @@ def _load(source: Path | str, content: str, revision: str | None, precision: str
     except Exception as error:  # transformers, safetensors, gguf and json raise what they like
         raise ModelLoadError(
             f"model={str(source)!r} does not load as a causal language model: it is truncated or of another "
-            f"kind ({_first_line(error)})"
+            f"kind ({first_line(error)})"
         ) from error
     return CausalLM(model.eval(), tokenizer, torch.device(device), precision)
 
@@ -447,7 +359,7 @@ def _from_pretrained(
     if quantization:
         options["device_map"] = {"": device}
         options["quantization_config"] = _bitsandbytes_config(quantization, getattr(torch, dtype))
-    model, info = transformers.AutoModelForCausalLM.from_pretrained(
+    loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
         name,
         dtype=getattr(torch, dtype),
         use_safetensors=None if "gguf_file" in options else True,
@@ -455,6 +367,7 @@ def _from_pretrained(
         output_loading_info=True,
         **options,
     )
+    model, info = loaded
     if info["missing_keys"]:  # they would be drawn at random
         raise ValueError(f"it has no weights for {min(info['missing_keys'])}")
     return model
@@ -463,7 +376,7 @@ def _from_pretrained(
 def _loader_arguments(source: Path | str, revision: str | None) -> tuple[str, dict[str, Any]]:
     """Return what every ``from_pretrained`` takes: a name, and the options that go with it."""
     if isinstance(source, str):
-        return source, {"revision": revision or "main"}
+        return source, {"revision": commit_of(source, revision)}
     if source.is_dir():
         return str(source), {}
     return str(source.parent), {"gguf_file": source.name}
@@ -489,7 +402,3 @@ def _unpack_gguf(source: Path, dtype: str, folder: str) -> None:
     plain = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
     plain.load_state_dict(packed.state_dict())
     plain.save_pretrained(folder)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
