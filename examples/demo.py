@@ -282,8 +282,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--n-neighbors", type=int, default=20, help="AnchorAL's K (the paper: 50, for larger pools)"
     )
-    parser.add_argument("--pool-size", type=int, default=2000, help="rows of each pool; 0 for all")
-    parser.add_argument("--test-size", type=int, default=500, help="rows of each test set; 0 for all")
+    parser.add_argument("--pool-size", type=int, default=1500, help="rows of each pool; 0 for all")
+    parser.add_argument("--test-size", type=int, default=300, help="rows of each test set; 0 for all")
     parser.add_argument("--rare", default="games", help="the Debian section that is the rare class")
     parser.add_argument("--model", help="transformer to fine-tune, name or path (default: MiniLM, packaged)")
     parser.add_argument("--encoder", help="sentence encoder, name or path (default: MiniLM, packaged)")

@@ -308,7 +308,8 @@ def _load(source: Path | str, content: str, revision: str | None, precision: str
     import torch
 
     try:
-        with quiet_transformers():
+        # Weights are drawn before they are read: not from the caller's generator.
+        with torch.random.fork_rng(devices=[]), quiet_transformers():
             tokenizer = _load_tokenizer(source, revision)
             model = _load_weights(source, revision, precision, torch.device(device))
     except (ImportError, MemoryError, torch.OutOfMemoryError):
