@@ -18,6 +18,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skprune._optional import require
 from skprune.exceptions import ModelLoadError
+from skprune.models.devices import choose_device, has_native_bfloat16
+from skprune.models.sources import commit_of, first_line
 from skprune.pools import check_texts, digests
 
 
@@ -92,8 +94,8 @@ class SentenceEncoder(BaseEstimator):
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         "auto" is bfloat16 on a CPU that multiplies it natively and on CUDA, float32 elsewhere. Vectors come
         back as float32 in any case.
-    device : str or None, default=None
-        None lets sentence-transformers choose.
+    device : str, default="auto"
+        A torch device; "auto" is CUDA, MPS or the CPU, whichever there is.
     verbose : int, default=0
         Show a progress bar.
 
@@ -109,7 +111,7 @@ class SentenceEncoder(BaseEstimator):
         *,
         batch_size: int = 64,
         precision: str = "auto",
-        device: str | None = None,
+        device: str = "auto",
         verbose: int = 0,
     ) -> None:
         self.model = model
@@ -125,7 +127,7 @@ class SentenceEncoder(BaseEstimator):
 
     def __call__(self, texts: Any) -> np.ndarray:
         """Return float32 vectors of shape (n, n_dimensions)."""
-        encoder = _load_sentence_transformer(str(self.model), self.device, self._dtype())
+        encoder = _load_sentence_transformer(str(self.model), str(self._device()), self._dtype())
         return np.asarray(
             encoder.encode(
                 check_texts(texts).tolist(),
@@ -139,10 +141,10 @@ class SentenceEncoder(BaseEstimator):
     def _dtype(self) -> str:
         if self.precision != "auto":
             return self.precision
-        torch = require("torch", extra="encoders", purpose="SentenceEncoder")
-        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        fast = device.startswith("cuda") or (device == "cpu" and torch.cpu._is_avx512_bf16_supported())
-        return "bfloat16" if fast else "float32"
+        return "bfloat16" if has_native_bfloat16(self._device()) else "float32"
+
+    def _device(self) -> Any:
+        return choose_device(self.device, extra="encoders", purpose="SentenceEncoder")
 
 
 class TransformerEncoder(BaseEstimator):
@@ -202,7 +204,7 @@ def make_encoder(encoder: Any, *, verbose: int = 0) -> Any:
 
 
 @lru_cache(maxsize=2)
-def _load_sentence_transformer(model: str, device: str | None, dtype: str) -> Any:
+def _load_sentence_transformer(model: str, device: str, dtype: str) -> Any:
     library = require("sentence_transformers", extra="encoders", purpose=f"encoder={model!r}")
     torch = require("torch", extra="encoders", purpose=f"encoder={model!r}")
     try:
@@ -213,26 +215,30 @@ def _load_sentence_transformer(model: str, device: str | None, dtype: str) -> An
             trust_remote_code=False,
         )
     except Exception as error:
-        raise ModelLoadError(
-            f"encoder={model!r} could not be loaded as a SentenceTransformer: {error}. Pass a folder that "
-            "holds one, a name the hub can serve from here, or None for TF-IDF"
-        ) from error
+        raise _not_loaded(model, error) from error
 
 
 @lru_cache(maxsize=8)
 def _model_digest(model: str) -> str:
     folder = Path(model)
     if not folder.is_dir():
-        # A name: the revision that the hub resolved, once loaded.
-        encoder = _load_sentence_transformer(model, None, "float32")
-        revision = getattr(encoder[0].auto_model.config, "_commit_hash", None)
-        return f"{model}@{revision}"
+        try:
+            return f"{model}@{commit_of(model, None)}"
+        except ModelLoadError as error:
+            raise _not_loaded(model, error) from error
     content = hashlib.blake2b(digest_size=16)
     for file in sorted(folder.rglob("*")):
         if file.suffix in {".safetensors", ".json", ".txt", ".model"}:
             content.update(file.relative_to(folder).as_posix().encode())
             content.update(file.read_bytes())
     return content.hexdigest()
+
+
+def _not_loaded(model: str, error: Exception) -> ModelLoadError:
+    return ModelLoadError(
+        f"encoder={model!r} could not be loaded as a SentenceTransformer: {first_line(error)}. "
+        "Pass a folder that holds one, a name the hub can serve from here, or None for TF-IDF"
+    )
 
 
 def _corpus_digest(texts: np.ndarray) -> str:

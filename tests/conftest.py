@@ -13,6 +13,8 @@ from skprune.datasets import fetch_model
 # No test may reach a hub by accident: a wrong path then fails at once, and says so.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Threads that spin while they wait slow torch down several times over on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # The same examples every run, and no failure because a machine is slow.
 settings.register_profile("skprune", deadline=None, derandomize=True)

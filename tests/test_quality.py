@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import shutil
-import subprocess
 import sys
+import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 from sklearn.base import clone
+from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from skprune import ModelLoadError, QualityScorer
@@ -20,40 +24,45 @@ from skprune.scorers.prompts import PROMPT, Answers, Frame, check_template
 
 TEXTS = [
     "The train to the coast leaves every morning at seven.",
-    "She planted tomatoes behind the shed and forgot about them.",
     "A dull film.",
     "Nobody in the office could explain why the printer only worked on Fridays.",
     "The soup needs more salt, but the bread is excellent.",
     "Two thirds of the members voted against the proposal after a debate that lasted until midnight.",
-    "He learned to play the piano at the age of sixty and now gives small concerts for his neighbours.",
     "Prices rose again in March.",
-    "The second half of the novel drags, although the ending makes up for much of it.",
-    "Our guide knew every bird by its song.",
-    "Because the bridge was closed, we walked along the river and crossed it at the old mill.",
-    "The battery lasts two days if you switch the radio off.",
-    "Rain is expected in the west, with sunny spells in the afternoon.",
     "I would not buy this kettle again.",
-    "The museum shows paintings from four centuries, most of them by artists nobody has heard of.",
     "After the storm the children collected branches and built a hut that stood for the whole summer.",
 ]
 LONG = "The committee met on Tuesday and talked about the budget for the new library. " * 60
-# Rounding of bfloat16 through thirty layers, where probabilities are about a tenth.
-CLOSE = {"rtol": 0.1, "atol": 2e-3}
+# In float32, where a batch or a prefix changes the order of sums and nothing else.
+CLOSE = {"rtol": 2e-4, "atol": 0.0}
 
 
 @pytest.fixture(scope="module")
 def lm(smollm2):
-    return load_causal_lm(smollm2)
+    return load_causal_lm(smollm2, quantization="float32")
 
 
 @pytest.fixture(scope="module")
 def scorer(smollm2):
-    return QualityScorer(smollm2)
+    return QualityScorer(smollm2, quantization="float32")
 
 
 @pytest.fixture(scope="module")
 def scores(scorer):
     return scorer(TEXTS)
+
+
+@pytest.fixture(scope="module")
+def folder(lm, tmp_path_factory):
+    """The same model as transformers would save it."""
+    path = tmp_path_factory.mktemp("smollm2")
+    config = copy.deepcopy(lm.model.config)
+    config.__dict__.pop("quantization_config", None)
+    plain = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    plain.load_state_dict(lm.model.state_dict())
+    plain.save_pretrained(path)
+    lm.tokenizer.save_pretrained(path)
+    return path
 
 
 def spelled(tokenizer, word):
@@ -83,16 +92,17 @@ def test_score_is_the_probability_of_yes(lm, scores):
     expected = [by_hand(lm, text)[yes].sum().item() for text in TEXTS]
     np.testing.assert_allclose(scores, expected, **CLOSE)
     assert scores.dtype == np.float64
-    assert len(set(scores)) == len(TEXTS)  # logits in bfloat16 would tie
 
 
 def test_yes_no_is_renormalised_over_the_two_answers(lm, smollm2):
     yes, no = (spelled(lm.tokenizer, word) for word in ("yes", "no"))
     expected = []
-    for text in TEXTS[:6]:
+    for text in TEXTS[:3]:
         p = by_hand(lm, text)
         expected.append((p[yes].sum() / (p[yes].sum() + p[no].sum())).item())
-    np.testing.assert_allclose(QualityScorer(smollm2, normalize="yes_no")(TEXTS[:6]), expected, **CLOSE)
+    np.testing.assert_allclose(
+        QualityScorer(smollm2, quantization="float32", normalize="yes_no")(TEXTS[:3]), expected, **CLOSE
+    )
 
 
 def test_calibrate_subtracts_the_score_of_the_empty_text(scorer, scores):
@@ -161,7 +171,7 @@ def test_shared_prefix_changes_nothing(scorer, scores, monkeypatch):
 
 
 def test_logits_do_not_depend_on_the_padding(lm):
-    rows = [lm.tokenizer.encode(text) for text in (TEXTS[2], TEXTS[5], LONG[:400])]
+    rows = [lm.tokenizer.encode(text) for text in (TEXTS[1], TEXTS[4], LONG[:400])]
     together = lm.next_token_logits(rows)
     alone = torch.cat([lm.next_token_logits([row]) for row in rows])
     with torch.inference_mode():
@@ -169,7 +179,7 @@ def test_logits_do_not_depend_on_the_padding(lm):
     assert together.shape == (3, lm.model.config.vocab_size)
     assert together.dtype == torch.float32
     for other in (alone, full):
-        assert (together - other).abs().max() < 0.5
+        assert (together - other).abs().max() < 1e-2
         assert torch.equal(together.argmax(1), other.argmax(1))
 
 
@@ -207,9 +217,9 @@ def test_long_text_is_cut_and_the_question_is_not(lm):
 def test_what_lies_beyond_max_length_does_not_count(scorer):
     short = clone(scorer).set_params(max_length=20)
     a, b = short([LONG, LONG + "Something else entirely."])
-    assert a == pytest.approx(b, rel=0.1)
+    assert a == pytest.approx(b, rel=1e-3)
     many_bytes, one_more = short(["犬" * 300, "犬" * 300 + "猫"])
-    assert many_bytes == pytest.approx(one_more, rel=0.1)
+    assert many_bytes == pytest.approx(one_more, rel=1e-3)
 
 
 def test_a_task_is_no_template(lm):
@@ -243,8 +253,8 @@ def test_clone_and_pickle_carry_no_weights(scorer, scores):
 
 
 def test_clones_share_one_model(smollm2, lm):
-    assert load_causal_lm(str(smollm2)) is lm
-    assert load_causal_lm(next(smollm2.glob("*.gguf"))) is lm
+    assert load_causal_lm(str(smollm2), quantization="float32") is lm
+    assert load_causal_lm(next(smollm2.glob("*.gguf")), quantization="float32") is lm
 
 
 def test_fingerprint_names_what_changes_a_score(scorer, smollm2):
@@ -410,35 +420,40 @@ def test_loading_leaves_transformers_as_it_was(minilm):
     assert torch.equal(state, torch.random.get_rng_state())
 
 
-@pytest.mark.parametrize("package", ["bitsandbytes", "accelerate"])
-def test_missing_packages_are_named(smollm2, package):
-    script = (
-        f"import sys; sys.modules[{package!r}] = None; from skprune import QualityScorer;"
-        f"QualityScorer({str(smollm2)!r}, quantization='nf4')(['a'])"
-    )
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert "pip install 'skprune[llm]'" in run.stderr.strip().splitlines()[-1]
+@pytest.mark.parametrize("package", ["bitsandbytes", "accelerate", "transformers"])
+def test_missing_packages_are_named(smollm2, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=rf"{package}: pip install 'skprune\[llm\]'"):
+        QualityScorer(smollm2, quantization="nf4", device="cpu")(["a"])
 
 
 # ---------------------------------------------------------------------- is the model any good
 
 
-def test_sanity_check_tells_and_warns(scorer):
-    """SmolLM2-135M is known not to pass."""
+def test_sanity_check_reports_on_a_real_model(scorer):
     fresh = clone(scorer)
-    with pytest.warns(UserWarning, match=r"failed: AUC 0\.\d\d of 12 texts.*try a larger"):
-        check = fresh.sanity_check(TEXTS, n=12, random_state=0)
-    assert check.n == 12
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check = fresh.sanity_check(TEXTS, n=6, random_state=0)
+        again = fresh.sanity_check(TEXTS, n=6, random_state=0)
+    assert check == again
+    assert check.n == 6
     assert fresh.n_calls_ == 24
-    assert not check.passed
+    assert bool(caught) == (not check.passed)
 
 
-def test_sanity_check_measures_what_it_says(scorer, monkeypatch):
+@pytest.mark.parametrize(("sign", "auc"), [(1, 1.0), (-1, 0.0)])
+def test_sanity_check_measures_what_it_says(scorer, monkeypatch, sign, auc):
     known = set(TEXTS)
-    monkeypatch.setattr(QualityScorer, "__call__", lambda self, texts: np.array([t in known for t in texts]))
-    check = scorer.sanity_check([*TEXTS, "word", "word word"], random_state=0)
-    assert (check.auc, check.n, check.passed) == (1.0, len(TEXTS), True)
-    assert str(check).startswith("passed: AUC 1.00")
+    monkeypatch.setattr(
+        QualityScorer, "__call__", lambda self, texts: np.array([sign * (text in known) for text in texts])
+    )
+    expected = nullcontext() if auc else pytest.warns(UserWarning, match=r"failed: AUC 0\.00.*try a larger")
+    with expected:
+        check = scorer.sanity_check([*TEXTS, "word", "word word"], random_state=0)
+    assert (check.auc, check.n, check.passed) == (auc, len(TEXTS), bool(auc))
+    assert f"AUC {auc:.2f} of {len(TEXTS)} texts" in str(check)
+    assert quality.SanityCheck(auc=0.7, n=10).passed
     assert not quality.SanityCheck(auc=0.69, n=10).passed
 
 
@@ -450,15 +465,30 @@ def test_sanity_check_needs_words(scorer):
 # ---------------------------------------------------------------------- fewer bits
 
 
-@pytest.mark.slow
+def test_bfloat16_is_close_to_float32(folder, scores):
+    out = QualityScorer(folder, quantization=None, device="cpu")(TEXTS)
+    if torch.cpu._is_avx512_bf16_supported():
+        assert load_causal_lm(folder, quantization=None, device="cpu").precision == "bfloat16"
+    np.testing.assert_allclose(out, scores, rtol=0.3)
+    assert spearmanr(out, scores).statistic > 0.9
+    assert len(set(out)) == len(TEXTS)  # logits left in bfloat16 would tie
+
+
 @pytest.mark.parametrize("quantization", ["nf4", "int8"])
-def test_quantised_on_the_cpu(smollm2, quantization):
-    scorer = QualityScorer(smollm2, quantization=quantization, device="cpu")
-    out = scorer(TEXTS)
+def test_quantised_on_the_cpu(folder, quantization):
+    out = QualityScorer(folder, quantization=quantization, device="cpu")(TEXTS[:3])
     assert np.all((out > 0) & (out < 1))
-    assert load_causal_lm(smollm2, quantization=quantization, device="cpu").precision.startswith(quantization)
-    linear = {type(m).__name__ for m in load_causal_lm(smollm2, quantization=quantization).model.modules()}
-    assert linear & {"Linear4bit", "Linear8bitLt"}
+    lm = load_causal_lm(folder, quantization=quantization, device="cpu")
+    assert lm.precision.startswith(f"{quantization}/")
+    assert {type(module).__name__ for module in lm.model.modules()} & {"Linear4bit", "Linear8bitLt"}
+
+
+@pytest.mark.slow
+def test_a_gguf_is_unpacked_to_be_quantised(smollm2, folder):
+    packed = QualityScorer(smollm2, quantization="nf4", device="cpu")(TEXTS)
+    np.testing.assert_allclose(
+        packed, QualityScorer(folder, quantization="nf4", device="cpu")(TEXTS), rtol=1e-3
+    )
 
 
 @pytest.mark.gpu
@@ -467,4 +497,4 @@ def test_on_cuda_four_bits_are_the_default(smollm2):
     assert load_causal_lm(smollm2).precision.startswith("nf4/")
     out = scorer(TEXTS)
     assert np.all((out > 0) & (out < 1))
-    np.testing.assert_allclose(scorer(TEXTS[::-1])[::-1], out, **CLOSE)
+    np.testing.assert_allclose(scorer(TEXTS[::-1])[::-1], out, rtol=0.3)

@@ -17,9 +17,10 @@ import transformers
 from skorch import NeuralNetClassifier
 from skorch.callbacks import EarlyStopping
 from torch import nn
-from transformers.utils import logging as transformers_logging
 
 from skprune.exceptions import ModelLoadError
+from skprune.models.devices import has_native_bfloat16
+from skprune.models.sources import quiet_transformers
 
 
 class TextClassifierModule(nn.Module):
@@ -199,7 +200,7 @@ def _load(name: str, stamp: tuple[Any, ...]) -> Pretrained:
     """``stamp`` makes a folder that was written anew a different one."""
     try:
         # Missing heads are drawn at random: not from the caller's generator.
-        with torch.random.fork_rng(devices=[]), _quiet_transformers():
+        with torch.random.fork_rng(devices=[]), quiet_transformers():
             tokenizer = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
             model, info = transformers.AutoModelForSequenceClassification.from_pretrained(
                 name,
@@ -217,21 +218,6 @@ def _load(name: str, stamp: tuple[Any, ...]) -> Pretrained:
     model.set_submodule(head, nn.Identity())
     untrained = {key.rpartition(".")[0] for key in info["missing_keys"]} - {head}
     return Pretrained(model.eval(), tokenizer, n_features, tuple(sorted(untrained)))
-
-
-class _quiet_transformers:
-    """Silence the report that the head is missing, which is as it should be."""
-
-    def __enter__(self) -> None:
-        self.verbosity = transformers_logging.get_verbosity()
-        self.progress_bar = transformers_logging.is_progress_bar_enabled()
-        transformers_logging.set_verbosity_error()
-        transformers_logging.disable_progress_bar()
-
-    def __exit__(self, *error: object) -> None:
-        transformers_logging.set_verbosity(self.verbosity)
-        if self.progress_bar:
-            transformers_logging.enable_progress_bar()
 
 
 def freeze(encoder: nn.Module, n_layers: int) -> None:
@@ -292,27 +278,10 @@ def bucket(token_ids: list[list[int]], tokens_per_batch: int) -> Iterator[np.nda
         start += size
 
 
-def choose_device(device: str) -> torch.device:
-    """Return the device that "auto" or a name stands for."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        if torch.backends.mps.is_available():
-            device = "mps"
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device={device!r} is not available: {error}") from error
-
-
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype | None:
     """Return bfloat16 where it is asked for, or "auto" and the device multiplies it natively."""
-    if precision == "auto":
-        native = {
-            "cpu": torch.cpu._is_avx512_bf16_supported,
-            "cuda": lambda: torch.cuda.is_bf16_supported(including_emulation=False),
-        }
-        precision = "bfloat16" if native.get(device.type, bool)() else "float32"
-    return torch.bfloat16 if precision == "bfloat16" else None
+    wanted = has_native_bfloat16(device) if precision == "auto" else precision == "bfloat16"
+    return torch.bfloat16 if wanted else None
 
 
 def _split(rows: np.ndarray, size: int) -> list[np.ndarray]:

@@ -184,7 +184,7 @@ def load_causal_lm(
         safetensors weights; a GGUF file, or a folder with exactly one. Code in it is never run.
     revision : str, default=None
         Branch, tag or commit on the hub.
-    quantization : {"auto", "nf4", "int8"} or None, default="auto"
+    quantization : {"auto", "nf4", "int8", "float32"} or None, default="auto"
         "nf4" (4 bits) and "int8" go through bitsandbytes. None keeps bfloat16 where the device multiplies
         it natively, else float32. "auto" is "nf4" on CUDA, None elsewhere. A GGUF file is unpacked first.
     device : str, default="auto"
@@ -285,8 +285,8 @@ def choose_precision(quantization: str | None, device: torch.device) -> str:
     dtype = "bfloat16" if native.get(device.type, bool)() else "float32"
     if quantization == "auto":
         quantization = "nf4" if device.type == "cuda" else None
-    if quantization is None:
-        return dtype
+    if quantization in (None, "float32"):
+        return quantization or dtype
     if device.type == "mps":
         raise ValueError(f"quantization={quantization!r} needs CUDA or a CPU, device is {str(device)!r}")
     return f"{quantization}/{dtype}"

@@ -18,6 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skprune._optional import require
+from skprune.models.devices import choose_device
 from skprune.pools import check_texts
 
 if TYPE_CHECKING:
@@ -284,7 +285,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator):
         from skorch.helper import predefined_split
 
         train, held_out = self._split(engine, token_ids, codes, seed)
-        device = engine.choose_device(self.device)
+        device = choose_device(self.device, extra="models", purpose="TransformerClassifier")
         dtype = engine.choose_dtype(self.precision, device)
         module = pretrained.build(len(class_weights), self.pooling, dtype)
         engine.freeze(module.encoder, self.frozen_layers)

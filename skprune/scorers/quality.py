@@ -55,10 +55,10 @@ class QualityScorer(BaseEstimator):
     prompt : str or None, default=None
         A template with ``{text}``, once, and ``{task}``. None: :data:`PROMPT`. Whatever stands before
         ``{text}`` costs nothing; whatever stands after it is paid for with every text.
-    quantization : {"auto", "nf4", "int8"} or None, default="auto"
+    quantization : {"auto", "nf4", "int8", "float32"} or None, default="auto"
         "nf4" and "int8" go through bitsandbytes. None keeps bfloat16 where the device multiplies it
         natively, else float32. "auto" is "nf4" on CUDA, as in ActivePrune, and None elsewhere: on a CPU
-        bfloat16 is the fastest.
+        bfloat16 is the fastest. "float32" is slower, and exact.
     normalize : {"vocab", "yes_no"}, default="vocab"
         Over what the probability of "yes" is taken: all tokens, as in ActivePrune, or those for "yes" and
         "no" alone.
@@ -103,9 +103,12 @@ class QualityScorer(BaseEstimator):
     Small models answer, but do not judge. Run :meth:`sanity_check` on some of your own texts before you trust
     a score.
 
-    Scores agree within the rounding of the precision whatever the batch; with "int8" a little less, as
-    bitsandbytes looks for outliers in each batch anew. A pickle holds no weights: the model is loaded when it
-    is used, and shared by all scorers of a process that name it.
+    Whatever the batch, scores agree within the rounding of the precision: in float32 to five digits; in
+    bfloat16 a probability is off by some 6 %, and the rank correlation with float32 is 0.99
+    (SmolLM2-135M, 120 film reviews); "int8" looks for outliers in each batch anew.
+
+    A pickle holds no weights: the model is loaded when it is used, and shared by all scorers of a process
+    that name it.
 
     References
     ----------
@@ -126,7 +129,7 @@ class QualityScorer(BaseEstimator):
         "model": [str, os.PathLike],
         "task": [str],
         "prompt": [str, None],
-        "quantization": [StrOptions({"auto", "nf4", "int8"}), None],
+        "quantization": [StrOptions({"auto", "nf4", "int8", "float32"}), None],
         "normalize": [StrOptions({"vocab", "yes_no"})],
         "calibrate": ["boolean"],
         "max_length": [Interval(Integral, 1, None, closed="left")],
