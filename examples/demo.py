@@ -323,7 +323,7 @@ def main(argv: list[str] | None = None) -> None:
         task = load_task(data, args)
         print(
             f"\n{data}: {len(task.texts)} rows, {np.mean(task.y == task.rare):.1%} of the rarer class; "
-            f"test set of {len(task.test_texts)}"
+            f"tested on {len(task.test_texts)}, {np.mean(task.y_test == task.rare):.0%} of it, weighted back"
         )
         rounds += [play(task, name, args) for name in args.filters]
     table = pd.concat(rounds, ignore_index=True)
