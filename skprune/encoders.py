@@ -66,13 +66,17 @@ class TfidfEncoder(BaseEstimator):
         texts = check_texts(X)
         step = -(-len(texts) // self.max_train_texts) or 1
         sample = texts[::step]
-        tfidf = TfidfVectorizer(sublinear_tf=True, dtype=np.float32)
-        n_terms = tfidf.fit_transform(sample).shape[1]
-        n_components = max(1, min(self.n_components, n_terms - 1, len(sample) - 1))
-        svd = TruncatedSVD(n_components, n_iter=2, random_state=self.random_state)
-        if n_terms == 1:  # nothing to decompose
-            svd = "passthrough"
-        self.pipeline_ = make_pipeline(tfidf, svd, Normalizer(copy=False)).fit(sample)
+        tfidf = TfidfVectorizer(sublinear_tf=True, dtype=np.float32, token_pattern=r"\w+")
+        try:
+            terms = tfidf.fit_transform(sample)
+        except ValueError as error:
+            raise ValueError("no text of the pool holds a word: name another encoder") from error
+        self.pipeline_ = make_pipeline(tfidf, Normalizer(copy=False))
+        if terms.shape[1] > 1:  # else there is nothing to decompose
+            n_components = max(1, min(self.n_components, terms.shape[1] - 1, len(sample) - 1))
+            svd = TruncatedSVD(n_components, n_iter=2, random_state=self.random_state)
+            with np.errstate(invalid="ignore"):  # equal rows have no variance to explain
+                self.pipeline_.steps.insert(1, ("svd", svd.fit(terms)))
         self.fingerprint = f"tfidf {self.get_params()} {_corpus_digest(sample)}"
         return self
 

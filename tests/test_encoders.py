@@ -1,0 +1,83 @@
+"""Texts to vectors, whatever encodes them."""
+
+import numpy as np
+import pytest
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.pipeline import make_pipeline
+
+from skprune import SentenceEncoder, TfidfEncoder
+from skprune.encoders import TransformerEncoder, make_encoder
+from skprune.exceptions import ModelLoadError
+
+TEXTS = ["a red fox runs", "a red dog runs", "the blue sea", "the blue sky", "the grey sky"]
+
+
+def test_tfidf_vectors_have_unit_length_and_near_texts_are_near():
+    encoder = TfidfEncoder(n_components=3).fit(TEXTS)
+    vectors = encoder(TEXTS)
+    assert vectors.dtype == np.float32
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    similarity = vectors @ vectors.T
+    assert similarity[0, 1] > 0.9 > similarity[0, 2]
+    assert (encoder(["nothing known"]) == 0).all()
+
+
+@pytest.mark.parametrize("texts", [["one"], ["same", "same"], ["x y"], ["a", "b", "c"]])
+def test_tfidf_serves_tiny_pools(texts):
+    assert TfidfEncoder().fit(texts)(texts).shape[0] == len(texts)
+
+
+def test_tfidf_without_a_word_says_so():
+    with pytest.raises(ValueError, match="no text of the pool holds a word"):
+        TfidfEncoder().fit(["!!", "??"])
+
+
+def test_fingerprints_tell_corpora_and_parameters_apart():
+    prints = {
+        TfidfEncoder().fit(TEXTS).fingerprint,
+        TfidfEncoder().fit(TEXTS[:4]).fingerprint,
+        TfidfEncoder(3).fit(TEXTS).fingerprint,
+        TransformerEncoder(CountVectorizer()).fit(TEXTS).fingerprint,
+        TransformerEncoder(CountVectorizer(binary=True)).fit(TEXTS).fingerprint,
+    }
+    assert len(prints) == 5
+    assert TfidfEncoder().fit(TEXTS).fingerprint in prints
+
+
+def test_what_an_encoder_parameter_means():
+    assert isinstance(make_encoder(None), TfidfEncoder)
+    assert isinstance(make_encoder("some/name"), SentenceEncoder)
+    pipeline = make_pipeline(CountVectorizer(), TruncatedSVD(2, random_state=0))
+    encoder = make_encoder(pipeline).fit(TEXTS)
+    assert np.allclose(encoder(TEXTS), pipeline.fit_transform(TEXTS), atol=1e-6)
+    assert make_encoder(len) is len
+    fitted = TfidfEncoder(2).fit(TEXTS)
+    assert make_encoder(fitted) is not fitted
+    with pytest.raises(TypeError, match="encoder must be None, the name or path"):
+        make_encoder(3)
+    with pytest.raises(TypeError, match="encoder must be an instance, got the class TfidfEncoder"):
+        make_encoder(TfidfEncoder)
+
+
+def test_sentence_encoder_agrees_with_the_library(minilm):
+    from sentence_transformers import SentenceTransformer
+
+    expected = SentenceTransformer(str(minilm), device="cpu").encode(TEXTS)
+    assert np.allclose(SentenceEncoder(str(minilm), precision="float32")(TEXTS), expected, atol=1e-5)
+    fast = SentenceEncoder(str(minilm))(TEXTS)
+    cosine = (fast * expected).sum(axis=1) / np.linalg.norm(fast, axis=1) / np.linalg.norm(expected, axis=1)
+    assert (cosine > 0.999).all()
+
+
+def test_sentence_encoder_is_known_by_content(minilm, tmp_path):
+    copy = tmp_path / "copy"
+    copy.symlink_to(minilm, target_is_directory=True)
+    encoder = SentenceEncoder(str(minilm), precision="float32")
+    assert SentenceEncoder(str(copy), precision="float32", batch_size=3).fingerprint == encoder.fingerprint
+    assert SentenceEncoder(str(minilm), precision="bfloat16").fingerprint != encoder.fingerprint
+
+
+def test_a_folder_that_holds_no_model_is_refused(tmp_path):
+    with pytest.raises(ModelLoadError, match="could not be loaded as a SentenceTransformer"):
+        SentenceEncoder(str(tmp_path))(TEXTS)
