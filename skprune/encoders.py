@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from skprune._optional import require
 from skprune.exceptions import ModelLoadError
 from skprune.models.devices import choose_device, has_native_bfloat16
-from skprune.models.sources import commit_of, first_line
+from skprune.models.sources import commit_of, first_line, quiet_transformers
 from skprune.pools import check_texts, digests
 
 
@@ -212,12 +212,13 @@ def _load_sentence_transformer(model: str, device: str, dtype: str) -> Any:
     library = require("sentence_transformers", extra="encoders", purpose=f"encoder={model!r}")
     torch = require("torch", extra="encoders", purpose=f"encoder={model!r}")
     try:
-        return library.SentenceTransformer(
-            model,
-            device=device,
-            model_kwargs={"dtype": getattr(torch, dtype), "use_safetensors": True},
-            trust_remote_code=False,
-        )
+        with quiet_transformers():
+            return library.SentenceTransformer(
+                model,
+                device=device,
+                model_kwargs={"dtype": getattr(torch, dtype), "use_safetensors": True},
+                trust_remote_code=False,
+            )
     except Exception as error:
         raise _not_loaded(model, error) from error
 
