@@ -281,7 +281,7 @@ def plot(rounds: pd.DataFrame, path: Path) -> None:
                 axis.plot(curve["labels"], curve[key], marker="o", markersize=4, label=name)
         column[0].set(title=data, ylabel="F1 of the rarer class")
         column[1].set(xlabel="labels", ylabel="share of the rarer class found")
-    axes[0, 0].legend(title="pruning")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(FILTERS))
     figure.savefig(path, dpi=130)
     plt.close(figure)
 
