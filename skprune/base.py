@@ -107,6 +107,7 @@ class BaseFilter(BaseEstimator, ABC):
     _takes_texts: ClassVar[bool] = True
     _takes_vectors: ClassVar[bool] = True
 
+    keep: float | int  # of the methods that have it
     random_state: Any
 
     # ------------------------------------------------------------------ public verbs
@@ -296,6 +297,16 @@ class BaseFilter(BaseEstimator, ABC):
     def _table(self) -> RowTable:
         """The distinct rows given to :meth:`fit`."""
         return RowTable(self.pool_.keys)
+
+    def _locate(self, pool: Pool, rows: np.ndarray) -> np.ndarray:
+        """Return which distinct row given to :meth:`fit` each row of ``pool`` is, −1 where none."""
+        if pool is self.pool_:
+            return np.asarray(self._table.row_of[rows])
+        return self._table.locate(pool.keys_at(rows))
+
+    def _kept_size(self, n_rows: int, min_rows: int) -> int:
+        """Return how many of ``n_rows`` eligible rows ``keep`` and ``min_rows`` ask for."""
+        return min(max(size_of(self.keep, n_rows), min_rows), n_rows)
 
     def _uniforms(self, pool: Pool, rows: np.ndarray) -> np.ndarray:
         """Random numbers of this round for the rows of ``pool``, by content."""

@@ -14,7 +14,16 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import skprune
-from skprune import ActivePruneFilter, AnchorFilter, RandomFilter
+from skprune import (
+    ActivePruneFilter,
+    AnchorFilter,
+    AskLLMFilter,
+    KMeansFilter,
+    PerplexityFilter,
+    RandomFilter,
+    SEALSFilter,
+    UPSFilter,
+)
 from skprune.exceptions import EmptyPoolError, PoolExhaustedError
 
 RNG = np.random.default_rng(0)
@@ -36,6 +45,11 @@ FILTERS = {
     "active prune, novelty": ActivePruneFilter(
         keep=0.25, quality=shouting, reweighting="novelty", random_state=0
     ),
+    "k-means": KMeansFilter(keep=0.25, random_state=0),
+    "perplexity": PerplexityFilter(keep=0.25, random_state=0),
+    "ask LLM": AskLLMFilter(keep=0.25, quality=shouting, random_state=0),
+    "UPS": UPSFilter(keep=0.25, random_state=0),
+    "SEALS": SEALSFilter(4, random_state=0),
 }
 
 
@@ -286,7 +300,7 @@ def test_importing_skprune_loads_nothing_heavy():
         ("kenlm", "NGramScorer(order=2).fit(['a b'])(['a'])", r"pip install 'skprune\[ngram\]'"),
         (
             "hnswlib",
-            "AnchorFilter(index='hnsw').fit(['a b', 'b c', 'c d'])",
+            "AnchorFilter(index='hnsw').fit(['aa bb', 'bb cc', 'cc dd'])",
             r"pip install 'skprune\[hnsw\]'",
         ),
         ("sentence_transformers", "SentenceEncoder('x')(['a'])", r"pip install 'skprune\[encoders\]'"),
