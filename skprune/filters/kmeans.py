@@ -17,7 +17,7 @@ from skprune.pools import Pool
 from skprune.streams import count_occurrences, generator
 
 # Rows times clusters beyond which mini-batches are used: each iteration of Lloyd's takes that many distances.
-_MINIBATCH_FROM = 10_000_000
+_MINIBATCH_FROM = 5_000_000
 _BLOCK = 4_096
 # The stream of a round that centroids start from.
 _START = 1
@@ -34,7 +34,7 @@ class KMeansFilter(VectorFilter):
         Texts to vectors: None is TF-IDF with SVD, a string names a SentenceTransformer. Numeric pools are
         taken as they are.
     algorithm : {"auto", "lloyd", "minibatch"}, default="auto"
-        ``"auto"`` takes mini-batches from ten million rows times clusters on.
+        ``"auto"`` takes mini-batches from five million rows times clusters on.
     memory : None or path, default=None
         Where vectors are kept: in this process, or in a folder.
     random_state : int, RandomState or None, default=None
@@ -170,6 +170,7 @@ def _columns(
     reason[kept & (rank > 0)] = "kept: fills the size, next nearest to the centroid of its cluster"
     return {
         "stage": np.where(kept, np.where(rank > 0, "fill", "centroid"), ""),
+        "cluster": cluster.astype(float),
         "cluster_size": size.astype(float),
         "distance": distance,
         "threshold": threshold[cluster],
