@@ -14,7 +14,12 @@ __version__ = "0.1.0"
 _HOME_OF = {
     "ActivePruneFilter": "skprune.filters.active_prune",
     "AnchorFilter": "skprune.filters.anchor",
+    "AskLLMFilter": "skprune.filters.ask_llm",
+    "KMeansFilter": "skprune.filters.kmeans",
+    "PerplexityFilter": "skprune.filters.perplexity",
     "RandomFilter": "skprune.filters.random",
+    "SEALSFilter": "skprune.filters.seals",
+    "UPSFilter": "skprune.filters.ups",
     "BaseFilter": "skprune.base",
     "NGramScorer": "skprune.scorers.ngram",
     "QualityScorer": "skprune.scorers.quality",
@@ -30,17 +35,22 @@ _HOME_OF = {
 __all__ = [
     "ActivePruneFilter",
     "AnchorFilter",
+    "AskLLMFilter",
     "BaseFilter",
     "EmptyPoolError",
+    "KMeansFilter",
     "ModelLoadError",
     "NGramScorer",
+    "PerplexityFilter",
     "PoolExhaustedError",
     "PrunedQuery",
     "QualityScorer",
     "RandomFilter",
+    "SEALSFilter",
     "SentenceEncoder",
     "TfidfEncoder",
     "TransformerClassifier",
+    "UPSFilter",
 ]
 
 if TYPE_CHECKING:
@@ -49,7 +59,12 @@ if TYPE_CHECKING:
     from skprune.exceptions import EmptyPoolError, ModelLoadError, PoolExhaustedError
     from skprune.filters.active_prune import ActivePruneFilter
     from skprune.filters.anchor import AnchorFilter
+    from skprune.filters.ask_llm import AskLLMFilter
+    from skprune.filters.kmeans import KMeansFilter
+    from skprune.filters.perplexity import PerplexityFilter
     from skprune.filters.random import RandomFilter
+    from skprune.filters.seals import SEALSFilter
+    from skprune.filters.ups import UPSFilter
     from skprune.models.classifier import TransformerClassifier
     from skprune.query import PrunedQuery
     from skprune.scorers.ngram import NGramScorer

@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
+from sklearn.utils import TransformerTags
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -107,6 +107,7 @@ class BaseFilter(BaseEstimator, ABC):
     _takes_texts: ClassVar[bool] = True
     _takes_vectors: ClassVar[bool] = True
 
+    keep: float | int  # of the methods that have it
     random_state: Any
 
     # ------------------------------------------------------------------ public verbs
@@ -135,12 +136,11 @@ class BaseFilter(BaseEstimator, ABC):
         """
         self._validate_params()
         pool = check_pool(X)
-        self._check_kind(pool, reset=True)
         labels, known = check_labels(y, len(pool))
         prunes_labelled = bool(known.all())
         self._check_sizes(len(pool) if prunes_labelled else int((~known).sum()))
+        self._check_kind(pool, reset=True)
 
-        self.__dict__.pop("_table", None)
         self.pool_ = pool
         self.seed_ = draw_seed(self.random_state)
         self.round_ = 0
@@ -292,10 +292,20 @@ class BaseFilter(BaseEstimator, ABC):
 
     # ------------------------------------------------------------------ shared by methods
 
-    @cached_property
+    @property
     def _table(self) -> RowTable:
         """The distinct rows given to :meth:`fit`."""
-        return RowTable(self.pool_.keys)
+        return self.pool_.table
+
+    def _locate(self, pool: Pool, rows: np.ndarray) -> np.ndarray:
+        """Return which distinct row given to :meth:`fit` each row of ``pool`` is, −1 where none."""
+        if pool is self.pool_:
+            return np.asarray(self._table.row_of[rows])
+        return self._table.locate(pool.keys_at(rows))
+
+    def _kept_size(self, n_rows: int, min_rows: int) -> int:
+        """Return how many of ``n_rows`` eligible rows ``keep`` and ``min_rows`` ask for."""
+        return min(max(size_of(self.keep, n_rows), min_rows), n_rows)
 
     def _uniforms(self, pool: Pool, rows: np.ndarray) -> np.ndarray:
         """Random numbers of this round for the rows of ``pool``, by content."""
@@ -335,17 +345,13 @@ class BaseFilter(BaseEstimator, ABC):
             X = pool.data if hasattr(pool.data, "shape") else pool.vectors
             validate_data(self, X, reset=reset, skip_check_array=True)
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        state.pop("_table", None)  # rebuilt on demand
-        return state
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = self._takes_texts
         tags.input_tags.two_d_array = self._takes_vectors
         tags.input_tags.sparse = self._takes_vectors
         tags.target_tags.required = False
+        tags.transformer_tags = TransformerTags(preserves_dtype=["float64", "float32"])
         return tags
 
 

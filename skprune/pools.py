@@ -67,6 +67,14 @@ class Pool:
             return np.asarray(self.texts)
         return self.keys_at(np.arange(len(self)))
 
+    @cached_property
+    def table(self) -> RowTable:
+        """The distinct rows, numbered."""
+        return RowTable(self.keys)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "table"}  # made on demand
+
     def keys_at(self, indices: np.ndarray) -> np.ndarray:
         """Return the keys of the rows at ``indices``."""
         if self.texts is not None:
@@ -258,6 +266,8 @@ def take_rows(X: Any, indices: np.ndarray) -> Any:
         return X.tocsr()[indices]
     if hasattr(X, "shape"):  # ndarray, memmap, torch.Tensor
         return X[indices]
+    if not hasattr(X, "__getitem__"):  # what only converts to an array
+        return np.asarray(X)[indices]
     from torch.utils.data import Subset
 
     return Subset(X, indices.tolist())

@@ -173,3 +173,11 @@ def test_digests_are_stable_across_versions_and_machines():
 def test_take_rows_of_a_frame_goes_by_position():
     frame = pd.DataFrame({"text": TEXTS}, index=[3, 2, 1, 0])
     assert take_rows(frame, np.array([0]))["text"].tolist() == ["red"]
+
+
+def test_rows_of_what_only_converts_to_an_array_are_taken():
+    class Convertible:
+        def __array__(self, dtype=None, copy=None):
+            return np.arange(6.0).reshape(3, 2)
+
+    assert take_rows(Convertible(), np.array([2, 0])).tolist() == [[4.0, 5.0], [0.0, 1.0]]

@@ -2,6 +2,20 @@
 
 from skprune.filters.active_prune import ActivePruneFilter
 from skprune.filters.anchor import AnchorFilter
+from skprune.filters.ask_llm import AskLLMFilter
+from skprune.filters.kmeans import KMeansFilter
+from skprune.filters.perplexity import PerplexityFilter
 from skprune.filters.random import RandomFilter
+from skprune.filters.seals import SEALSFilter
+from skprune.filters.ups import UPSFilter
 
-__all__ = ["ActivePruneFilter", "AnchorFilter", "RandomFilter"]
+__all__ = [
+    "ActivePruneFilter",
+    "AnchorFilter",
+    "AskLLMFilter",
+    "KMeansFilter",
+    "PerplexityFilter",
+    "RandomFilter",
+    "SEALSFilter",
+    "UPSFilter",
+]

@@ -8,13 +8,17 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skprune.base import KEEP_CONSTRAINT, BaseFilter, Selection, lowest, size_of
 from skprune.pools import Pool
-from skprune.scorers.ngram import NGramScorer
-from skprune.scorers.quality import QualityScorer
+from skprune.scorers.parameters import (
+    DEFAULT_LLM,
+    PERPLEXITY_CONSTRAINT,
+    QUALITY_CONSTRAINT,
+    make_perplexity,
+    make_quality,
+)
 from skprune.store import Remembered
 
 _STAGES = np.array(["", "perplexity", "novelty", "llm", "fill"], dtype=object)
@@ -120,8 +124,8 @@ class ActivePruneFilter(BaseFilter):
         "llm_share": [Interval(Real, 0, 1, closed="both")],
         "n_candidates": KEEP_CONSTRAINT,
         "candidates": [StrOptions({"highest", "lowest", "random"})],
-        "perplexity": [None, str, HasMethods(["__fspath__"]), callable],
-        "quality": [None, str, HasMethods(["__fspath__"]), callable],
+        "perplexity": PERPLEXITY_CONSTRAINT,
+        "quality": [None, *QUALITY_CONSTRAINT],
         "task": [str],
         "reweighting": [None, StrOptions({"sample", "paper", "novelty"})],
         "temperature": [Interval(Real, 0, None, closed="neither")],
@@ -142,7 +146,7 @@ class ActivePruneFilter(BaseFilter):
         n_candidates: float | int = 0.1,
         candidates: str = "highest",
         perplexity: Any = None,
-        quality: Any = "Qwen/Qwen2.5-1.5B-Instruct",
+        quality: Any = DEFAULT_LLM,
         task: str = "text classification",
         reweighting: str | None = "sample",
         temperature: float = 0.1,
@@ -184,10 +188,12 @@ class ActivePruneFilter(BaseFilter):
                 "the reweighted perplexity never changes the order of two rows",
                 stacklevel=3,
             )
-        scorer = self._perplexity_scorer(pool)
+        scorer = make_perplexity(self.perplexity, pool.texts, n_jobs=self.n_jobs, verbose=self.verbose)
         self._score = Remembered(scorer, self.memory, name="perplexity", batch_size=32_768)
-        quality = self._quality_scorer()
-        self._ask: Any = None if quality is None else Remembered(quality, self.memory, name="quality")
+        self._ask: Any = None
+        if self.quality is not None:
+            quality = make_quality(self.quality, task=self.task, verbose=self.verbose)
+            self._ask = Remembered(quality, self.memory, name="quality")
         self._asking = threading.Lock()
         table = self._table
         self.log_perplexity_ = self._score(table.keys, table.digests)
@@ -213,7 +219,7 @@ class ActivePruneFilter(BaseFilter):
 
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
         n_rows = len(eligible)
-        n_kept = min(max(size_of(self.keep, n_rows), min_rows), n_rows)
+        n_kept = self._kept_size(n_rows, min_rows)
         texts = pool.texts[eligible]
         raw, reweighted = self._log_perplexities(texts)
         luck = self._uniforms(pool, eligible)
@@ -310,23 +316,6 @@ class ActivePruneFilter(BaseFilter):
         if self.reweighting not in {"sample", "paper"}:
             return log_perplexity
         return reweight(log_perplexity, newest, self.beta)
-
-    # ------------------------------------------------------------------ scorers
-
-    def _perplexity_scorer(self, pool: Pool) -> Any:
-        scorer = self.perplexity
-        if scorer is None or isinstance(scorer, str) or hasattr(scorer, "__fspath__"):
-            scorer = NGramScorer(model=scorer, n_jobs=self.n_jobs, verbose=self.verbose)
-        elif isinstance(scorer, NGramScorer) and not scorer.__sklearn_is_fitted__():
-            scorer = clone(scorer)
-        else:
-            return scorer
-        return scorer.fit(pool.texts)
-
-    def _quality_scorer(self) -> Any:
-        if isinstance(self.quality, str) or hasattr(self.quality, "__fspath__"):
-            return QualityScorer(self.quality, task=self.task, verbose=self.verbose)
-        return self.quality
 
     def _columns(
         self, raw: np.ndarray, reweighted: np.ndarray, quality: np.ndarray, stage: np.ndarray

@@ -7,23 +7,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy.stats import entropy
-from sklearn.cluster import kmeans_plusplus
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from skprune.base import BaseFilter, Selection
-from skprune.encoders import make_encoder
-from skprune.neighbors import ExactNeighbors, Neighbors, build_index
-from skprune.pools import Pool, RowTable
-from skprune.store import Remembered
+from skprune.base import Selection
+from skprune.filters._vectors import NeighborFilter, Search, nearest_rows, pick_kmeans_plusplus
+from skprune.neighbors import ExactNeighbors
+from skprune.pools import Pool
 from skprune.streams import generator
 
-# Rows of the pool that k-means++ looks at when there is no label yet.
-_COLD_START_ROWS = 10_000
-# Streams of one round, apart from that of the row draws.
-_ANCHORS, _COLD = 1, 2
+# The stream of a round that anchors are drawn from.
+_ANCHORS = 1
 
 
-class AnchorFilter(BaseFilter):
+class AnchorFilter(NeighborFilter):
     """Keep the rows that are most similar to anchors drawn from the labelled rows of every class.
 
     Each round, k-means++ picks ``n_anchors`` labelled rows of each class; the ``n_neighbors`` rows of the
@@ -140,11 +136,6 @@ class AnchorFilter(BaseFilter):
         self.random_state = random_state
         self.verbose = verbose
 
-    @property
-    def n_encoded_(self) -> int:
-        """Texts that the encoder was run on since :meth:`fit`."""
-        return self._encode.n_computed if self.pool_.holds_texts else 0
-
     # ------------------------------------------------------------------ hooks
 
     def _check_sizes(self, n_rows: int) -> None:
@@ -156,30 +147,13 @@ class AnchorFilter(BaseFilter):
                     )
 
     def _fit(self, pool: Pool) -> None:
-        vectors = pool.vectors
-        if pool.holds_texts:
-            encoder = make_encoder(self.encoder, verbose=self.verbose)
-            if hasattr(encoder, "fit"):
-                encoder.fit(pool.texts)
-            self._encode = Remembered(encoder, self.memory, name="encoder")
-            vectors = self._encode(self._table.keys, self._table.digests)
-        self._index: Neighbors = build_index(
-            vectors, self.index, n_threads=self.n_jobs or 1, seed=self.seed_ % 2**31
-        )
-        self._labelled_vectors: Any = None  # of texts; numeric rows are in labelled_ already
+        self._fit_index(pool)
         self.anchor_labels_ = np.empty(0, dtype=object)
-        self.anchors_ = self._cold_anchors(vectors)
+        self.anchors_ = self._seed_vectors(self.n_anchors)
 
     def _learn(self, pool: Pool, *, learner: Any) -> None:
         rows: Any = self.labelled_.pool
-        if rows.holds_texts:
-            n_known = 0 if self._labelled_vectors is None else len(self._labelled_vectors)
-            if n_known < len(rows):
-                fresh = self._encode(rows.texts[n_known:])
-                known = [] if self._labelled_vectors is None else [self._labelled_vectors]
-                self._labelled_vectors = np.concatenate([*known, fresh])
-        else:
-            self._labelled_vectors = rows.vectors
+        self._embed_labelled()
         entropies = None
         if learner is not None and "entropy" in self._ways().values():
             entropies = entropy(learner.predict_proba(rows.data), axis=1)
@@ -226,55 +200,19 @@ class AnchorFilter(BaseFilter):
             elif way == "entropy" and entropies is not None:
                 picked = rows[np.argsort(-entropies[rows], kind="stable")[: self.n_anchors]]
             else:
-                picked = rows[_kmeans_plusplus(self._labelled_vectors[rows], self.n_anchors, rng)]
+                picked = rows[pick_kmeans_plusplus(self._labelled_vectors[rows], self.n_anchors, rng)]
             anchors.append(np.sort(picked))
             anchor_labels += [label] * len(picked)
         self.anchors_ = self._labelled_vectors[np.concatenate(anchors)]
         self.anchor_labels_ = np.empty(len(anchor_labels), dtype=object)
         self.anchor_labels_[:] = anchor_labels
 
-    def _cold_anchors(self, vectors: Any) -> Any:
-        rng = generator(self.seed_, 0, _COLD)
-        n_rows = vectors.shape[0]
-        sample = np.sort(rng.choice(n_rows, min(n_rows, _COLD_START_ROWS), replace=False))
-        return vectors[sample[_kmeans_plusplus(vectors[sample], self.n_anchors, rng)]]
-
     # ------------------------------------------------------------------ similarity
 
-    def _vectors_of(self, pool: Pool) -> Any:
-        return self._encode(pool.texts) if pool.holds_texts else pool.vectors
-
-    def _search_over(self, pool: Pool, eligible: np.ndarray) -> list[tuple[Neighbors, np.ndarray]]:
-        """Return indices to search, each with the row of it that an eligible row is (−1: not in it)."""
-        if pool.holds_texts:
-            located = self._table.locate(pool.texts[eligible])
-        elif pool is self.pool_:
-            located = eligible
-        elif isinstance(self._index, ExactNeighbors):
-            return [(ExactNeighbors(pool.vectors), eligible)]  # reads X once, and hashes nothing
-        else:
-            located = _first_of(self._table)[self._table.locate(pool.keys_at(eligible))]
-            located[located == len(self.pool_)] = -1
-        searches = [(self._index, located)]
-        unseen = np.flatnonzero(located < 0)
-        if len(unseen):  # scored on the spot
-            rows = np.full(len(eligible), -1)
-            rows[unseen] = np.arange(len(unseen))
-            strangers = self._vectors_of(Pool(pool.take(eligible[unseen])))
-            searches.append((ExactNeighbors(strangers), rows))
-        return searches
-
-    def _score(
-        self, searches: list[tuple[Neighbors, np.ndarray]], n_rows: int, n_neighbors: int
-    ) -> np.ndarray:
+    def _score(self, searches: list[Search], n_rows: int, n_neighbors: int) -> np.ndarray:
         """Lines 7 and 8: the score of every eligible row, NaN where no anchor retrieved it."""
-        found = [_expanded(index, rows, self.anchors_, n_neighbors) for index, rows in searches]
         total, count, best = np.zeros(n_rows), np.zeros(n_rows), np.full(n_rows, -np.inf)
-        for anchor in range(self.anchors_.shape[0]):
-            rows = np.concatenate([answer[anchor][0] for answer in found])
-            similarity = np.concatenate([answer[anchor][1] for answer in found])
-            nearest = np.lexsort((rows, -similarity.round(12)))[:n_neighbors]
-            rows, similarity = rows[nearest], similarity[nearest]
+        for rows, similarity in nearest_rows(searches, self.anchors_, n_neighbors):
             total[rows] += similarity
             count[rows] += 1
             best[rows] = np.maximum(best[rows], similarity)
@@ -308,46 +246,9 @@ class AnchorFilter(BaseFilter):
         }
 
 
-def _kmeans_plusplus(vectors: Any, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
-    """Unique positions that k-means++ picks; scikit-learn repeats one where distinct rows are fewer."""
-    if vectors.shape[0] <= n_clusters:
-        return np.arange(vectors.shape[0])
-    # In double precision: scikit-learn would convert single precision anew at every step.
-    _, picked = kmeans_plusplus(vectors.astype(np.float64), n_clusters, random_state=int(rng.integers(2**31)))
-    return np.unique(picked)
-
-
-def _expanded(
-    index: Neighbors, rows: np.ndarray, anchors: Any, n_neighbors: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Query ``index`` and return positions among the eligible rows, of which several may be one row."""
-    n_rows = index.vectors.shape[0]
-    allowed = np.zeros(n_rows, dtype=bool)
-    allowed[rows[rows >= 0]] = True
-    answers = index.query(anchors, n_neighbors, None if allowed.all() else allowed)
-    wanted = np.zeros(n_rows + 1, dtype=bool)  # the last one stands for −1
-    for found, _ in answers:
-        wanted[found] = True
-    positions = np.flatnonzero(wanted[rows])
-    positions = positions[np.argsort(rows[positions], kind="stable")]
-    expanded = []
-    for found, similarity in answers:
-        left = np.searchsorted(rows[positions], found, side="left")
-        copies = np.searchsorted(rows[positions], found, side="right") - left
-        within = np.arange(copies.sum()) - np.repeat(np.cumsum(copies) - copies, copies)
-        expanded.append((positions[np.repeat(left, copies) + within], np.repeat(similarity, copies)))
-    return expanded
-
-
 def _mean_similarity(index: ExactNeighbors, anchors: Any) -> np.ndarray:
     n_rows = index.vectors.shape[0]
     total = np.zeros(n_rows)
     for rows, similarity in index.query(anchors, n_rows):
         total[rows] += similarity
     return total / anchors.shape[0]
-
-
-def _first_of(table: RowTable) -> np.ndarray:
-    """Return the first position of every distinct row, and one past the end for −1."""
-    first = np.unique(table.row_of, return_index=True)[1]
-    return np.append(first, len(table.row_of))

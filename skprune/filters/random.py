@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skprune.base import KEEP_CONSTRAINT, BaseFilter, Selection, size_of
+from skprune.base import KEEP_CONSTRAINT, BaseFilter, Selection
 from skprune.pools import Pool
 
 
@@ -51,7 +51,7 @@ class RandomFilter(BaseFilter):
         pass
 
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
-        n_kept = min(max(size_of(self.keep, len(eligible)), min_rows), len(eligible))
+        n_kept = self._kept_size(len(eligible), min_rows)
         draw = self._uniforms(pool, eligible)
         order = np.argsort(draw, kind="stable")[:n_kept]
 

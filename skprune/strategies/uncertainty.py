@@ -7,11 +7,10 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.special import entr
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import _num_samples
 
+from skprune.probabilities import entropy, least_confidence, margin, predict_proba
 from skprune.streams import draw_seed, generator
 
 
@@ -117,35 +116,14 @@ class _ProbabilityStrategy(_Strategy, ABC):
             If the learner has no ``predict_proba``.
         """
         shuffled = self._permutation(learner, X_pool, n_instances)
-        proba = self._predict_proba(learner, X_pool, len(shuffled), kwargs)
+        proba = predict_proba(learner, X_pool, needed_by=type(self).__name__, **kwargs)
+        if proba is None:  # never fitted
+            proba = np.full((len(shuffled), 2), 0.5)
         metrics = self.measure(proba)
         utility = metrics if self._largest_first else -metrics
         # A stable sort of the shuffled rows leaves ties in their random order.
         order = shuffled[np.argsort(-utility[shuffled], kind="stable")[:n_instances]].astype(np.intp)
         return order, metrics[order]
-
-    def _predict_proba(self, learner: Any, X_pool: Any, n_rows: int, kwargs: dict[str, Any]) -> np.ndarray:
-        # modAL's learners have the method whatever they hold.
-        estimator = getattr(learner, "estimator", learner) if hasattr(learner, "query_strategy") else learner
-        if not hasattr(estimator, "predict_proba"):
-            name = type(estimator).__name__
-            raise TypeError(f"{type(self).__name__} needs predict_proba, which {name} does not have")
-        try:
-            proba = np.asarray(learner.predict_proba(X_pool, **kwargs), dtype=np.float64)
-        except NotFittedError:
-            return np.full((n_rows, 2), 0.5)
-        if proba.ndim != 2 or len(proba) != n_rows:
-            raise ValueError(
-                f"predict_proba of {type(estimator).__name__} returned an array of shape {proba.shape} "
-                f"for {n_rows} rows; {type(self).__name__} needs one row of class probabilities each"
-            )
-        broken = ~np.isfinite(proba).all(axis=1)
-        if broken.any():
-            row = int(np.argmax(broken))
-            raise ValueError(
-                f"predict_proba of {type(estimator).__name__} is not finite (first in row {row} of X_pool)"
-            )
-        return proba
 
 
 class LeastConfidence(_ProbabilityStrategy):
@@ -250,70 +228,6 @@ class Entropy(_ProbabilityStrategy):
     def measure(self, proba: np.ndarray) -> np.ndarray:
         """Return :func:`entropy` of each row."""
         return entropy(proba)
-
-
-def least_confidence(proba: np.ndarray) -> np.ndarray:
-    """Return 1 − max_c p_c, between 0 and 1 − 1/C.
-
-    Parameters
-    ----------
-    proba : ndarray of shape (n, n_classes)
-
-    Returns
-    -------
-    ndarray of shape (n,)
-
-    Examples
-    --------
-    >>> least_confidence(np.array([[0.5, 0.25, 0.25], [1.0, 0.0, 0.0]]))
-    array([0.5, 0. ])
-    """
-    return 1.0 - np.asarray(proba).max(axis=1)
-
-
-def margin(proba: np.ndarray) -> np.ndarray:
-    """Return p_(1) − p_(2), the lead of the most likely class over the second, between 0 and 1.
-
-    Of one class only there is no second, and no lead: 0.
-
-    Parameters
-    ----------
-    proba : ndarray of shape (n, n_classes)
-
-    Returns
-    -------
-    ndarray of shape (n,)
-
-    Examples
-    --------
-    >>> margin(np.array([[0.5, 0.25, 0.25], [1.0, 0.0, 0.0]]))
-    array([0.25, 1.  ])
-    """
-    proba = np.asarray(proba)
-    if proba.shape[1] == 1:
-        return np.zeros(len(proba))
-    highest = np.partition(proba, -2, axis=1)[:, -2:]
-    return highest[:, 1] - highest[:, 0]
-
-
-def entropy(proba: np.ndarray) -> np.ndarray:
-    """Return −Σ_c p_c ln p_c in nats, with 0 ln 0 = 0, between 0 and ln C.
-
-    Parameters
-    ----------
-    proba : ndarray of shape (n, n_classes)
-
-    Returns
-    -------
-    ndarray of shape (n,)
-
-    Examples
-    --------
-    >>> entropy(np.array([[0.5, 0.5], [1.0, 0.0]])).round(3)
-    array([0.693, 0.   ])
-    """
-    proba = np.asarray(proba, dtype=np.float64)
-    return entr(proba).sum(axis=1)
 
 
 def _check_n_instances(n_instances: int, n_rows: int) -> None:

@@ -1,0 +1,76 @@
+"""Filters that keep the best rows of one score of the whole pool."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+
+from skprune.base import BaseFilter, Selection, lowest
+from skprune.pools import Pool
+from skprune.store import Remembered
+
+
+class ScoreFilter(BaseFilter):
+    """Keep the texts whose score is best; a subclass names the scorer and which end is best.
+
+    A blank text is worth no label: it is never scored, and comes last.
+    """
+
+    _takes_vectors = False
+
+    #: The parameter that holds the scorer, and the score's name among the columns of :meth:`explain`.
+    _parameter: ClassVar[str]
+    _column: ClassVar[str]
+    _lowest_first: ClassVar[bool]
+    #: Why a row is kept, and why it is not.
+    _reasons: ClassVar[tuple[str, str]]
+    #: Texts that a plain callable is given at a time.
+    _batch_size: ClassVar[int] = 1024
+
+    memory: Any
+
+    @abstractmethod
+    def _make_scorer(self, texts: np.ndarray) -> Any:
+        """Return the callable ``texts -> scores``."""
+
+    def _fit(self, pool: Pool) -> None:
+        scorer = self._make_scorer(pool.texts)
+        self._scorer = Remembered(scorer, self.memory, name=self._parameter, batch_size=self._batch_size)
+        self._scores = self._score(self._table.keys)
+
+    def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
+        n_kept = self._kept_size(len(eligible), min_rows)
+        scores = self._scores_of(pool, eligible)
+        order = lowest(scores if self._lowest_first else -scores, n_kept, self._uniforms(pool, eligible))
+        return Selection(order, lambda: self._columns(scores, order))
+
+    def _scores_of(self, pool: Pool, rows: np.ndarray) -> np.ndarray:
+        located = self._locate(pool, rows)
+        scores = self._scores[located]
+        unseen = np.flatnonzero(located < 0)
+        if len(unseen):
+            scores[unseen] = self._score(pool.texts[rows[unseen]])
+        return scores
+
+    def _score(self, texts: np.ndarray) -> np.ndarray:
+        scores = np.full(len(texts), np.inf if self._lowest_first else -np.inf)
+        written = np.array([not text.isspace() and text != "" for text in texts], dtype=bool)
+        if written.any():
+            scores[written] = self._scorer(texts[written])
+        return scores
+
+    def _columns(self, scores: np.ndarray, order: np.ndarray) -> dict[str, Any]:
+        kept = np.zeros(len(scores), dtype=bool)
+        kept[order] = True
+        why, why_not = self._reasons
+        reason = np.where(kept, f"kept: {why}", why_not).astype(object)
+        empty = scores == (np.inf if self._lowest_first else -np.inf)
+        reason[empty] = np.where(kept[empty], "kept: empty, but nothing better is left", "empty")
+        return {
+            "stage": np.where(kept, self._parameter, ""),
+            self._column: scores,
+            "threshold": np.full(len(scores), scores[order[-1]]),
+            "reason": reason,
+        }

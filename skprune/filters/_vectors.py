@@ -1,0 +1,163 @@
+"""What filters over vectors share: texts are embedded once, numeric rows taken as they are, both searched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.cluster import kmeans_plusplus
+
+from skprune.base import BaseFilter
+from skprune.encoders import make_encoder
+from skprune.neighbors import ExactNeighbors, Neighbors, build_index
+from skprune.pools import Pool, RowTable
+from skprune.store import Remembered
+from skprune.streams import generator
+
+# Rows of the pool that k-means++ looks at when there is no label yet.
+_COLD_START_ROWS = 10_000
+# The stream that they are drawn from, apart from that of the row draws.
+_COLD = 2
+
+#: An index, and the row of it that each eligible row is (−1: not in it).
+Search = tuple[Neighbors, np.ndarray]
+
+
+class VectorFilter(BaseFilter):
+    """A filter over the vectors of its rows; it has the parameters ``encoder`` and ``memory``."""
+
+    encoder: Any
+    memory: Any
+    verbose: int
+
+    @property
+    def n_encoded_(self) -> int:
+        """Texts that the encoder was run on since :meth:`fit`."""
+        return self._encode.n_computed if self.pool_.holds_texts else 0
+
+    def _embed_pool(self, pool: Pool) -> None:
+        """Set ``_vectors``: those of the pool's distinct texts, or of all its numeric rows."""
+        self._vectors = pool.vectors
+        if pool.holds_texts:
+            encoder = make_encoder(self.encoder, verbose=self.verbose)
+            if hasattr(encoder, "fit"):
+                encoder.fit(pool.texts)
+            self._encode = Remembered(encoder, self.memory, name="encoder")
+            self._vectors = self._encode(self._table.keys, self._table.digests)
+
+    def _vectors_at(self, pool: Pool, rows: np.ndarray) -> Any:
+        """Return the vectors of rows of any pool; texts never seen are encoded on the spot."""
+        if not pool.holds_texts:
+            return pool.vectors[rows]
+        located = self._locate(pool, rows)
+        vectors = self._vectors[located]
+        unseen = np.flatnonzero(located < 0)
+        if len(unseen):
+            vectors[unseen] = self._encode(pool.texts[rows[unseen]])
+        return vectors
+
+
+class NeighborFilter(VectorFilter):
+    """A filter that searches the pool for neighbours; it has the parameter ``index`` too."""
+
+    index: str
+    n_jobs: int | None
+
+    def _fit_index(self, pool: Pool) -> None:
+        self._embed_pool(pool)
+        self._index: Neighbors = build_index(
+            self._vectors, self.index, n_threads=self.n_jobs or 1, seed=self.seed_ % 2**31
+        )
+        self._labelled_vectors: Any = None  # in the order of labelled_
+
+    def _embed_labelled(self) -> Any:
+        """Bring ``_labelled_vectors`` up to date; return the vectors that are new."""
+        rows: Any = self.labelled_.pool
+        n_known = 0 if self._labelled_vectors is None else self._labelled_vectors.shape[0]
+        if not rows.holds_texts:
+            self._labelled_vectors = rows.vectors
+        elif n_known < len(rows):
+            fresh = self._encode(rows.texts[n_known:])
+            known = [] if self._labelled_vectors is None else [self._labelled_vectors]
+            self._labelled_vectors = np.concatenate([*known, fresh])
+        return self._labelled_vectors[n_known:]
+
+    def _seed_vectors(self, n_seeds: int) -> Any:
+        """Return rows that k-means++ picks from (a sample of) the pool, to begin with."""
+        rng = generator(self.seed_, 0, _COLD)
+        n_rows = self._vectors.shape[0]
+        sample = np.sort(rng.choice(n_rows, min(n_rows, _COLD_START_ROWS), replace=False))
+        return self._vectors[sample[pick_kmeans_plusplus(self._vectors[sample], n_seeds, rng)]]
+
+    def _search_over(self, pool: Pool, eligible: np.ndarray) -> list[Search]:
+        """Return what to search so that every eligible row is found."""
+        if pool.holds_texts:
+            located = self._locate(pool, eligible)
+        elif pool is self.pool_:
+            located = eligible
+        elif isinstance(self._index, ExactNeighbors):
+            return [(ExactNeighbors(pool.vectors), eligible)]  # reads X once, and hashes nothing
+        else:
+            located = _first_of(self._table)[self._locate(pool, eligible)]
+            located[located == len(self.pool_)] = -1
+        searches: list[Search] = [(self._index, located)]
+        unseen = np.flatnonzero(located < 0)
+        if len(unseen):  # scored on the spot
+            rows = np.full(len(eligible), -1)
+            rows[unseen] = np.arange(len(unseen))
+            searches.append((ExactNeighbors(self._vectors_at(pool, eligible[unseen])), rows))
+        return searches
+
+
+def nearest_rows(
+    searches: list[Search], queries: Any, n_neighbors: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return ``(rows, similarities)`` of the nearest eligible rows, for each query vector.
+
+    Of equally similar rows the first ones are returned; copies count as rows of their own.
+    """
+    found = [_expanded(index, rows, queries, n_neighbors) for index, rows in searches]
+    answers = []
+    for query in range(queries.shape[0]):
+        rows = np.concatenate([answer[query][0] for answer in found])
+        similarity = np.concatenate([answer[query][1] for answer in found])
+        nearest = np.lexsort((rows, -similarity.round(12)))[:n_neighbors]
+        answers.append((rows[nearest], similarity[nearest]))
+    return answers
+
+
+def pick_kmeans_plusplus(vectors: Any, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
+    """Unique positions that k-means++ picks; scikit-learn repeats one where distinct rows are fewer."""
+    if vectors.shape[0] <= n_clusters:
+        return np.arange(vectors.shape[0])
+    # In double precision: scikit-learn would convert single precision anew at every step.
+    _, picked = kmeans_plusplus(vectors.astype(np.float64), n_clusters, random_state=int(rng.integers(2**31)))
+    return np.unique(picked)
+
+
+def _expanded(
+    index: Neighbors, rows: np.ndarray, anchors: Any, n_neighbors: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Query ``index`` and return positions among the eligible rows, of which several may be one row."""
+    n_rows = index.vectors.shape[0]
+    allowed = np.zeros(n_rows, dtype=bool)
+    allowed[rows[rows >= 0]] = True
+    answers = index.query(anchors, n_neighbors, None if allowed.all() else allowed)
+    wanted = np.zeros(n_rows + 1, dtype=bool)  # the last one stands for −1
+    for found, _ in answers:
+        wanted[found] = True
+    positions = np.flatnonzero(wanted[rows])
+    positions = positions[np.argsort(rows[positions], kind="stable")]
+    expanded = []
+    for found, similarity in answers:
+        left = np.searchsorted(rows[positions], found, side="left")
+        copies = np.searchsorted(rows[positions], found, side="right") - left
+        within = np.arange(copies.sum()) - np.repeat(np.cumsum(copies) - copies, copies)
+        expanded.append((positions[np.repeat(left, copies) + within], np.repeat(similarity, copies)))
+    return expanded
+
+
+def _first_of(table: RowTable) -> np.ndarray:
+    """Return the first position of every distinct row, and one past the end for −1."""
+    first = np.unique(table.row_of, return_index=True)[1]
+    return np.append(first, len(table.row_of))

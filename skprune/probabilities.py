@@ -1,0 +1,125 @@
+"""What a learner's class probabilities are, and how open they leave the class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.special import entr
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import _num_samples
+
+
+def predict_proba(learner: Any, X: Any, *, needed_by: str, **kwargs: Any) -> np.ndarray | None:
+    """Return the learner's class probabilities of each row, checked; None if it was never fitted.
+
+    Parameters
+    ----------
+    learner : object with ``predict_proba``
+        A scikit-learn classifier, a skorch net, modAL's ``ActiveLearner``.
+    X : container of n_rows rows
+    needed_by : str
+        What errors say needs them.
+    **kwargs
+        Passed on to ``predict_proba``.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_rows, n_classes), or None
+
+    Raises
+    ------
+    TypeError
+        If the learner has no ``predict_proba``.
+    ValueError
+        If what it returns is not one row of finite probabilities a row.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> predict_proba(DummyClassifier(), [[0.0]], needed_by="an example") is None
+    True
+    """
+    # modAL's learners have the method whatever they hold.
+    estimator = getattr(learner, "estimator", learner) if hasattr(learner, "query_strategy") else learner
+    name = type(estimator).__name__
+    if not hasattr(estimator, "predict_proba"):
+        raise TypeError(f"{needed_by} needs predict_proba, which {name} does not have")
+    try:
+        proba = np.asarray(learner.predict_proba(X, **kwargs), dtype=np.float64)
+    except NotFittedError:
+        return None
+    if proba.ndim != 2 or len(proba) != _num_samples(X):
+        raise ValueError(
+            f"predict_proba of {name} returned an array of shape {proba.shape} "
+            f"for {_num_samples(X)} rows; {needed_by} needs one row of class probabilities each"
+        )
+    broken = ~np.isfinite(proba).all(axis=1)
+    if broken.any():
+        row = int(np.argmax(broken))
+        raise ValueError(f"predict_proba of {name} is not finite (first in row {row} of X_pool)")
+    return proba
+
+
+def least_confidence(proba: np.ndarray) -> np.ndarray:
+    """Return 1 − max_c p_c, between 0 and 1 − 1/C.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n, n_classes)
+
+    Returns
+    -------
+    ndarray of shape (n,)
+
+    Examples
+    --------
+    >>> least_confidence(np.array([[0.5, 0.25, 0.25], [1.0, 0.0, 0.0]]))
+    array([0.5, 0. ])
+    """
+    return 1.0 - np.asarray(proba).max(axis=1)
+
+
+def margin(proba: np.ndarray) -> np.ndarray:
+    """Return p_(1) − p_(2), the lead of the most likely class over the second, between 0 and 1.
+
+    Of one class only there is no second, and no lead: 0.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n, n_classes)
+
+    Returns
+    -------
+    ndarray of shape (n,)
+
+    Examples
+    --------
+    >>> margin(np.array([[0.5, 0.25, 0.25], [1.0, 0.0, 0.0]]))
+    array([0.25, 1.  ])
+    """
+    proba = np.asarray(proba)
+    if proba.shape[1] == 1:
+        return np.zeros(len(proba))
+    highest = np.partition(proba, -2, axis=1)[:, -2:]
+    return highest[:, 1] - highest[:, 0]
+
+
+def entropy(proba: np.ndarray) -> np.ndarray:
+    """Return −Σ_c p_c ln p_c in nats, with 0 ln 0 = 0, between 0 and ln C.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n, n_classes)
+
+    Returns
+    -------
+    ndarray of shape (n,)
+
+    Examples
+    --------
+    >>> entropy(np.array([[0.5, 0.5], [1.0, 0.0]])).round(3)
+    array([0.693, 0.   ])
+    """
+    proba = np.asarray(proba, dtype=np.float64)
+    return entr(proba).sum(axis=1)
