@@ -14,10 +14,16 @@ __version__ = "0.1.0"
 _HOME_OF = {
     "ActivePruneFilter": "skprune.filters.active_prune",
     "AnchorFilter": "skprune.filters.anchor",
+    "EntropyIntervalFilter": "skprune.filters.entropy_interval",
     "RandomFilter": "skprune.filters.random",
     "BaseFilter": "skprune.base",
+    "CausalLMScorer": "skprune.scorers.causal_lm",
+    "GenerativeEntropy": "skprune.scorers.entropy",
+    "InformationEntropy": "skprune.scorers.entropy",
     "NGramScorer": "skprune.scorers.ngram",
     "QualityScorer": "skprune.scorers.quality",
+    "SampledSemanticEntropy": "skprune.scorers.semantic",
+    "SemanticEntropy": "skprune.scorers.semantic",
     "SentenceEncoder": "skprune.encoders",
     "TfidfEncoder": "skprune.encoders",
     "TransformerClassifier": "skprune.models.classifier",
@@ -31,13 +37,19 @@ __all__ = [
     "ActivePruneFilter",
     "AnchorFilter",
     "BaseFilter",
+    "CausalLMScorer",
     "EmptyPoolError",
+    "EntropyIntervalFilter",
+    "GenerativeEntropy",
+    "InformationEntropy",
     "ModelLoadError",
     "NGramScorer",
     "PoolExhaustedError",
     "PrunedQuery",
     "QualityScorer",
     "RandomFilter",
+    "SampledSemanticEntropy",
+    "SemanticEntropy",
     "SentenceEncoder",
     "TfidfEncoder",
     "TransformerClassifier",
@@ -49,11 +61,15 @@ if TYPE_CHECKING:
     from skprune.exceptions import EmptyPoolError, ModelLoadError, PoolExhaustedError
     from skprune.filters.active_prune import ActivePruneFilter
     from skprune.filters.anchor import AnchorFilter
+    from skprune.filters.entropy_interval import EntropyIntervalFilter
     from skprune.filters.random import RandomFilter
     from skprune.models.classifier import TransformerClassifier
     from skprune.query import PrunedQuery
+    from skprune.scorers.causal_lm import CausalLMScorer
+    from skprune.scorers.entropy import GenerativeEntropy, InformationEntropy
     from skprune.scorers.ngram import NGramScorer
     from skprune.scorers.quality import QualityScorer
+    from skprune.scorers.semantic import SampledSemanticEntropy, SemanticEntropy
 
 
 def __getattr__(name: str) -> Any:
