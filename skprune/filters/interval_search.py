@@ -28,7 +28,7 @@ def check_search_labels(labels: np.ndarray, cv: int) -> None:
     if (counts >= cv).sum() < 2:
         raise ValueError(
             f"interval='search' with cv={cv} needs two classes of at least {cv} rows each; y has "
-            + ", ".join(f"{n} of {c!r}" for c, n in zip(classes[:10], counts[:10], strict=True))
+            + ", ".join(f"{n} of {c!r}" for c, n in zip(classes[:10].tolist(), counts[:10], strict=True))
         )
 
 
