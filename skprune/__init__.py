@@ -17,12 +17,18 @@ _HOME_OF = {
     "AskLLMFilter": "skprune.filters.ask_llm",
     "KMeansFilter": "skprune.filters.kmeans",
     "PerplexityFilter": "skprune.filters.perplexity",
+    "EntropyIntervalFilter": "skprune.filters.entropy_interval",
     "RandomFilter": "skprune.filters.random",
     "SEALSFilter": "skprune.filters.seals",
     "UPSFilter": "skprune.filters.ups",
     "BaseFilter": "skprune.base",
+    "CausalLMScorer": "skprune.scorers.causal_lm",
+    "GenerativeEntropy": "skprune.scorers.entropy",
+    "InformationEntropy": "skprune.scorers.entropy",
     "NGramScorer": "skprune.scorers.ngram",
     "QualityScorer": "skprune.scorers.quality",
+    "SampledSemanticEntropy": "skprune.scorers.semantic",
+    "SemanticEntropy": "skprune.scorers.semantic",
     "SentenceEncoder": "skprune.encoders",
     "TfidfEncoder": "skprune.encoders",
     "TransformerClassifier": "skprune.models.classifier",
@@ -37,7 +43,11 @@ __all__ = [
     "AnchorFilter",
     "AskLLMFilter",
     "BaseFilter",
+    "CausalLMScorer",
     "EmptyPoolError",
+    "EntropyIntervalFilter",
+    "GenerativeEntropy",
+    "InformationEntropy",
     "KMeansFilter",
     "ModelLoadError",
     "NGramScorer",
@@ -47,6 +57,8 @@ __all__ = [
     "QualityScorer",
     "RandomFilter",
     "SEALSFilter",
+    "SampledSemanticEntropy",
+    "SemanticEntropy",
     "SentenceEncoder",
     "TfidfEncoder",
     "TransformerClassifier",
@@ -60,6 +72,7 @@ if TYPE_CHECKING:
     from skprune.filters.active_prune import ActivePruneFilter
     from skprune.filters.anchor import AnchorFilter
     from skprune.filters.ask_llm import AskLLMFilter
+    from skprune.filters.entropy_interval import EntropyIntervalFilter
     from skprune.filters.kmeans import KMeansFilter
     from skprune.filters.perplexity import PerplexityFilter
     from skprune.filters.random import RandomFilter
@@ -67,8 +80,11 @@ if TYPE_CHECKING:
     from skprune.filters.ups import UPSFilter
     from skprune.models.classifier import TransformerClassifier
     from skprune.query import PrunedQuery
+    from skprune.scorers.causal_lm import CausalLMScorer
+    from skprune.scorers.entropy import GenerativeEntropy, InformationEntropy
     from skprune.scorers.ngram import NGramScorer
     from skprune.scorers.quality import QualityScorer
+    from skprune.scorers.semantic import SampledSemanticEntropy, SemanticEntropy
 
 
 def __getattr__(name: str) -> Any:

@@ -140,6 +140,7 @@ class BaseFilter(BaseEstimator, ABC):
         prunes_labelled = bool(known.all())
         self._check_sizes(len(pool) if prunes_labelled else int((~known).sum()))
         self._check_kind(pool, reset=True)
+        self._check_labels(labels[known])
 
         self.pool_ = pool
         self.seed_ = draw_seed(self.random_state)
@@ -289,6 +290,9 @@ class BaseFilter(BaseEstimator, ABC):
         keep = getattr(self, "keep", None)
         if isinstance(keep, int | np.integer) and keep > n_rows:
             raise ValueError(f"keep={keep} exceeds the {n_rows} rows of the pool without a label")
+
+    def _check_labels(self, labels: np.ndarray) -> None:
+        """Refuse the known labels that the method cannot work with, before any work."""
 
     # ------------------------------------------------------------------ shared by methods
 

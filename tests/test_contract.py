@@ -14,6 +14,7 @@ from skprune import (
     ActivePruneFilter,
     AnchorFilter,
     AskLLMFilter,
+    EntropyIntervalFilter,
     KMeansFilter,
     PerplexityFilter,
     RandomFilter,
@@ -44,6 +45,7 @@ FILTERS = {
     "ask LLM": AskLLMFilter(keep=0.25, quality=shouting, random_state=0),
     "UPS": UPSFilter(keep=0.25, random_state=0),
     "SEALS": SEALSFilter(4, random_state=0),
+    "entropy interval": EntropyIntervalFilter(keep=0.25, random_state=0),
 }
 
 

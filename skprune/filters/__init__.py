@@ -3,6 +3,7 @@
 from skprune.filters.active_prune import ActivePruneFilter
 from skprune.filters.anchor import AnchorFilter
 from skprune.filters.ask_llm import AskLLMFilter
+from skprune.filters.entropy_interval import EntropyIntervalFilter
 from skprune.filters.kmeans import KMeansFilter
 from skprune.filters.perplexity import PerplexityFilter
 from skprune.filters.random import RandomFilter
@@ -13,6 +14,7 @@ __all__ = [
     "ActivePruneFilter",
     "AnchorFilter",
     "AskLLMFilter",
+    "EntropyIntervalFilter",
     "KMeansFilter",
     "PerplexityFilter",
     "RandomFilter",

@@ -6,10 +6,10 @@ import copy
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,15 @@ import numpy as np
 
 from skprune._optional import require
 from skprune.exceptions import ModelLoadError
+from skprune.models.devices import choose_device, has_native_bfloat16
 from skprune.models.sources import commit_of, content_of, first_line, quiet_transformers, resolve
 
 if TYPE_CHECKING:
     import torch
 
+_NEEDED_BY = {"extra": "llm", "purpose": "A causal language model"}
 _load_lock = threading.Lock()
+_LOGITS_AT_ONCE = 2**24  # 64 MiB in float32: about 300 positions of a vocabulary of 50,000
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,18 +111,144 @@ class CausalLM:
         """
         import torch
 
-        lengths = np.array([len(ids) for ids in prompts])
-        inside = np.arange(lengths.max()) < lengths[:, None]
-        padded = np.zeros(inside.shape, dtype=np.int64)
-        padded[inside] = np.concatenate([np.asarray(ids, dtype=np.int64) for ids in prompts])
+        padded, inside = _padded(prompts)
         state = {} if prefix is None else {"past_key_values": prefix.repeated(len(prompts))}
-        with torch.inference_mode(), self._one_position(lengths - 1, list(exact)):
+        with torch.inference_mode(), self._one_position(inside.sum(axis=1) - 1, list(exact)):
             output = self.model(
                 input_ids=torch.from_numpy(padded).to(self.device),
                 use_cache=prefix is not None,
                 **state,
             )
             return output.logits[:, 0].float()
+
+    def token_surprise(
+        self, sequences: Sequence[Sequence[int]], *, entropy: bool = True
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Say how little each token was expected, from one forward pass.
+
+        Rows are padded on the right, as in :meth:`next_token_logits`. Logits are there for a few hundred
+        positions at a time, never for all of the batch.
+
+        Parameters
+        ----------
+        sequences : sequence of sequences of int
+            Token ids, two at least each. Their first is only looked back on.
+        entropy : bool, default=True
+            Whether the second array is wanted.
+
+        Returns
+        -------
+        nll : ndarray of float64, shape (n_tokens,)
+            −ln p(token | those before it), nats, for all tokens but the first of each sequence; one sequence
+            after the other.
+        entropies : ndarray of float64, shape (n_tokens,), or None
+            Entropy of the distribution that each of them was drawn from, nats.
+        """
+        import torch
+
+        padded, inside = _padded(sequences)
+        known = torch.from_numpy(inside[:, 1:]).to(self.device)
+        ids = torch.from_numpy(padded).to(self.device)
+        nll, entropies = [], []
+        with torch.inference_mode(), self._lock:
+            states = self._hidden_states(ids)[:, :-1][known]
+            targets = ids[:, 1:][known]
+            step = max(1, _LOGITS_AT_ONCE // self.model.config.get_text_config().vocab_size)
+            for here, wanted in zip(states.split(step), targets.split(step), strict=True):
+                log_p = self._logits_of(here).float().log_softmax(dim=1)
+                nll.append(-log_p.gather(1, wanted[:, None])[:, 0].double().cpu().numpy())
+                if entropy:
+                    entropies.append(torch.special.entr(log_p.exp_()).sum(dim=1).double().cpu().numpy())
+        return np.concatenate(nll), np.concatenate(entropies) if entropy else None
+
+    def sample(
+        self, prompt: Sequence[int], n: int, *, max_new_tokens: int, temperature: float, seed: int
+    ) -> list[str]:
+        """Continue a prompt several times.
+
+        Parameters
+        ----------
+        prompt : sequence of int
+            Token ids, one at least.
+        n : int
+            Continuations.
+        max_new_tokens : int
+            Length at most; a continuation that ends by itself is shorter.
+        temperature : float
+            The logits are divided by it; nothing else narrows the distribution.
+        seed : int
+            Same seed, same continuations on one device.
+
+        Returns
+        -------
+        list of str
+        """
+        import torch
+
+        cuda = [self.device] if self.device.type == "cuda" else []
+        ids = torch.tensor([list(prompt)], device=self.device)
+        with torch.inference_mode(), self._lock, torch.random.fork_rng(devices=cuda):
+            torch.manual_seed(seed)
+            output = self.model.generate(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                do_sample=True,
+                num_return_sequences=n,
+                max_new_tokens=max_new_tokens,
+                temperature=temperature,
+                top_k=0,
+                top_p=1.0,
+                pad_token_id=self.tokenizer.pad_token_id,
+            )
+        return self.tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)
+
+    def _hidden_states(self, ids: torch.Tensor) -> torch.Tensor:
+        """Return what the LM head is given at every position, and have it work on one of them only."""
+        seen = []
+
+        def keep(head: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+            seen.append(inputs[0])
+            return (inputs[0][:, :1],)
+
+        handle = self.model.get_output_embeddings().register_forward_pre_hook(keep)
+        try:
+            self.model(input_ids=ids, use_cache=False)
+        finally:
+            handle.remove()
+        return seen[0]
+
+    def _logits_of(self, states: torch.Tensor) -> torch.Tensor:
+        """Return the model's logits at some positions, whose states the LM head is shown."""
+        head = self.model.get_output_embeddings()
+        if self._leaves_logits:
+            return head(states)
+        # Some models cap or scale what the head returns. Only they know how: they run on one token, and the
+        # head is shown the states that are asked about.
+        handle = head.register_forward_pre_hook(lambda head, inputs: (states[None],))
+        try:
+            return self.model(input_ids=self._one_token, use_cache=False).logits[0]
+        finally:
+            handle.remove()
+
+    @cached_property
+    def _leaves_logits(self) -> bool:
+        """Whether the model's logits are what its head returns."""
+        import torch
+
+        raw: list[torch.Tensor] = []
+        head = self.model.get_output_embeddings()
+        handle = head.register_forward_hook(lambda head, inputs, logits: raw.append(logits))
+        try:
+            final = self.model(input_ids=self._one_token, use_cache=False).logits
+        finally:
+            handle.remove()
+        return torch.equal(raw[0].float(), final.float())
+
+    @property
+    def _one_token(self) -> torch.Tensor:
+        import torch
+
+        return torch.zeros((1, 1), dtype=torch.long, device=self.device)
 
     @contextmanager
     def _one_position(self, positions: np.ndarray, exact: Sequence[int] = ()) -> Iterator[None]:
@@ -168,6 +297,15 @@ class Prefix:
         return cache
 
 
+def _padded(sequences: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the token ids with zeros on the right, and the mask of what is no padding."""
+    lengths = np.array([len(ids) for ids in sequences])
+    inside = np.arange(lengths.max()) < lengths[:, None]
+    padded = np.zeros(inside.shape, dtype=np.int64)
+    padded[inside] = np.concatenate([np.asarray(ids, dtype=np.int64) for ids in sequences])
+    return padded, inside
+
+
 def load_causal_lm(
     model: str | os.PathLike[str],
     *,
@@ -212,7 +350,7 @@ def load_causal_lm(
     ' France'
     """
     source = resolve(model)
-    place = choose_device(device)
+    place = choose_device(device, **_NEEDED_BY)
     precision = choose_precision(quantization, place)
     _require_packages(source, precision)
     with _load_lock:  # two threads that ask for one model get one model
@@ -246,26 +384,8 @@ def causal_lm_fingerprint(
         If the model is missing, or a hub name's commit is in no local cache and the hub cannot be reached.
     """
     source = resolve(model)
-    return f"{content_of(source, revision)} {choose_precision(quantization, choose_device(device))}"
-
-
-def choose_device(device: str) -> torch.device:
-    """Return the device that "auto" or a name stands for.
-
-    Raises
-    ------
-    ValueError
-        If there is no such device.
-    """
-    torch = require("torch", extra="llm", purpose="A causal language model")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        if torch.backends.mps.is_available():
-            device = "mps"
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device={device!r} is not available: {error}") from error
+    precision = choose_precision(quantization, choose_device(device, **_NEEDED_BY))
+    return f"{content_of(source, revision)} {precision}"
 
 
 def choose_precision(quantization: str | None, device: torch.device) -> str:
@@ -276,13 +396,7 @@ def choose_precision(quantization: str | None, device: torch.device) -> str:
     ValueError
         If the device cannot do it.
     """
-    import torch
-
-    native: dict[str, Callable[[], bool]] = {
-        "cpu": torch.cpu._is_avx512_bf16_supported,
-        "cuda": lambda: torch.cuda.is_bf16_supported(including_emulation=False),
-    }
-    dtype = "bfloat16" if native.get(device.type, bool)() else "float32"
+    dtype = "bfloat16" if has_native_bfloat16(device) else "float32"
     if quantization == "auto":
         quantization = "nf4" if device.type == "cuda" else None
     if quantization in (None, "float32"):
@@ -293,7 +407,7 @@ def choose_precision(quantization: str | None, device: torch.device) -> str:
 
 
 def _require_packages(source: Path | str, precision: str) -> None:
-    require("transformers", extra="llm", purpose="A causal language model")
+    require("transformers", **_NEEDED_BY)
     if "/" in precision:
         require("accelerate", extra="llm", purpose="Quantization")
         require("bitsandbytes", extra="llm", purpose="Quantization")

@@ -1,4 +1,4 @@
-"""Model files on disk: which state of a file is there, and what is in it."""
+"""Content under a short name: digests of model files and of settings, and the state of a file."""
 
 from __future__ import annotations
 
@@ -48,3 +48,12 @@ def _content_digest(path: str, size: int, modified: int) -> str:
         packed = file.read(2) == GZIP_MAGIC
     with gzip.open(path) if packed else open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def digest_of(*parts: str | bytes) -> str:
+    """Return a 128-bit digest of the parts in order; where one ends and the next begins counts."""
+    whole = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        encoded = part.encode() if isinstance(part, str) else part
+        whole.update(len(encoded).to_bytes(8, "little") + encoded)
+    return whole.hexdigest()

@@ -23,19 +23,14 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skprune.exceptions import ModelLoadError
 from skprune.pools import check_texts
-from skprune.scorers._files import content_digest
+from skprune.scorers._files import content_digest, digest_of
 from skprune.scorers.ngram_model import MAX_ORDER, MODEL_FILE, NGramModel, open_model, train_model
-from skprune.scorers.normalize import normalize_all
-from skprune.scorers.tokens import Tokenizer, TokenizerCallable, make_tokenizer
+from skprune.scorers.prepare import CHUNK, Preparation, count_tokens, parts_for_workers
+from skprune.scorers.tokens import TokenizerCallable
 
-_CHUNK = 1024
-_CHUNKS_PER_WORKER = 4
 _CHECKED_TOKENS = 1000
 _SETTINGS_FILE, _MODEL_STEM, _PIECES_FILE = "ngram.json", "model", "tokenizer.model"
 _FORMAT = 1
-
-# KenLM ends a token at the bytes that C's isspace knows.
-_IS_SPACE = bytes(byte in b" \t\n\v\f\r" for byte in range(256))
 
 
 class NGramScorer(BaseEstimator):
@@ -163,14 +158,14 @@ class NGramScorer(BaseEstimator):
             If ``model`` or a SentencePiece tokenizer cannot be read.
         """
         self._validate_params()
-        prepare = _Preparation(self.normalizer, self.tokenizer)
+        prepare = Preparation(self.normalizer, self.tokenizer)
         if self.model is not None:
             self.model_ = open_model(self.model)
             self.n_train_texts_, self.training_digest_ = 0, None
             return self
         start = time.perf_counter()
         texts, corpus = _sample(check_texts(X, name="X").tolist(), self.max_train_texts)
-        digest = _digest("train", corpus, f"order={self.order}", prepare.fingerprint)
+        digest = digest_of("train", corpus, f"order={self.order}", prepare.fingerprint)
         self.model_ = train_model(digest, lambda: _sentences(prepare, texts), self.order)
         self.n_train_texts_, self.training_digest_ = len(texts), digest
         if self.verbose:
@@ -204,18 +199,16 @@ class NGramScorer(BaseEstimator):
         self._validate_params()
         model = self._model()
         rows: list[str] = check_texts(texts, name="texts").tolist()
-        prepare = _Preparation(self.normalizer, self.tokenizer)
+        prepare = Preparation(self.normalizer, self.tokenizer)
         if self.model is not None:
             _warn_if_unknown(model, islice(prepare.lines_of(rows), _CHECKED_TOKENS))
-        n_workers = min(joblib.effective_n_jobs(self.n_jobs), -(-len(rows) // _CHUNK))
-        if n_workers <= 1:
+        parts = parts_for_workers(rows, self.n_jobs)
+        if len(parts) <= 1:
             return _score(model, prepare, rows)
-        size = max(_CHUNK, -(-len(rows) // (n_workers * _CHUNKS_PER_WORKER)))
-        parts = joblib.Parallel(n_jobs=self.n_jobs)(
-            joblib.delayed(_score_in_worker)(model.path, prepare, rows[start : start + size])
-            for start in range(0, len(rows), size)
+        scores = joblib.Parallel(n_jobs=self.n_jobs)(
+            joblib.delayed(_score_in_worker)(model.path, prepare, part) for part in parts
         )
-        return np.concatenate(parts)
+        return np.concatenate(scores)
 
     def perplexity(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return the perplexity of each text, ``10 ** self(texts)``.
@@ -238,9 +231,9 @@ class NGramScorer(BaseEstimator):
         """What identifies the scores: model content (or training), normaliser and tokenizer."""
         if self.model is None:
             self._model()
-            return _digest("ngram", str(self.training_digest_))
-        prepare = _Preparation(self.normalizer, self.tokenizer)
-        return _digest("ngram", content_digest(self.model, MODEL_FILE), prepare.fingerprint)
+            return digest_of("ngram", str(self.training_digest_))
+        prepare = Preparation(self.normalizer, self.tokenizer)
+        return digest_of("ngram", content_digest(self.model, MODEL_FILE), prepare.fingerprint)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the model and the settings that belong to it.
@@ -335,54 +328,20 @@ class NGramScorer(BaseEstimator):
         return tags
 
 
-class _Preparation:
-    """From raw texts to lines of tokens."""
-
-    def __init__(self, normalizer: str | None, tokenizer: str | os.PathLike[str] | TokenizerCallable):
-        self.normalize = normalize_all if normalizer == "cc_net" else _one_line_each
-        self.tokenizer: Tokenizer = make_tokenizer(tokenizer)
-        self.normalizer = normalizer
-
-    @property
-    def fingerprint(self) -> str:
-        return f"normalizer={self.normalizer} tokenizer={self.tokenizer.fingerprint}"
-
-    def lines(self, texts: list[str]) -> list[bytes]:
-        return self.tokenizer.lines(self.normalize(texts))
-
-    def lines_of(self, texts: list[str]) -> Iterator[bytes]:
-        for start in range(0, len(texts), _CHUNK):
-            yield from self.lines(texts[start : start + _CHUNK])
-
-
-def _one_line_each(texts: list[str]) -> list[str]:
-    return [" ".join(text.replace("\0", "").split()) for text in texts]
-
-
-def _score(model: NGramModel, prepare: _Preparation, texts: list[str]) -> NDArray[np.float64]:
+def _score(model: NGramModel, prepare: Preparation, texts: list[str]) -> NDArray[np.float64]:
     score = model.kenlm.score
     scores = np.empty(len(texts))
-    for start in range(0, len(texts), _CHUNK):
-        lines = prepare.lines(texts[start : start + _CHUNK])
+    for start in range(0, len(texts), CHUNK):
+        lines = prepare.lines(texts[start : start + CHUNK])
         log_probs = np.fromiter(map(score, lines), dtype=np.float64, count=len(lines))
-        n_tokens = _count_tokens(lines)
+        n_tokens = count_tokens(lines)
         log_perplexity = -log_probs / (n_tokens + 1)
-        scores[start : start + _CHUNK] = np.where(n_tokens > 0, log_perplexity, np.inf)
+        scores[start : start + CHUNK] = np.where(n_tokens > 0, log_perplexity, np.inf)
     return scores
 
 
-def _score_in_worker(path: Path, prepare: _Preparation, texts: list[str]) -> NDArray[np.float64]:
+def _score_in_worker(path: Path, prepare: Preparation, texts: list[str]) -> NDArray[np.float64]:
     return _score(open_model(path), prepare, texts)
-
-
-def _count_tokens(lines: list[bytes]) -> NDArray[np.int64]:
-    """Count the tokens of each line as KenLM does, all lines at once."""
-    joined = b"\n".join([b"", *lines])
-    space = np.frombuffer(joined.translate(_IS_SPACE), dtype=bool)
-    begins = np.flatnonzero(space[:-1] > space[1:])
-    lengths = np.fromiter(map(len, lines), dtype=np.int64, count=len(lines))
-    before = np.searchsorted(begins, np.cumsum(lengths + 1))
-    return np.diff(before, prepend=0)
 
 
 def _warn_if_unknown(model: NGramModel, lines: Iterator[bytes]) -> None:
@@ -397,7 +356,7 @@ def _warn_if_unknown(model: NGramModel, lines: Iterator[bytes]) -> None:
         )
 
 
-def _sentences(prepare: _Preparation, texts: list[str]) -> Iterator[list[str]]:
+def _sentences(prepare: Preparation, texts: list[str]) -> Iterator[list[str]]:
     found = False
     for line in prepare.lines_of(texts):
         if tokens := line.split():
@@ -411,15 +370,7 @@ def _sample(texts: list[str], size: int | None) -> tuple[list[str], str]:
     """Return the texts that hash lowest, in that order, and a digest of them all."""
     digests = [hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts]
     rows = sorted(range(len(texts)), key=digests.__getitem__)[:size]
-    return [texts[row] for row in rows], _digest(*(digests[row] for row in rows))
-
-
-def _digest(*parts: str | bytes) -> str:
-    whole = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        encoded = part.encode() if isinstance(part, str) else part
-        whole.update(len(encoded).to_bytes(8, "little") + encoded)
-    return whole.hexdigest()
+    return [texts[row] for row in rows], digest_of(*(digests[row] for row in rows))
 
 
 def _copy(source: Path, target: Path) -> None:

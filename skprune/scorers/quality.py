@@ -5,22 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.metrics import roc_auc_score
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
-from tqdm.auto import tqdm
+from sklearn.utils._param_validation import StrOptions
 
-from skprune.models.causal_lm import CausalLM, Prefix, causal_lm_fingerprint, load_causal_lm
+from skprune.models.causal_lm import CausalLM, Prefix
 from skprune.pools import check_texts
+from skprune.scorers.language_model import LanguageModelScorer, Scores
 from skprune.scorers.prompts import Answers, Frame, check_template
 
 if TYPE_CHECKING:
@@ -29,15 +25,10 @@ if TYPE_CHECKING:
 PASSING_AUC = 0.7
 
 _FORMAT = 1  # part of the fingerprint: raised whenever a score changes
-_CHUNK = 8_192  # distinct texts tokenised and sorted by length at a time
-# Padded tokens a forward pass. On a CPU more than that leaves the caches, and every layer's buffers go back
-# to the operating system and come again: 12 prompts of 45 tokens 15.0 prompts/s and core, 64 of them 12.6.
-_TOKENS_PER_BATCH = {"cpu": 512}
-_TOKENS_PER_BATCH_GPU = 16_384
 _MIN_SAVED = 64  # tokens not run, below which a pass of its own for the shared ones does not pay
 
 
-class QualityScorer(BaseEstimator):
+class QualityScorer(LanguageModelScorer):
     """Score texts by the probability that a language model would include them in a training set.
 
     A causal language model is asked about each text and one forward pass gives the probability that its
@@ -125,19 +116,13 @@ class QualityScorer(BaseEstimator):
     array([0.13..., 0.12...])
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "model": [str, os.PathLike],
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **LanguageModelScorer._parameter_constraints,
         "task": [str],
         "prompt": [str, None],
-        "quantization": [StrOptions({"auto", "nf4", "int8", "float32"}), None],
         "normalize": [StrOptions({"vocab", "yes_no"})],
         "calibrate": ["boolean"],
-        "max_length": [Interval(Integral, 1, None, closed="left")],
         "chat_template": ["boolean"],
-        "revision": [str, None],
-        "device": [str],
-        "tokens_per_batch": [Interval(Integral, 1, None, closed="left"), None],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -188,13 +173,9 @@ class QualityScorer(BaseEstimator):
         ModelLoadError
             If the model is missing, damaged or of another kind.
         """
-        texts = check_texts(texts)
-        scores = np.empty(len(texts))
-        for rows, values in self.iter_scores(texts):
-            scores[rows] = values
-        return scores
+        return super().__call__(texts)
 
-    def iter_scores(self, texts: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def iter_scores(self, texts: Any) -> Scores:
         """Yield the scores batch by batch, so that an interrupt costs no more than one batch.
 
         Parameters
@@ -218,21 +199,18 @@ class QualityScorer(BaseEstimator):
         texts = check_texts(texts)
         if not len(texts):
             return
-        lm = load_causal_lm(self.model, **self._loading)
+        lm = self._load()
         frame = Frame(lm, template, self.max_length, self.chat_template)
-        distinct, inverse = np.unique(texts, return_inverse=True)
-        rows_of = np.split(np.argsort(inverse, kind="stable"), np.cumsum(np.bincount(inverse))[:-1])
         offset = 0.0
         if self.calibrate:
             (_, scores), *_ = self._run(lm, frame.encode([""]))
             offset = scores[0]
-        with tqdm(total=len(distinct), desc="asking the LLM", unit="text", disable=not self.verbose) as bar:
-            for start in range(0, len(distinct), _CHUNK):
-                prompts = frame.encode(distinct[start : start + _CHUNK].tolist())
-                for picked, scores in self._run(lm, prompts):
-                    rows = [rows_of[start + i] for i in picked]
-                    yield np.concatenate(rows), np.repeat(scores - offset, [len(r) for r in rows])
-                    bar.update(len(picked))
+
+        def ask(distinct: list[str]) -> Scores:
+            return self._run(lm, frame.encode(distinct))
+
+        for rows, scores in self._each_once(texts, ask, "asking the LLM"):
+            yield rows, scores - offset
 
     @property
     def fingerprint(self) -> str:
@@ -244,7 +222,7 @@ class QualityScorer(BaseEstimator):
         self._validate_params()
         content = [
             _FORMAT,
-            causal_lm_fingerprint(self.model, **self._loading),
+            self._model_fingerprint(),
             check_template(self.prompt, self.task),
             self.normalize,
             bool(self.calibrate),
@@ -252,11 +230,6 @@ class QualityScorer(BaseEstimator):
             bool(self.chat_template),
         ]
         return "quality-" + hashlib.blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
-
-    @property
-    def n_calls_(self) -> int:
-        """Prompts run through the model over the object's life."""
-        return getattr(self, "_n_calls", 0)
 
     def sanity_check(self, texts: Any, *, n: int = 200, random_state: Any = None) -> SanityCheck:
         """Test whether the model tells texts from the same words in random order.
@@ -306,51 +279,20 @@ class QualityScorer(BaseEstimator):
             warnings.warn(f"model={os.fspath(self.model)!r}: {check}", UserWarning, stacklevel=2)
         return check
 
-    @property
-    def _loading(self) -> dict[str, Any]:
-        return {"revision": self.revision, "quantization": self.quantization, "device": self.device}
-
-    def _run(self, lm: CausalLM, prompts: list[list[int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _run(self, lm: CausalLM, prompts: list[list[int]]) -> Scores:
         """Yield rows of ``prompts`` and their probabilities, the longest prompts first."""
         n_shared, prefix = _shared_prefix(lm, prompts)
-        prompts = [ids[n_shared:] for ids in prompts]
-        lengths = np.array([len(ids) for ids in prompts])
-        rows = np.argsort(-lengths, kind="stable")
         answers = Answers.of(lm.tokenizer)
-        budget = self.tokens_per_batch or _TOKENS_PER_BATCH.get(lm.device.type, _TOKENS_PER_BATCH_GPU)
-        while len(rows):
-            batch = rows[: max(1, budget // lengths[rows[0]])]
-            logits = self._logits(lm, [prompts[i] for i in batch], prefix, answers)
-            if logits is None:
-                budget = len(batch) // 2 * int(lengths[batch[0]])
-                continue
-            self._n_calls = self.n_calls_ + len(batch)
-            yield batch, self._probability(logits, answers)
-            rows = rows[len(batch) :]
 
-    def _logits(
-        self, lm: CausalLM, prompts: list[list[int]], prefix: Prefix | None, answers: Answers
-    ) -> torch.Tensor | None:
-        """Return None where memory ran out and fewer prompts may fit."""
-        import torch
+        def probability(batch: list[list[int]]) -> np.ndarray:
+            return self._probability(lm.next_token_logits(batch, prefix=prefix, exact=answers.ids), answers)
 
-        try:
-            return lm.next_token_logits(prompts, prefix=prefix, exact=answers.ids)
-        except RuntimeError as error:
-            if len(prompts) == 1 or not re.search("out of memory|can't allocate memory", str(error)):
-                raise
-        # Only now, for the traceback held on to the tensors.
-        if lm.device.type == "cuda":
-            torch.cuda.empty_cache()
-        return None
+        yield from self._longest_first(lm, [ids[n_shared:] for ids in prompts], probability)
 
     def _probability(self, logits: torch.Tensor, answers: Answers) -> np.ndarray:
         yes = logits[:, answers.yes].logsumexp(dim=1)
         over = logits if self.normalize == "vocab" else logits[:, answers.ids]
-        probability = (yes - over.logsumexp(dim=1)).exp().double().cpu().numpy()
-        if np.isnan(probability).any():
-            raise FloatingPointError(f"model={os.fspath(self.model)!r} returned NaN: its weights are damaged")
-        return probability.clip(max=1.0)
+        return (yes - over.logsumexp(dim=1)).exp().double().cpu().numpy().clip(max=1.0)
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ class CallableTokenizer:
 
     @cached_property
     def fingerprint(self) -> str:
-        return f"callable:{_callable_fingerprint(self.function)}"
+        return f"callable:{callable_fingerprint(self.function, 'tokenizer')}"
 
     def lines(self, texts: list[str]) -> list[bytes]:
         tokens = list(self.function(texts))
@@ -141,7 +141,8 @@ def _sentencepiece(path: str, size: int, modified: int) -> Any:
         raise ModelLoadError(f"{path} is not a {_PIECES_FILE}") from error
 
 
-def _callable_fingerprint(function: TokenizerCallable) -> str:
+def callable_fingerprint(function: Callable[..., Any], name: str) -> str:
+    """Identify a user's function; ``name`` is the parameter that errors name."""
     named = getattr(function, "fingerprint", None)
     if named is not None:
         return str(named)
@@ -149,6 +150,6 @@ def _callable_fingerprint(function: TokenizerCallable) -> str:
         return str(joblib.hash(function))
     except Exception as error:  # whatever pickling its parts raises
         raise ValueError(
-            f"tokenizer {function!r} cannot be identified across processes: define it at the top "
+            f"{name} {function!r} cannot be identified across processes: define it at the top "
             "level of a module or give it an attribute `fingerprint`"
         ) from error

@@ -1,0 +1,105 @@
+"""Which window of entropies to train on, by cross-validation of a cheap classifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import joblib
+import numpy as np
+from sklearn.base import clone
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+
+_TENTHS = 10
+
+
+def check_search_labels(labels: np.ndarray, cv: int) -> None:
+    """Refuse labels that no search can use.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two classes have ``cv`` rows.
+    """
+    if not len(labels):
+        raise ValueError("interval='search' needs labels: fit(X, y), with -1 where there is none")
+    classes, counts = np.unique(labels.astype(str), return_counts=True)
+    if (counts >= cv).sum() < 2:
+        raise ValueError(
+            f"interval='search' with cv={cv} needs two classes of at least {cv} rows each; y has "
+            + ", ".join(f"{n} of {c!r}" for c, n in zip(classes[:10].tolist(), counts[:10], strict=True))
+        )
+
+
+def search_interval(
+    quantiles: np.ndarray,
+    texts: np.ndarray,
+    y: np.ndarray,
+    *,
+    proxy: Any,
+    cv: int,
+    seed: int,
+    n_jobs: int | None,
+) -> list[dict[str, float]]:
+    """Cross-validate a classifier on what each window leaves of the training folds.
+
+    Parameters
+    ----------
+    quantiles : ndarray of float64, shape (n, n_entropies)
+    texts : ndarray of object, shape (n,)
+    y : ndarray of object, shape (n,)
+        Classes of fewer than ``cv`` rows take no part.
+    proxy : classifier of texts or None
+        None is logistic regression on TF-IDF.
+    cv : int
+        Folds. A held-out fold is never pruned.
+    seed : int
+        Of the folds.
+    n_jobs : int or None
+
+    Returns
+    -------
+    list of dict
+        A window each: ``lo``, ``hi``, ``score``, ``std_error``, ``share``. Where a window leaves a training
+        fold fewer than two classes, the score is 0.
+    """
+    check_search_labels(y, cv)  # copies of a row count once by now
+    _, codes, counts = np.unique(y.astype(str), return_inverse=True, return_counts=True)
+    rows = np.flatnonzero(counts[codes] >= cv)
+    quantiles, codes = quantiles[rows], codes[rows]
+    features: Any = texts[rows]
+    if proxy is None:
+        # Learnt without labels, so once for all folds.
+        features = TfidfVectorizer(sublinear_tf=True).fit_transform(features)
+        proxy = LogisticRegression(C=10.0, max_iter=300)
+    folds = list(StratifiedKFold(cv, shuffle=True, random_state=seed % 2**32).split(rows, codes))
+    windows = _windows()
+    inside: list[Any] = [((quantiles >= lo) & (quantiles <= hi)).all(axis=1) for lo, hi in windows]
+    scores = joblib.Parallel(n_jobs=n_jobs)(
+        joblib.delayed(_accuracy)(proxy, features, codes, train[mask[train]], test)
+        for mask in inside
+        for train, test in folds
+    )
+    accuracies = np.array(scores).reshape(len(windows), cv)
+    errors = accuracies.std(axis=1, ddof=1) / np.sqrt(cv)
+    return [
+        {"lo": lo, "hi": hi, "score": float(mean), "std_error": float(error), "share": float(mask.mean())}
+        for (lo, hi), mean, error, mask in zip(windows, accuracies.mean(axis=1), errors, inside, strict=True)
+    ]
+
+
+def _windows() -> list[tuple[float, float]]:
+    """Return every window inside [0, 1] with a width of 0.2, 0.4, ..., 1, in steps of 0.1."""
+    return [
+        (lo / _TENTHS, (lo + width) / _TENTHS)
+        for width in range(2, _TENTHS + 1, 2)
+        for lo in range(_TENTHS - width + 1)
+    ]
+
+
+def _accuracy(proxy: Any, features: Any, codes: np.ndarray, train: np.ndarray, test: np.ndarray) -> float:
+    if len(np.unique(codes[train])) < 2:
+        return 0.0
+    fitted = clone(proxy).fit(features[train], codes[train])
+    return float(np.mean(fitted.predict(features[test]) == codes[test]))
