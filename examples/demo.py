@@ -27,7 +27,19 @@ import pandas as pd
 from sklearn.metrics import auc, f1_score
 from sklearn.model_selection import train_test_split
 
-from skprune import ActivePruneFilter, AnchorFilter, PrunedQuery, RandomFilter, TransformerClassifier
+from skprune import (
+    ActivePruneFilter,
+    AnchorFilter,
+    AskLLMFilter,
+    EntropyIntervalFilter,
+    KMeansFilter,
+    PerplexityFilter,
+    PrunedQuery,
+    RandomFilter,
+    SEALSFilter,
+    TransformerClassifier,
+    UPSFilter,
+)
 from skprune.base import BaseFilter
 from skprune.datasets import fetch_model, load_debian, load_movie_snippets, split_by_group
 from skprune.modal import ActiveLearner
@@ -39,7 +51,18 @@ STRATEGIES = {
     "margin": Margin,
     "random": RandomSampling,
 }
-FILTERS = ("none", "random", "activeprune", "anchoral")
+FILTERS = (
+    "none",
+    "random",
+    "activeprune",
+    "anchoral",
+    "askllm",
+    "entropy",
+    "kmeans",
+    "perplexity",
+    "seals",
+    "ups",
+)
 COLUMNS = {
     "round": "round",
     "pool": "pool",
@@ -114,23 +137,31 @@ def sample(y: np.ndarray, n_rows: int, share: float, rare: int, seed: int) -> np
 
 def make_filter(name: str, task: Task, args: argparse.Namespace) -> BaseFilter:
     """Return the filter behind a name of ``FILTERS``."""
-    if name == "none":
-        return RandomFilter(keep=1.0, random_state=args.seed)
-    if name == "random":
-        return RandomFilter(keep=0.25, random_state=args.seed)
-    if name == "activeprune":
-        llm = args.llm or fetch_model("smollm2-135m")
-        return ActivePruneFilter(
-            keep=0.25, quality=llm, task=task.about, memory=args.memory, random_state=args.seed
-        )
-    encoder = args.encoder or fetch_model("minilm")
-    return AnchorFilter(
-        n_anchors=10,
-        n_neighbors=args.n_neighbors,
-        encoder=str(encoder),
-        memory=args.memory,
-        random_state=args.seed,
-    )
+    common = {"random_state": args.seed}
+    scored = {"keep": 0.25, "memory": args.memory, **common}
+    encoded = {"encoder": str(args.encoder or fetch_model("minilm")), "memory": args.memory, **common}
+    asked = {"quality": args.llm or fetch_model("smollm2-135m"), "task": task.about}
+    match name:
+        case "none":
+            return RandomFilter(keep=1.0, **common)
+        case "random":
+            return RandomFilter(keep=0.25, **common)
+        case "activeprune":
+            return ActivePruneFilter(**asked, **scored)
+        case "anchoral":
+            return AnchorFilter(n_anchors=10, n_neighbors=args.n_neighbors, **encoded)
+        case "askllm":
+            return AskLLMFilter(**asked, **scored)
+        case "entropy":
+            return EntropyIntervalFilter(**scored)
+        case "kmeans":
+            return KMeansFilter(keep=0.25, **encoded)
+        case "perplexity":
+            return PerplexityFilter(**scored)
+        case "seals":
+            return SEALSFilter(n_neighbors=args.n_neighbors, **encoded)
+        case _:
+            return UPSFilter(keep=0.25, **common)
 
 
 def make_classifier(args: argparse.Namespace) -> TransformerClassifier:
@@ -281,7 +312,7 @@ def plot(rounds: pd.DataFrame, path: Path) -> None:
                 axis.plot(curve["labels"], curve[key], marker="o", markersize=4, label=name)
         column[0].set(title=data, ylabel="F1 of the rarer class")
         column[1].set(xlabel="labels", ylabel="share of the rarer class found")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(FILTERS))
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
     figure.savefig(path, dpi=130)
     plt.close(figure)
 
@@ -292,7 +323,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", nargs="+", choices=("debian", "movies"), default=["debian", "movies"])
-    parser.add_argument("--filters", nargs="+", choices=FILTERS, default=list(FILTERS))
+    parser.add_argument("--filters", nargs="+", choices=FILTERS, default=list(FILTERS[:4]))
     parser.add_argument("--strategy", choices=STRATEGIES, default="entropy")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch", type=int, default=20, help="labels a round")

@@ -151,9 +151,13 @@ class BaseFilter(BaseEstimator, ABC):
         if known.any():
             labelled = Pool(pool.take(np.flatnonzero(known)))
             self.labelled_.add(labelled, labels[known])
-        self._fit(pool)
-        if known.any():
-            self._learn(labelled, learner=None)
+        try:
+            self._fit(pool)
+            if known.any():
+                self._learn(labelled, learner=None)
+        except BaseException:
+            del self.pool_  # half a fit must not pass for a whole one
+            raise
         return self
 
     def partial_fit(self, X: Any, y: Any, *, learner: Any = None) -> BaseFilter:
@@ -348,6 +352,9 @@ class BaseFilter(BaseEstimator, ABC):
         else:
             X = pool.data if hasattr(pool.data, "shape") else pool.vectors
             validate_data(self, X, reset=reset, skip_check_array=True)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "pool_")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

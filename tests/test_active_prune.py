@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.exceptions import NotFittedError
 
 from skprune import ActivePruneFilter
 from skprune.exceptions import PoolExhaustedError
@@ -32,6 +33,19 @@ class Judge:
     def __call__(self, texts):
         self.asked += list(texts)
         return np.array([QUALITY.get(t, 0.5) for t in texts])
+
+
+class Counted:
+    """The perplexities above, with a fingerprint and a count."""
+
+    fingerprint = "counted"
+
+    def __init__(self):
+        self.n_asked = 0
+
+    def __call__(self, texts):
+        self.n_asked += len(texts)
+        return log_ppl(texts)
 
 
 def make(**params):
@@ -219,6 +233,24 @@ def test_select_is_pure_and_fit_has_asked_the_llm_already():
     asked = list(judge.asked)
     assert set(pruner.select(TEXTS[10:]) + 10) == set(pruner.select(TEXTS))
     assert judge.asked == asked
+
+
+def test_an_interrupted_fit_is_no_fit_and_loses_no_score(tmp_path):
+    judge = Judge()
+    judge.fingerprint = "judge"
+
+    def interrupted(texts):
+        raise KeyboardInterrupt
+
+    interrupted.fingerprint = "interrupted"
+    half = make(quality=judge, memory=tmp_path, n_candidates=100).set_params(perplexity=Counted())
+    half.fit(TEXTS)
+    stopped = make(quality=interrupted, memory=tmp_path).set_params(perplexity=Counted())
+    with pytest.raises(KeyboardInterrupt):
+        stopped.fit(TEXTS)
+    assert stopped.perplexity.n_asked == 0, "perplexities of the first run are found again"
+    with pytest.raises(NotFittedError):
+        stopped.select(TEXTS)
 
 
 def test_empty_texts_are_kept_only_where_nothing_else_is_left():
