@@ -11,12 +11,11 @@ from skprune.models.causal_lm import CausalLM
 
 MARKER = "###"
 PROMPT = (
-    f"Decide whether the example between the two lines of {MARKER} should be included in the training set "
-    "for the task: {task}. A good example is well-formed, readable and informative for the task.\n"
-    "Answer with one word.\n"
-    "OPTIONS:\n- yes\n- no\n"
+    f"Should the example between the two lines of {MARKER} be included in the training set for the task: "
+    "{task}? A good example is well-formed, readable and informative for the task. "
+    "Answer with one word, yes or no.\n"
     f"{MARKER}\n{{text}}\n{MARKER}\n"
-    "ANSWER:"
+    "Answer:"
 )
 
 _HERE = "\ue000text\ue000"  # stands for the text while the chat template is filled in

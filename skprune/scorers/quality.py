@@ -83,10 +83,9 @@ class QualityScorer(LanguageModelScorer):
     -----
     Section 3.3 of ActivePrune [1]_, after ASK-LLM [2]_: q(x) = softmax(logits)["yes"] at the last position.
     "yes" is summed over those of yes, Yes and YES, with and without a space before, that are single tokens.
-    Ours: the wording, for the paper gives it as an image only; the question stands before the text, not after
-    it, since what comes first is computed once for all (neither order told real from shuffled texts better
-    with the two models of 135 M and 0.5 B parameters we tried); and
-    ``normalize="yes_no"`` and ``calibrate``.
+    Ours: the wording, for the paper gives it as an image only; the question stands before the text, not
+    after it, since what comes first is computed once for all (with models of 135 M and 0.5 B parameters it
+    told real from shuffled texts no worse); ``normalize="yes_no"`` and ``calibrate``.
 
     ``###``, and the tokenizer's special tokens, are taken out of the texts: a text cannot end its frame, nor
     pose as the other side of the chat.

@@ -71,15 +71,15 @@ def corpora(n: int, seed: int = 0) -> dict[str, list[str]]:
 def against_one_by_one(name: str, folder: object, texts: list[str], repeats: int) -> None:
     scorer = QualityScorer(folder, task=TASK, quantization=None)
     lm = load_causal_lm(folder, quantization=None)
-    prompts = Frame(lm, check_template(None, TASK), scorer.max_length, True).encode(texts)
+    frame = Frame(lm, check_template(None, TASK), scorer.max_length, True)
     ratios, theirs, ours = [], [], []
     scorer(texts[:20])
-    one_by_one(lm, prompts[:5])
+    one_by_one(lm, frame, texts[:5])
     for _ in range(repeats):  # in turn, so that a busy machine is busy for both
-        theirs += timed(lambda: one_by_one(lm, prompts), 1)
+        theirs += timed(lambda: one_by_one(lm, frame, texts), 1)
         ours += timed(lambda: scorer(texts), 1)
         ratios.append(theirs[-1] / ours[-1])
-    n_tokens = statistics.mean(map(len, prompts))
+    n_tokens = statistics.mean(map(len, frame.encode(texts)))
     low, _, high = np.quantile(ratios, [0.25, 0.5, 0.75])
     rates = [len(texts) / statistics.median(seconds) for seconds in (theirs, ours)]
     print(
@@ -89,12 +89,13 @@ def against_one_by_one(name: str, folder: object, texts: list[str], repeats: int
     )
 
 
-def one_by_one(lm: CausalLM, prompts: list[list[int]]) -> list[float]:
+def one_by_one(lm: CausalLM, frame: Frame, texts: list[str]) -> list[float]:
     yes = Answers.of(lm.tokenizer).yes
     scores = []
     with torch.inference_mode():
-        for prompt in prompts:
-            logits = lm.model(input_ids=torch.tensor([prompt], device=lm.device)).logits
+        for text in texts:
+            ids = torch.tensor(frame.encode([text]), device=lm.device)
+            logits = lm.model(input_ids=ids).logits
             scores.append(logits[0, -1].float().softmax(0)[yes].sum().item())
     return scores
 
