@@ -475,12 +475,13 @@ def test_bfloat16_is_close_to_float32(folder, scores):
 
 
 @pytest.mark.parametrize("quantization", ["nf4", "int8"])
-def test_quantised_on_the_cpu(folder, quantization):
+def test_quantised_on_the_cpu(folder, caplog, quantization):
     out = QualityScorer(folder, quantization=quantization, device="cpu")(TEXTS[:3])
     assert np.all((out > 0) & (out < 1))
     lm = load_causal_lm(folder, quantization=quantization, device="cpu")
     assert lm.precision.startswith(f"{quantization}/")
     assert {type(module).__name__ for module in lm.model.modules()} & {"Linear4bit", "Linear8bitLt"}
+    assert not [record for record in caplog.records if "MatMul8bitLt" in record.message]
 
 
 @pytest.mark.slow

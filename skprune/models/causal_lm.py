@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import tempfile
 import threading
@@ -272,7 +273,7 @@ class CausalLM:
             return logits
 
         head = self.model.get_output_embeddings()
-        with self._lock:  # the hooks are the model's: one batch at a time
+        with self._lock, _quiet_int8():  # the hooks are the model's: one batch at a time
             handles = [head.register_forward_pre_hook(pick), head.register_forward_hook(sharpen)]
             try:
                 yield
@@ -404,6 +405,18 @@ def choose_precision(quantization: str | None, device: torch.device) -> str:
     if device.type == "mps":
         raise ValueError(f"quantization={quantization!r} needs CUDA or a CPU, device is {str(device)!r}")
     return f"{quantization}/{dtype}"
+
+
+@contextmanager
+def _quiet_int8() -> Iterator[None]:
+    """Silence what bitsandbytes says at every product in int8: that it rounds to float16 on the way."""
+    logger = logging.getLogger("bitsandbytes.autograd._functions")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _require_packages(source: Path | str, precision: str) -> None:
