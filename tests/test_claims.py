@@ -1,10 +1,8 @@
 """Processes and threads that want the same texts at the same time share the work, whatever happens to one."""
 
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 
@@ -18,79 +16,76 @@ from skprune.store import MemoryStore, Remembered, open_store
 TEXTS = np.array([f"text {i}" for i in range(40)], dtype=object)
 KEYS = digests(TEXTS)
 
-WORKER = textwrap.dedent(
-    """
-    import sys, time
-    import numpy as np
-    from skprune.store import Remembered
 
-    class Slow:
-        fingerprint = "slow"
+class Slow:
+    """A scorer that writes down what it is asked."""
 
-        def __call__(self, texts):
-            for text in texts:
-                time.sleep(0.02)
-                with open(sys.argv[2], "a") as log:
-                    log.write(text + chr(10))
-            return np.array([float(len(t)) for t in texts])
+    fingerprint = "slow"
 
-    first, last = map(int, sys.argv[3:5])
-    texts = np.array([f"text {i}" for i in range(first, last)], dtype=object)
-    scores = Remembered(Slow(), sys.argv[1], name="perplexity", batch_size=5)
-    print("ready", flush=True)
-    sys.stdin.readline()
-    values = scores(texts)
-    assert values.tolist() == [float(len(t)) for t in texts]
-    print(scores.n_computed, flush=True)
-    """
-)
+    def __init__(self, log):
+        self.log = log
+
+    def __call__(self, texts):
+        for text in texts:
+            time.sleep(0.02)
+            with open(self.log, "a") as log:
+                log.write(f"{text}\n")
+        return np.array([float(len(t)) for t in texts])
 
 
-def start(folder, first, last):
-    worker = subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(folder / "scores"), str(folder / "log"), str(first), str(last)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert worker.stdout.readline() == "ready\n"
-    return worker
+def work(folder, first, last, begin, n_computed):
+    texts = [f"text {i}" for i in range(first, last)]
+    scores = Remembered(Slow(folder / "log"), folder / "scores", name="perplexity", batch_size=5)
+    begin.wait(60)
+    assert scores(np.array(texts, dtype=object)).tolist() == [float(len(t)) for t in texts]
+    n_computed.put(scores.n_computed)
 
 
-def go(worker):
-    worker.stdin.write("go\n")
-    worker.stdin.flush()
+@pytest.fixture(scope="module")
+def processes():
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["skprune.store"])
+    return context
 
 
-def finish(worker):
-    out, _ = worker.communicate(timeout=60)
-    assert worker.returncode == 0
-    return int(out)
-
-
-def test_two_processes_compute_each_text_once(tmp_path):
-    workers = [start(tmp_path, 0, 40), start(tmp_path, 20, 60)]
+def test_two_processes_compute_each_text_once(tmp_path, processes):
+    begin, n_computed = processes.Event(), processes.Queue()
+    workers = [
+        processes.Process(target=work, args=(tmp_path, *part, begin, n_computed))
+        for part in [(0, 40), (20, 60)]
+    ]
     for worker in workers:
-        go(worker)
-    computed = [finish(worker) for worker in workers]
+        worker.start()
+    begin.set()
+    computed = [n_computed.get(timeout=60) for _ in workers]
+    for worker in workers:
+        worker.join(60)
     asked = (tmp_path / "log").read_text().splitlines()
     assert sorted(asked) == sorted(f"text {i}" for i in range(60)), "each text once, between the two"
     assert sum(computed) == 60
     assert min(computed) >= 20, "what only one of them wants does not wait for the other"
-    assert sorted(path.name for path in (tmp_path / "scores" / "claims").iterdir()) == ["register"]
+    assert [path.name for path in (tmp_path / "scores" / "claims").iterdir()] == ["register"]
 
 
-def test_the_claim_of_a_killed_process_passes_on(tmp_path):
-    killed, heir = start(tmp_path, 0, 40), start(tmp_path, 0, 40)
-    go(killed)
-    while not (tmp_path / "log").exists() or (tmp_path / "log").read_text().count("\n") < 12:
+def test_the_claim_of_a_killed_process_passes_on(tmp_path, processes):
+    begin, n_computed = processes.Event(), processes.Queue()
+    begin.set()
+    killed, heir = (
+        processes.Process(target=work, args=(tmp_path, 0, 40, begin, n_computed)) for _ in range(2)
+    )
+    killed.start()
+    log = tmp_path / "log"
+    while not log.exists() or log.read_text().count("\n") < 12:
         time.sleep(0.01)
-    go(heir)
-    time.sleep(0.1)
+    os.kill(killed.pid, signal.SIGSTOP)
+    heir.start()
+    time.sleep(0.5)  # it waits
     os.kill(killed.pid, signal.SIGKILL)
-    killed.communicate()
-    assert 25 <= finish(heir) <= 35, "batches that were done are not computed again"
-    asked = (tmp_path / "log").read_text().splitlines()
+    killed.join(60)
+    assert 20 <= n_computed.get(timeout=60) <= 30, "batches that were done are not computed again"
+    heir.join(60)
+    asked = log.read_text().splitlines()
+    assert set(asked) == set(TEXTS)
     assert len(asked) - len(set(asked)) <= 5, "at most the batch in flight is computed twice"
 
 
