@@ -82,7 +82,7 @@ class DiskStore:
             width = _width(txn, shelf)
             if width is None:
                 return np.empty(0), np.zeros(len(keys), dtype=bool)
-            payload, found = find([_run(data) for _, data in _entries(txn, b"r" + shelf)], keys)
+            payload, found = find(_runs(txn, shelf), keys)
             payload = payload[found]
             if not width:
                 return payload.view(np.float64), found
@@ -103,19 +103,20 @@ class DiskStore:
 
         def write(txn: Any) -> None:
             known = _width(txn, shelf)
-            if known is None:
-                txn.put(b"f" + shelf, width.to_bytes(8, "little") + fingerprint.encode())
-            else:
+            if known is not None:
                 check_width(fingerprint, width, known)
+            fresh = ~find(_runs(txn, shelf), keys)[1]
+            if not fresh.any():
+                return
             payload = (
-                _put_blocks(txn, shelf, np.ascontiguousarray(values, dtype=np.float32))
+                _put_blocks(txn, shelf, np.asarray(values[fresh], dtype=np.float32))
                 if width
-                else np.ascontiguousarray(values, dtype=np.float64).view(np.uint64)
+                else np.asarray(values[fresh], dtype=np.float64).view(np.uint64)
             )
-            _put_run(txn, shelf, sorted_run(keys, payload))
+            txn.put(b"f" + shelf, width.to_bytes(8, "little") + fingerprint.encode())
+            _put_run(txn, shelf, sorted_run(keys[fresh], payload))
 
-        if len(keys):
-            self._transact(write, write=True)
+        self._transact(write, write=True)
 
     def claim(self, fingerprint: str, keys: np.ndarray) -> Claim:
         """Claim keys to compute, in front of other processes and threads. See :class:`Claim`."""
@@ -245,6 +246,11 @@ def _put_blocks(txn: Any, shelf: bytes, rows: np.ndarray) -> np.ndarray:
 def _block(txn: Any, shelf: bytes, number: int, width: int) -> np.ndarray:
     data = txn.get(b"b" + shelf + number.to_bytes(8, "big"))
     return np.frombuffer(data, dtype=np.float32).reshape(-1, width)
+
+
+def _runs(txn: Any, shelf: bytes) -> list[Run]:
+    """Return the runs where they are mapped: they are gone when the transaction is."""
+    return [_run(data) for _, data in _entries(txn, b"r" + shelf)]
 
 
 def _run(data: Any) -> Run:

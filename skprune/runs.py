@@ -22,19 +22,24 @@ class Run(NamedTuple):
 
 
 def sorted_run(keys: np.ndarray, payload: np.ndarray) -> Run:
-    """Return one run of rows in any order.
+    """Return one run of rows in any order; of rows that share a key, the first stays.
 
     Parameters
     ----------
     keys : ndarray of uint64, shape (n, 2)
     payload : ndarray of uint64, shape (n,)
     """
-    return _in_order(keys[:, 0], keys[:, 1], payload)
+    order = np.lexsort((keys[:, 1], keys[:, 0]))
+    ordered = keys[order]
+    fresh = np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)])[: len(keys)]
+    return Run(ordered[fresh, 0], ordered[fresh, 1], payload[order[fresh]])
 
 
 def merge(runs: Sequence[Run]) -> Run:
-    """Return one run of several, the oldest first: where they share a key, the oldest one's row stays."""
-    return _in_order(*(np.concatenate(column) for column in zip(*runs, strict=True)))
+    """Return one run of several that share no key."""
+    high, low, payload = (np.concatenate(column) for column in zip(*runs, strict=True))
+    order = np.argsort(high, kind="stable")  # which takes advantage of runs that are sorted already
+    return Run(high[order], low[order], payload[order])
 
 
 def n_to_merge(sizes: Sequence[int], n_rows: int) -> int:
@@ -53,7 +58,7 @@ def n_to_merge(sizes: Sequence[int], n_rows: int) -> int:
 
 
 def find(runs: Sequence[Run], keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Look keys up, in the oldest run first.
+    """Look keys up in runs that share none.
 
     Parameters
     ----------
@@ -146,13 +151,3 @@ def _places(run: Run, high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np
         open_ = open_[~good]
         places[open_] += 1  # another key with the same first half
     return np.concatenate([[], *hits]).astype(np.intp), np.concatenate([[], *at]).astype(np.intp)
-
-
-def _in_order(high: np.ndarray, low: np.ndarray, payload: np.ndarray) -> Run:
-    order = np.argsort(high, kind="stable")
-    high, low, payload = high[order], low[order], payload[order]
-    again = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
-    if again.any():
-        fresh = np.concatenate([[True], ~again])
-        high, low, payload = high[fresh], low[fresh], payload[fresh]
-    return Run(high, low, payload)

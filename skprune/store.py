@@ -82,18 +82,21 @@ class MemoryStore:
 
     def put(self, fingerprint: str, keys: np.ndarray, values: np.ndarray) -> None:
         """Keep one value a key."""
-        if not len(keys):
-            return
         width = values.shape[1] if values.ndim == 2 else 0
         with self._lock:
-            shelf = self._shelves.setdefault(fingerprint, _Shelf(width))
+            shelf = self._shelves.get(fingerprint) or _Shelf(width)
             check_width(fingerprint, width, shelf.width)
+            fresh = ~find(shelf.runs, keys)[1]
+            if not fresh.any():
+                return
+            self._shelves[fingerprint] = shelf
             if width:
-                shelf.blocks.append(np.array(values, dtype=np.float32))
-                run = sorted_run(keys, places_in(len(shelf.blocks) - 1, len(keys)))
+                shelf.blocks.append(np.asarray(values[fresh], dtype=np.float32))
+                payload = places_in(len(shelf.blocks) - 1, int(fresh.sum()))
             else:
-                run = sorted_run(keys, np.array(values, dtype=np.float64).view(np.uint64))
-            kept = len(shelf.runs) - n_to_merge([len(old.high) for old in shelf.runs], len(keys))
+                payload = np.asarray(values[fresh], dtype=np.float64).view(np.uint64)
+            run = sorted_run(keys[fresh], payload)
+            kept = len(shelf.runs) - n_to_merge([len(old.high) for old in shelf.runs], len(run.high))
             shelf.runs = [*shelf.runs[:kept], merge([*shelf.runs[kept:], run])]
 
     def claim(self, fingerprint: str, keys: np.ndarray) -> Turn:
@@ -213,11 +216,15 @@ class Remembered:
         try:
             mine = np.flatnonzero(claim.mine)
             mine = mine[~self.store.get(self.fingerprint, keys[mine])[1]]  # done while we claimed them
+            done = np.zeros(len(mine), dtype=bool)
             for rows, values in self._computed(texts[mine]):
                 self.store.put(self.fingerprint, keys[mine[rows]], values)
                 self.n_computed += len(rows)
+                done[rows] = True
         finally:
             claim.release()
+        if not done.all():
+            raise ValueError(f"{self.name} returned no value for the text {texts[mine[~done]][0][:60]!r}")
         claim.wait()
 
     def _computed(self, texts: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -279,7 +286,11 @@ def clear_process_store() -> None:
 
 def _token_of(compute: Any) -> str:
     """Name a callable that has no fingerprint by its identity, for as long as it lives."""
+    token = f"object {uuid4()}"
     try:
-        return _tokens.setdefault(compute, f"object {uuid4()}")
+        if compute not in _tokens:
+            _tokens[compute] = token
+            weakref.finalize(compute, _process_store.clear, token)  # nobody can ask for its values any more
+        return _tokens[compute]
     except TypeError:  # cannot be referenced weakly: never recognised again
-        return f"object {uuid4()}"
+        return token

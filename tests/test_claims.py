@@ -1,6 +1,5 @@
 """Processes and threads that want the same texts at the same time share the work, whatever happens to one."""
 
-import multiprocessing
 import os
 import signal
 import threading
@@ -41,17 +40,10 @@ def work(folder, first, last, begin, n_computed):
     n_computed.put(scores.n_computed)
 
 
-@pytest.fixture(scope="module")
-def processes():
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["skprune.store"])
-    return context
-
-
-def test_two_processes_compute_each_text_once(tmp_path, processes):
-    begin, n_computed = processes.Event(), processes.Queue()
+def test_two_processes_compute_each_text_once(tmp_path, forkserver):
+    begin, n_computed = forkserver.Event(), forkserver.Queue()
     workers = [
-        processes.Process(target=work, args=(tmp_path, *part, begin, n_computed))
+        forkserver.Process(target=work, args=(tmp_path, *part, begin, n_computed))
         for part in [(0, 40), (20, 60)]
     ]
     for worker in workers:
@@ -67,11 +59,11 @@ def test_two_processes_compute_each_text_once(tmp_path, processes):
     assert [path.name for path in (tmp_path / "scores" / "claims").iterdir()] == ["register"]
 
 
-def test_the_claim_of_a_killed_process_passes_on(tmp_path, processes):
-    begin, n_computed = processes.Event(), processes.Queue()
+def test_the_claim_of_a_killed_process_passes_on(tmp_path, forkserver):
+    begin, n_computed = forkserver.Event(), forkserver.Queue()
     begin.set()
     killed, heir = (
-        processes.Process(target=work, args=(tmp_path, 0, 40, begin, n_computed)) for _ in range(2)
+        forkserver.Process(target=work, args=(tmp_path, 0, 40, begin, n_computed)) for _ in range(2)
     )
     killed.start()
     log = tmp_path / "log"
