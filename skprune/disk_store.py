@@ -9,7 +9,7 @@ and pages are written in sequence. ``docs/benchmarks.md`` has the figures, of SQ
 Entries of the database, by the first letter of their key (``shelf`` is a hash of the fingerprint):
 
     m                     what this is, and the version of this layout
-    f shelf               width of the values (0: scalars), then the fingerprint itself
+    f shelf               width of the values (0: scalars), the fingerprint itself, NUL, what it stands for
     r shelf sequence      a run: first halves of the keys, second halves, payload
     b shelf sequence      float32 rows of one batch of vectors
 
@@ -59,12 +59,12 @@ class DiskStore:
     >>> from skprune.store import open_store
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     store = open_store(folder)
-    ...     store.put("lengths, version 1", digests(["a", "bb"]), np.array([1.0, 2.0]))
+    ...     store.put("length-1", digests(["a", "bb"]), np.array([1.0, 2.0]), "quality=len")
     ...     print(store.info().to_string(index=False))
-    ...     store.clear("lengths, version 1")
+    ...     store.clear("length-1")
     ...     len(store.info())
-           fingerprint  values  width  bytes
-    lengths, version 1       2      0     48
+    fingerprint        what  values  width  bytes
+       length-1 quality=len       2      0     48
     0
     """
 
@@ -90,8 +90,10 @@ class DiskStore:
 
         return self._transact(read, write=False)
 
-    def put(self, fingerprint: str, keys: np.ndarray, values: np.ndarray) -> None:
+    def put(self, fingerprint: str, keys: np.ndarray, values: np.ndarray, what: str = "") -> None:
         """Keep one value a key: scalars (n,) or vectors (n, d). A key that is known keeps its value.
+
+        ``what`` says in words whose values these are, for :meth:`info`; the first time counts.
 
         Raises
         ------
@@ -113,7 +115,8 @@ class DiskStore:
                 if width
                 else np.asarray(values[fresh], dtype=np.float64).view(np.uint64)
             )
-            txn.put(b"f" + shelf, width.to_bytes(8, "little") + fingerprint.encode())
+            header = width.to_bytes(8, "little") + f"{fingerprint}\0{what}".encode()
+            txn.put(b"f" + shelf, header, overwrite=False)
             _put_run(txn, shelf, sorted_run(keys[fresh], payload))
 
         self._transact(write, write=True)
@@ -131,18 +134,19 @@ class DiskStore:
         Returns
         -------
         DataFrame
-            A row for each fingerprint: ``fingerprint`` in words, ``values`` (how many), ``width`` (0 for
-            scalars) and ``bytes``. The file itself may be larger: room that was freed is used again, not
-            given back.
+            A row for each fingerprint: ``fingerprint``, ``what`` it stands for, ``values`` (how many),
+            ``width`` (0 for scalars) and ``bytes``. The file itself may be larger: room that was freed is
+            used again, not given back.
         """
 
-        def read(txn: Any) -> list[tuple[str, int, int, int]]:
+        def read(txn: Any) -> list[tuple[str, str, int, int, int]]:
             rows = []
             for key, data in _entries(txn, b"f"):
                 runs = [len(run) for _, run in _entries(txn, b"r" + key[1:])]
                 blocks = [len(block) for _, block in _entries(txn, b"b" + key[1:])]
                 width = int.from_bytes(data[:8], "little")
-                rows.append((str(data[8:], "utf-8"), sum(runs) // 24, width, sum(runs) + sum(blocks)))
+                fingerprint, _, what = str(data[8:], "utf-8").rpartition("\0")
+                rows.append((fingerprint, what, sum(runs) // 24, width, sum(runs) + sum(blocks)))
             return rows
 
         return info_table(self._transact(read, write=False))

@@ -131,11 +131,11 @@ def check_width(fingerprint: str, width: int, known: int) -> None:
         )
 
 
-def info_table(rows: Sequence[tuple[str, int, int, int]]) -> Any:
+def info_table(rows: Sequence[tuple[str, str, int, int, int]]) -> Any:
     """Return the DataFrame of what a store keeps."""
     import pandas as pd
 
-    return pd.DataFrame(rows, columns=["fingerprint", "values", "width", "bytes"])
+    return pd.DataFrame(rows, columns=["fingerprint", "what", "values", "width", "bytes"])
 
 
 def _places(run: Run, high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -48,14 +48,14 @@ class Store(Protocol):
     def get(self, fingerprint: str, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return ``(values, found)``; values are those of the found keys, in order."""
 
-    def put(self, fingerprint: str, keys: np.ndarray, values: np.ndarray) -> None:
-        """Keep one value a key."""
+    def put(self, fingerprint: str, keys: np.ndarray, values: np.ndarray, what: str = "") -> None:
+        """Keep one value a key; ``what`` says in words whose they are."""
 
     def claim(self, fingerprint: str, keys: np.ndarray) -> Turn:
         """Claim keys to compute, so that nobody else does; look for them again before you begin."""
 
     def info(self) -> Any:
-        """Return a DataFrame of what is kept: ``fingerprint``, ``values``, ``width`` and ``bytes``."""
+        """Return a DataFrame of what is kept: ``fingerprint, what, values, width, bytes``."""
 
     def clear(self, fingerprint: str | None = None) -> None:
         """Forget the values of one fingerprint, or of all."""
@@ -80,11 +80,11 @@ class MemoryStore:
             return payload.view(np.float64), found
         return gather(payload, shelf.width, shelf.blocks.__getitem__), found
 
-    def put(self, fingerprint: str, keys: np.ndarray, values: np.ndarray) -> None:
+    def put(self, fingerprint: str, keys: np.ndarray, values: np.ndarray, what: str = "") -> None:
         """Keep one value a key."""
         width = values.shape[1] if values.ndim == 2 else 0
         with self._lock:
-            shelf = self._shelves.get(fingerprint) or _Shelf(width)
+            shelf = self._shelves.get(fingerprint) or _Shelf(width, what)
             check_width(fingerprint, width, shelf.width)
             fresh = ~find(shelf.runs, keys)[1]
             if not fresh.any():
@@ -106,12 +106,12 @@ class MemoryStore:
         return _ThreadTurn(turn, len(keys))
 
     def info(self) -> Any:
-        """Return a DataFrame of what is kept: ``fingerprint``, ``values``, ``width`` and ``bytes``."""
+        """Return a DataFrame of what is kept: ``fingerprint, what, values, width, bytes``."""
         rows = []
         for fingerprint, shelf in list(self._shelves.items()):
             n_rows = sum(len(run.high) for run in shelf.runs)
             n_bytes = 24 * n_rows + sum(block.nbytes for block in shelf.blocks)
-            rows.append((fingerprint, n_rows, shelf.width, n_bytes))
+            rows.append((fingerprint, shelf.what, n_rows, shelf.width, n_bytes))
         return info_table(rows)
 
     def clear(self, fingerprint: str | None = None) -> None:
@@ -128,8 +128,9 @@ class MemoryStore:
 class _Shelf:
     """The values of one fingerprint."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, what: str) -> None:
         self.width = width
+        self.what = what
         self.runs: list[Run] = []
         self.blocks: list[np.ndarray] = []
 
@@ -181,6 +182,7 @@ class Remembered:
             fingerprint, memory = _token_of(compute), None
         self.fingerprint = fingerprint
         self.store = open_store(memory)
+        self._what = " ".join(f"{name}={compute!r}".split())[:200]
 
     def __call__(
         self, texts: np.ndarray, keys: np.ndarray | None = None, limit: int | None = None
@@ -218,7 +220,7 @@ class Remembered:
             mine = mine[~self.store.get(self.fingerprint, keys[mine])[1]]  # done while we claimed them
             done = np.zeros(len(mine), dtype=bool)
             for rows, values in self._computed(texts[mine]):
-                self.store.put(self.fingerprint, keys[mine[rows]], values)
+                self.store.put(self.fingerprint, keys[mine[rows]], values, self._what)
                 self.n_computed += len(rows)
                 done[rows] = True
         finally:

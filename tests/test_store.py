@@ -76,10 +76,14 @@ def test_many_puts_in_any_order_against_a_dictionary(store, width):
 
 
 def test_what_is_kept_can_be_seen_and_cleared(store):
-    store.put("lengths of texts", KEYS, np.arange(10.0))
+    store.put("lengths of texts", KEYS, np.arange(10.0), "quality=len")
+    store.put("lengths of texts", KEYS[:2], np.arange(2.0), "not the first")
     store.put("vectors", KEYS[:2], np.ones((2, 5)))
     info = store.info().sort_values("fingerprint")
-    assert info.to_numpy().tolist() == [["lengths of texts", 10, 0, 240], ["vectors", 2, 5, 2 * (24 + 20)]]
+    assert info.to_numpy().tolist() == [
+        ["lengths of texts", "quality=len", 10, 0, 240],
+        ["vectors", "", 2, 5, 2 * (24 + 20)],
+    ]
     store.clear("vectors")
     assert store.info()["fingerprint"].tolist() == ["lengths of texts"]
     assert not store.get("vectors", KEYS)[1].any()
