@@ -77,9 +77,10 @@ class Claim:
 
     def release(self) -> None:
         """Give the keys back, computed or not."""
-        self._path.unlink(missing_ok=True)
-        _held.discard(self._file)
-        os.close(self._file)
+        if self._file in _held:  # not so in a forked child: the claim is its parent's
+            self._path.unlink(missing_ok=True)
+            _held.discard(self._file)
+            os.close(self._file)
 
     def wait(self) -> None:
         """Wait until those who hold the other keys have computed them, or died. Release first."""

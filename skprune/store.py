@@ -265,9 +265,33 @@ _tokens: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 
 
 def open_store(memory: Any) -> Store:
-    """Return the store that a ``memory`` parameter means: None is this process's, a path is a folder.
+    """Return the store that a ``memory`` parameter means.
 
-    One folder is opened once a process: LMDB forbids more.
+    Parameters
+    ----------
+    memory : None or path
+        None is the store of this process, a path a folder's. Each is opened once a process.
+
+    Returns
+    -------
+    Store
+        ``info()`` says what it keeps, ``clear()`` forgets it.
+
+    Raises
+    ------
+    TypeError
+        If ``memory`` is neither.
+    OSError
+        If the folder cannot be used as a store.
+
+    Examples
+    --------
+    >>> from skprune.pools import digests
+    >>> store = open_store(None)
+    >>> store.put("length-1", digests(["a", "bb"]), np.array([1.0, 2.0]), "quality=len")
+    >>> store.get("length-1", digests(["bb", "ccc"]))
+    (array([2.]), array([ True, False]))
+    >>> store.clear("length-1")
     """
     if memory is None:
         return _process_store
