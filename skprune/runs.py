@@ -116,7 +116,7 @@ def gather(places: np.ndarray, width: int, block: Callable[[int], np.ndarray]) -
     rows = np.empty((len(places), width), dtype=np.float32)
     order = np.argsort(places)
     numbers, within = places[order] >> np.uint64(32), places[order] & np.uint64(2**32 - 1)
-    ends = np.flatnonzero(np.diff(numbers, append=~numbers[-1:])) + 1
+    ends = np.flatnonzero(np.diff(numbers, append=~numbers[-1:])) + 1  # where another block begins
     for start, end in zip([0, *ends], ends, strict=False):
         rows[order[start:end]] = block(int(numbers[start]))[within[start:end]]
     return rows
@@ -141,7 +141,8 @@ def info_table(rows: Sequence[tuple[str, str, int, int, int]]) -> Any:
 def _places(run: Run, high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return which of the keys are in the run, and where."""
     places = np.searchsorted(run.high, high)
-    open_, hits, at = np.arange(len(high)), [], []
+    open_ = np.arange(len(high))
+    hits, at = [open_[:0]], [places[:0]]
     while len(open_):
         open_ = open_[places[open_] < len(run.high)]
         open_ = open_[run.high[places[open_]] == high[open_]]
@@ -150,4 +151,4 @@ def _places(run: Run, high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np
         at.append(places[open_[good]])
         open_ = open_[~good]
         places[open_] += 1  # another key with the same first half
-    return np.concatenate([[], *hits]).astype(np.intp), np.concatenate([[], *at]).astype(np.intp)
+    return np.concatenate(hits), np.concatenate(at)
