@@ -1,10 +1,10 @@
 """A store in a folder: sorted runs and blocks of vectors in LMDB, which brings transactions and processes.
 
 Why LMDB, and why runs. Of the embedded stores that several processes may write, LMDB reads fastest and has
-the simplest crash safety: a transaction is a new root page, written last. But one entry a value is slow from
-Python (a call a key), and hashed keys land on random pages, so that a batch rewrites most of a large tree.
-Rows that come together are therefore one entry (:mod:`skprune.runs`): numpy reads them where LMDB maps them,
-and pages are written in sequence. ``docs/benchmarks.md`` has the figures, of SQLite and RocksDB too.
+the simplest crash safety: a transaction is a new root page, written last. But one entry a value costs a call
+a key, and hashed keys land on random pages, so that a batch rewrites much of a large tree. Rows that come
+together are therefore one entry (:mod:`skprune.runs`): numpy reads them where LMDB maps them, and pages are
+written in sequence. ``docs/benchmarks.md`` has the figures, of SQLite and RocksDB too.
 
 Entries of the database, by the first letter of their key (``shelf`` is a hash of the fingerprint):
 
