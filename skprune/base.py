@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import TransformerTags
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils._set_output import _get_output_config
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from skprune.exceptions import PoolExhaustedError
 from skprune.pools import Pool, RowTable, check_labels, check_pool, digests, take_rows
@@ -82,7 +83,7 @@ class Labelled:
             self.pool = _append(self.pool, pool, np.array(fresh))
 
 
-class BaseFilter(BaseEstimator, ABC):
+class BaseFilter(TransformerMixin, BaseEstimator, ABC):
     """A pool filter: keeps the part of a pool that is worth labelling.
 
     Subclasses implement :meth:`_fit` and :meth:`_select`, and :meth:`_learn` where labels matter.
@@ -220,12 +221,38 @@ class BaseFilter(BaseEstimator, ABC):
         return eligible[self._select(pool, eligible, min_rows).order]
 
     def transform(self, X: Any) -> Any:
-        """Return the rows of ``X`` that survive, in X's own container and order."""
-        return take_rows(X, np.sort(self.select(X)))
+        """Return the rows of ``X`` that survive, in X's own container and order.
+
+        After ``set_output(transform="pandas")`` they come as a DataFrame: with X's own index where X has one,
+        else the index says which rows of X they are.
+        """
+        rows = np.sort(self.select(X))
+        kept = take_rows(X, rows)
+        return kept if _get_output_config("transform", self)["dense"] == "default" else self._table_of(kept, rows)
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Fit, then :meth:`transform` the same ``X``."""
         return self.fit(X, y).transform(X)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the columns: those that came in, for a filter drops rows only.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of a numeric pool that has none.
+
+        Returns
+        -------
+        ndarray of object, shape (n_features,)
+            Texts make one column, ``"text"`` unless the pool was a Series with a name, or a DataFrame.
+        """
+        check_is_fitted(self)
+        if not self.pool_.holds_texts:
+            return np.asarray(_check_feature_names_in(self, input_features))
+        data = self.pool_.data
+        names = data.columns if hasattr(data, "columns") else [getattr(data, "name", None) or "text"]
+        return np.asarray(names, dtype=object)
 
     def get_support(self, indices: bool = False) -> np.ndarray:
         """Return which rows given to :meth:`fit` survive now.
@@ -337,6 +364,16 @@ class BaseFilter(BaseEstimator, ABC):
         if not len(eligible):
             raise PoolExhaustedError(f"all {len(pool)} rows of X are labelled already")
         return pool, eligible
+
+    def _table_of(self, kept: Any, rows: np.ndarray) -> Any:
+        """Return kept rows of any container as a frame; scikit-learn names its columns."""
+        import pandas as pd
+
+        if hasattr(kept, "iloc"):
+            return kept if kept.ndim == 2 else kept.to_frame()
+        pool = Pool(kept)
+        values = pool.texts if pool.holds_texts else pool.vectors
+        return values if sp.issparse(values) else pd.DataFrame(values, index=rows)
 
     def _check_kind(self, pool: Pool, *, reset: bool) -> None:
         takes = self._takes_texts if pool.holds_texts else self._takes_vectors
