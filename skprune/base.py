@@ -228,7 +228,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         """
         rows = np.sort(self.select(X))
         kept = take_rows(X, rows)
-        return kept if _get_output_config("transform", self)["dense"] == "default" else self._table_of(kept, rows)
+        wants_frame = _get_output_config("transform", self)["dense"] != "default"
+        return _as_frame(kept, rows) if wants_frame else kept
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Fit, then :meth:`transform` the same ``X``."""
@@ -365,16 +366,6 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             raise PoolExhaustedError(f"all {len(pool)} rows of X are labelled already")
         return pool, eligible
 
-    def _table_of(self, kept: Any, rows: np.ndarray) -> Any:
-        """Return kept rows of any container as a frame; scikit-learn names its columns."""
-        import pandas as pd
-
-        if hasattr(kept, "iloc"):
-            return kept if kept.ndim == 2 else kept.to_frame()
-        pool = Pool(kept)
-        values = pool.texts if pool.holds_texts else pool.vectors
-        return values if sp.issparse(values) else pd.DataFrame(values, index=rows)
-
     def _check_kind(self, pool: Pool, *, reset: bool) -> None:
         takes = self._takes_texts if pool.holds_texts else self._takes_vectors
         if not takes:
@@ -430,6 +421,17 @@ def lowest(values: np.ndarray, k: int, ties: np.ndarray) -> np.ndarray:
         threshold = np.partition(values, k - 1)[k - 1] if k else -np.inf
         candidates = np.flatnonzero(values <= threshold)
     return candidates[np.lexsort((ties[candidates], values[candidates]))[:k]]
+
+
+def _as_frame(kept: Any, rows: np.ndarray) -> Any:
+    """Return the kept rows of any container as a frame, whose columns scikit-learn then names."""
+    import pandas as pd
+
+    if hasattr(kept, "iloc"):
+        return kept if kept.ndim == 2 else kept.to_frame()
+    pool = Pool(kept)
+    values = pool.texts if pool.holds_texts else pool.vectors
+    return values if sp.issparse(values) else pd.DataFrame(values, index=rows)
 
 
 def _append(known: Pool | None, pool: Pool, rows: np.ndarray) -> Pool:
