@@ -3,8 +3,8 @@
     python examples/tune_without_labels.py       # a minute on one core
 
 AnchorFilter's A and K on Debian's package descriptions: of a pool with 3 % games, how many of them are among
-the best 200 rows, given 60 labelled rows? No classifier is trained, so that a whole surface takes seconds once
-the sentence vectors are there. They are computed once for all candidates and folds.
+the best 200 rows, given 60 labelled rows? No classifier is trained, so that a whole surface takes seconds
+once the sentence vectors are there. They are computed once for all candidates and folds.
 
 The rows used for tuning need labels, but those of an older project of the kind will do: labels of the pool at
 hand are not spent on it.
@@ -40,9 +40,7 @@ search = GridSearchCV(
 ).fit(texts, y)
 results = pd.DataFrame(search.cv_results_)
 surface = results.pivot_table("mean_test_score", "param_n_anchors", "param_n_neighbors")
-print(
-    f"games found among 200 of {len(texts) - 60} rows, 0 as at random, 1 all ({perf_counter() - begin:.0f} s):"
-)
+print(f"games among 200 of {len(texts) - 60} rows; 0 as at random, 1 all ({perf_counter() - begin:.0f} s):")
 print(surface.round(2), "\n")
 print(f"best: {search.best_params_}, {search.best_score_:.2f} (standard deviation over starts ", end="")
 print(f"{results['std_test_score'][search.best_index_]:.2f})")

@@ -82,6 +82,14 @@ class Labelled:
         if fresh:
             self.pool = _append(self.pool, pool, np.array(fresh))
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"pool": self.pool, "_labels": self._labels}  # skops can keep no dict with keys of bytes
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        keys = [] if self.pool is None else self.pool.keys.tolist()
+        self.positions = {key: position for position, key in enumerate(keys)}
+
 
 class BaseFilter(TransformerMixin, BaseEstimator, ABC):
     """A pool filter: keeps the part of a pool that is worth labelling.

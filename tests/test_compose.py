@@ -212,9 +212,7 @@ def test_what_has_an_entry_a_row_is_cut_to_the_rows_kept(iris):
     weights = np.random.default_rng(0).uniform(0, 5, len(y))
     expected = None
     for given in (weights, weights.tolist(), pd.Series(weights, index=range(9, 159))):
-        model = PrunedClassifier(HALF, Recording()).fit(
-            X, y, sample_weight=given, note="as it is", table={1: 2}
-        )
+        model = PrunedClassifier(HALF, Recording()).fit(X, y, sample_weight=given, note="as is", table={1: 2})
         assert np.array_equal(np.asarray(model.estimator_.weights_), weights[model.support_])
         assert model.estimator_.rest_ == ("as is", {1: 2})
         expected = expected or model.support_.tolist()
@@ -365,13 +363,22 @@ def test_clone_pickle_joblib_and_html(movies, tmp_path):
 def test_skops_round_trip(movies, tmp_path):
     io = pytest.importorskip("skops.io")
     texts, y = movies
-    model = PrunedClassifier(AnchorFilter(5, 20, random_state=0), text_model()).fit(texts, y)
-    io.dump(model, tmp_path / "model.skops")
-    untrusted = io.get_untrusted_types(file=tmp_path / "model.skops")
-    assert all(name.startswith("skprune.") for name in untrusted), untrusted
-    again = io.load(tmp_path / "model.skops", trusted=untrusted)
-    assert np.array_equal(again.predict_proba(texts), model.predict_proba(texts))
-    assert again.filter_.select(texts).tolist() == model.filter_.select(texts).tolist()
+    numbers = TfidfVectorizer(max_features=20).fit_transform(texts).toarray() + np.arange(len(texts))[:, None]
+    for X, pruner, estimator in (
+        (texts, HALF, text_model()),
+        (numbers, HALF, LogisticRegression()),
+        (numbers, AnchorFilter(5, 20, random_state=0), LogisticRegression()),
+    ):
+        model = PrunedClassifier(pruner, estimator).fit(X, y)
+        io.dump(model, tmp_path / "model.skops")
+        untrusted = io.get_untrusted_types(file=tmp_path / "model.skops")
+        assert all(name.startswith("skprune.") for name in untrusted), untrusted
+        again = io.load(tmp_path / "model.skops", trusted=untrusted)
+        assert np.array_equal(again.predict_proba(X), model.predict_proba(X))
+        assert again.filter_.select(X).tolist() == model.filter_.select(X).tolist()
+        news = [again.filter_, model.filter_]
+        picks = [f.partial_fit(X[:5], y[:5]).select(X[5:]).tolist() for f in news]
+        assert picks[0] == picks[1]
 
 
 NAN_PASSES = "the filter refuses NaN at fit, and the estimator takes it afterwards"
