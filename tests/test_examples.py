@@ -26,9 +26,9 @@ def test_sklearn_pipeline(tmp_path):
 
 def test_imblearn_pipeline(tmp_path):
     out = run("imblearn_pipeline.py", tmp_path)
-    assert out.count("average precision 0.") == 4
-    assert " 6000 of 6000 rows" in out
-    assert "  600 of 6000 rows" in out
+    assert out.count("average precision 0.") == 5
+    assert "no pruning:  3000 of 3000 rows" in out
+    assert "k-means:   300 of 3000 rows" in out
 
 
 @pytest.mark.slow
