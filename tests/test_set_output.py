@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from sklearn import config_context
 from sklearn.base import clone
 
-from skprune import KMeansFilter, RandomFilter
+from skprune import AnchorFilter, KMeansFilter, RandomFilter
 
 TEXTS = [f"text {i}" for i in range(8)]
 INDEX = list("hgfedcba")
@@ -39,6 +39,15 @@ def test_every_container_becomes_a_named_frame(X, columns, index):
         values = np.asarray(X, dtype=object).reshape(8, -1)
         assert np.array_equal(kept.to_numpy(dtype=object), values[rows])
     assert type(plain.transform(X)) is type(X)
+
+
+@pytest.mark.parametrize("pruner", [AnchorFilter(2, 3, random_state=0), KMeansFilter(keep=3, random_state=0)])
+def test_a_global_setting_leaves_the_picks_alone(pruner):
+    """Their vectors come from transformers of scikit-learn, which obey the setting too."""
+    texts = [f"the {colour} {animal}" for colour in ("red", "old") for animal in ("fox", "dog", "cat")]
+    expected = clone(pruner).fit_transform(texts)
+    with config_context(transform_output="pandas"):
+        assert clone(pruner).fit_transform(texts)["text"].tolist() == expected
 
 
 def test_sparse_rows_are_refused_as_elsewhere():
