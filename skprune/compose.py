@@ -378,7 +378,7 @@ class PrunedClassifier(PrunedEstimator):
 
     def _prune(self, filter: BaseFilter, X: Any, y: Any, **params: Any) -> np.ndarray:
         labels = class_labels(y)
-        if labels is None and y is not None:
+        if labels is None:
             check_classification_targets(y)
         return prune(filter, X, labels, self.min_per_class, **params)
 
@@ -415,7 +415,8 @@ def class_labels(y: Any) -> np.ndarray | None:
     with np.errstate(invalid="ignore"):  # infinity is refused in words, not by a warning of a cast
         if not present or type_of_target(np.array(present)) not in {"binary", "multiclass"}:
             return None
-    if len(set(present)) == 1 and all(label == -1 for label in labels[~known].tolist()):
+    missing = labels[~known].tolist()
+    if len(set(present)) == 1 and missing and all(label == -1 for label in missing):
         return known.astype(int)
     return labels
 

@@ -161,6 +161,8 @@ def test_plus_and_minus_one_are_two_classes(iris):
         ([[0], [1], [2]], [0, 1, 2]),
         (["a", "b", None], ["a", "b", None]),
         ([1, -1, -1], [1, 0, 0]),
+        (["a", "a"], ["a", "a"]),
+        (["a", None], ["a", None]),
         ([1.0, 0.0, np.nan], [1.0, 0.0, np.nan]),
         (pd.Series(["a", "b", "b"], index=[5, 3, 1]), ["a", "b", "b"]),
     ],
