@@ -32,7 +32,11 @@ _HOME_OF = {
     "SentenceEncoder": "skprune.encoders",
     "TfidfEncoder": "skprune.encoders",
     "TransformerClassifier": "skprune.models.classifier",
+    "PrunedClassifier": "skprune.compose",
+    "PrunedEstimator": "skprune.compose",
     "PrunedQuery": "skprune.query",
+    "PruneSampler": "skprune.sampler",
+    "pool_recall": "skprune.pool_scoring",
     "EmptyPoolError": "skprune.exceptions",
     "ModelLoadError": "skprune.exceptions",
     "PoolExhaustedError": "skprune.exceptions",
@@ -53,6 +57,9 @@ __all__ = [
     "NGramScorer",
     "PerplexityFilter",
     "PoolExhaustedError",
+    "PruneSampler",
+    "PrunedClassifier",
+    "PrunedEstimator",
     "PrunedQuery",
     "QualityScorer",
     "RandomFilter",
@@ -63,10 +70,12 @@ __all__ = [
     "TfidfEncoder",
     "TransformerClassifier",
     "UPSFilter",
+    "pool_recall",
 ]
 
 if TYPE_CHECKING:
     from skprune.base import BaseFilter
+    from skprune.compose import PrunedClassifier, PrunedEstimator
     from skprune.encoders import SentenceEncoder, TfidfEncoder
     from skprune.exceptions import EmptyPoolError, ModelLoadError, PoolExhaustedError
     from skprune.filters.active_prune import ActivePruneFilter
@@ -79,7 +88,9 @@ if TYPE_CHECKING:
     from skprune.filters.seals import SEALSFilter
     from skprune.filters.ups import UPSFilter
     from skprune.models.classifier import TransformerClassifier
+    from skprune.pool_scoring import pool_recall
     from skprune.query import PrunedQuery
+    from skprune.sampler import PruneSampler
     from skprune.scorers.causal_lm import CausalLMScorer
     from skprune.scorers.entropy import GenerativeEntropy, InformationEntropy
     from skprune.scorers.ngram import NGramScorer

@@ -76,10 +76,12 @@ class TfidfEncoder(BaseEstimator):
             terms = tfidf.fit_transform(sample)
         except ValueError as error:
             raise ValueError("no text of the pool holds a word: name another encoder") from error
-        self.pipeline_ = make_pipeline(tfidf, Normalizer(copy=False))
+        # Arrays, whatever a user has scikit-learn's transformers return.
+        self.pipeline_ = make_pipeline(tfidf, Normalizer(copy=False).set_output(transform="default"))
         if terms.shape[1] > 1:  # else there is nothing to decompose
             n_components = max(1, min(self.n_components, terms.shape[1] - 1, len(sample) - 1))
             svd = TruncatedSVD(n_components, n_iter=2, random_state=self.random_state)
+            svd.set_output(transform="default")
             with np.errstate(invalid="ignore"):  # equal rows have no variance to explain
                 self.pipeline_.steps.insert(1, ("svd", svd.fit(terms)))
         self.fingerprint = f"tfidf {self.get_params()} {_corpus_digest(sample)} {_LEARNED_BY}"
