@@ -1,6 +1,6 @@
 """CPU seconds of a grid search over 12 values of beta and 5 folds, against scoring the texts once.
 
-python tests/benchmarks/bench_search.py [n_texts]
+python tests/benchmarks/bench_pruned_search.py [n_texts]
 
 The scorer is SmolLM2-135M's perplexity, a text's price some tenths of a second. "Model fits" is the same
 search with random pruning, which scores nothing.
