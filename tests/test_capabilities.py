@@ -85,14 +85,19 @@ def test_other_classifiers_see_the_vectors_themselves(model: Any, container: Any
     [
         lambda model: ActiveLearner(model, Coreset(), TEXTS, LABELS),
         lambda model: GridSearchCV(model, {"logisticregression__C": [1.0]}, cv=2).fit(TEXTS, LABELS),
-        lambda model: SelfTrainingClassifier(model).fit(TEXTS, np.array([*LABELS[:-1], -1])),
     ],
-    ids=["modAL", "GridSearchCV", "estimator_"],
+    ids=["modAL", "GridSearchCV"],
 )
 def test_wrappers_are_opened(wrap: Any) -> None:
     learner = wrap(make_pipeline(TfidfVectorizer(), LogisticRegression()))
     expected = TfidfVectorizer().fit(TEXTS).transform(TEXTS).toarray()
     assert penultimate_features(learner, TEXTS).toarray() == pytest.approx(expected)
+
+
+def test_a_meta_estimator_is_opened() -> None:
+    model = SelfTrainingClassifier(make_pipeline(StandardScaler(), LogisticRegression()))
+    model.fit(X, np.where(np.arange(60) % 2, Y, -1))
+    assert penultimate_features(model, X) == pytest.approx(model.estimator_[0].transform(X))
 
 
 def test_precision_is_kept_and_whole_numbers_become_double() -> None:
@@ -185,7 +190,7 @@ def test_a_learner_of_texts_without_features_is_told_what_serves(strategy: type)
 
 @pytest.mark.parametrize("estimator", [LinearRegression(), StandardScaler(), None])
 def test_what_is_no_classifier_has_no_features(estimator: Any) -> None:
-    with pytest.raises(TypeError, match=r"does not offer for vectors.*predict_proba"):
+    with pytest.raises(TypeError, match=r"does not offer for vectors.*or any classifier"):
         penultimate_features(estimator, X)
 
 

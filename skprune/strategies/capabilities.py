@@ -153,12 +153,15 @@ def _reach(method: str, learner: Any, X: Any) -> tuple[Any, Any]:
 
 def _vectors(estimator: Any, X: Any, needed_by: str) -> Any:
     pool = Pool(X, name="X_pool")
-    if pool.holds_texts or not hasattr(estimator, "predict_proba"):
+    classifies = hasattr(estimator, "predict_proba") or hasattr(estimator, "decision_function")
+    if pool.holds_texts or not classifies:
+        if pool.holds_texts and hasattr(estimator, "fit"):
+            check_is_fitted(estimator)  # what it holds may serve, once it is there
         raise TypeError(
             f"{needed_by} needs penultimate features, which {type(estimator).__name__} does not offer for "
             f"{'texts' if pool.holds_texts else 'vectors'}. What serves: a method penultimate(X), as "
             "skprune.TransformerClassifier has; a Pipeline that turns the rows into vectors; a skorch net "
-            "whose last layer is linear; or any classifier with predict_proba, on a pool of vectors"
+            "whose last layer is linear; or any classifier, on a pool of vectors"
         )
     return pool.vectors
 

@@ -125,7 +125,7 @@ class BERTKM(Strategy):
         # In random order, so that the first of equally near rows is any of them.
         shuffled = rng.permutation(features.shape[0])
         rows = normalize(features[shuffled], copy=False)
-        kmeans = KMeans(n_instances, n_init=1, random_state=int(rng.integers(2**31)))
+        kmeans = KMeans(n_instances, n_init=1, copy_x=False, random_state=int(rng.integers(2**31)))
         with warnings.catch_warnings():  # fewer distinct rows than clusters
             warnings.simplefilter("ignore", ConvergenceWarning)
             cluster = kmeans.fit(rows).labels_
@@ -141,7 +141,7 @@ def _squared_to_nearest(rows: OuterProducts, centres: Any) -> np.ndarray:
     squared = distance.astype(np.float64) ** 2
     near = np.flatnonzero(squared < rows.squared_norms * rows.epsilon**0.5)
     # Copies must be at distance 0 exactly.
-    squared[near] = rows.squared_between(near, dense(centres[nearest[near]]), np.ones((len(near), 1)))
+    squared[near] = rows.squared_between(near, centres[nearest[near]], rows.q[near])
     return squared
 
 

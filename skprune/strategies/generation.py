@@ -126,8 +126,8 @@ class IDDS(Strategy):
         rank = np.argsort(rng.permutation(n_unlabelled))
         own = squared_norms(vectors)
         # Sums over the others of U, and over L.
-        like_pool = _dot(vectors, vectors.sum(axis=0)) - own
-        like_labelled = _dot(vectors, labelled.sum(axis=0))
+        like_pool = _dot(vectors, _total(vectors)) - own
+        like_labelled = _dot(vectors, _total(labelled))
         left = np.ones(n_unlabelled, dtype=bool)
         epsilon = 8.0 * float(np.finfo(vectors.dtype).eps)
         picked, metrics = [], []
@@ -169,6 +169,10 @@ def _float(vectors: Any) -> Any:
     return vectors if vectors.dtype in (np.float32, np.float64) else vectors.astype(np.float64)
 
 
-def _dot(vectors: Any, direction: Any) -> np.ndarray:
+def _total(vectors: Any) -> np.ndarray:
+    return np.asarray(vectors.sum(axis=0, dtype=np.float64)).ravel()
+
+
+def _dot(vectors: Any, direction: np.ndarray) -> np.ndarray:
     """Return the dot product of each row with ``direction``, in the rows' own precision, as float64."""
-    return np.asarray(vectors @ np.asarray(direction, dtype=vectors.dtype), dtype=np.float64)
+    return np.asarray(vectors @ direction.astype(vectors.dtype), dtype=np.float64)

@@ -22,6 +22,10 @@ class RandomSampling(Strategy):
         ``X_training``), so that every round draws anew and a resumed loop draws what it would have drawn.
         None draws fresh numbers at every query.
 
+    Notes
+    -----
+    The metrics are zeros, as no row is preferred.
+
     Examples
     --------
     >>> indices, metrics = RandomSampling(random_state=0)(None, ["a", "b", "c", "d"], n_instances=2)
