@@ -16,6 +16,7 @@ from imblearn.pipeline import make_pipeline as make_sampling_pipeline
 from imblearn.under_sampling import RandomUnderSampler
 from sklearn.decomposition import PCA
 from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -168,7 +169,8 @@ def test_what_other_threads_predict_meanwhile_does_not_leak_in(net: Any) -> None
 )
 def test_a_learner_never_fitted_has_no_features_yet(learner: Any) -> None:
     rows = TEXTS if "tfidf" in str(learner).lower() else X.astype(np.float32)
-    assert penultimate_features(learner, rows) is None
+    with pytest.raises(NotFittedError):
+        penultimate_features(learner, rows)
 
 
 @pytest.mark.parametrize("strategy", [Coreset, BERTKM, BADGE, CAL])

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import pairwise_distances_argmin, pairwise_distances_argmin_min
 from sklearn.preprocessing import normalize
 
-from skprune.strategies.base import Picks, Strategy, at_random
+from skprune.strategies.base import Picks, Strategy
 from skprune.strategies.capabilities import labelled_rows, penultimate_features
 from skprune.strategies.distances import OuterProducts, dense, squared_norms
 
@@ -62,8 +62,6 @@ class Coreset(Strategy):
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
         features = penultimate_features(learner, X_pool, needed_by="Coreset")
-        if features is None:
-            return at_random(X_pool, n_instances, rng)
         rows = OuterProducts(features)
         nearest = np.full(features.shape[0], np.inf)
         labelled = labelled_rows(learner)
@@ -120,10 +118,10 @@ class BERTKM(Strategy):
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
         features = penultimate_features(learner, X_pool, needed_by="BERTKM")
-        if features is None or n_instances == features.shape[0]:
-            return at_random(X_pool, n_instances, rng)
         # In random order, so that the first of equally near rows is any of them.
         shuffled = rng.permutation(features.shape[0])
+        if n_instances == len(shuffled):
+            return shuffled, np.zeros(n_instances)
         rows = normalize(features[shuffled], copy=False)
         kmeans = KMeans(n_instances, n_init=1, copy_x=False, random_state=int(rng.integers(2**31)))
         with warnings.catch_warnings():  # fewer distinct rows than clusters

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from skprune.encoders import make_encoder
 from skprune.pools import check_pool
 from skprune.store import Remembered
-from skprune.strategies.base import Picks, Strategy, at_random, best_first, first_of_best
+from skprune.strategies.base import Picks, Strategy, best_first, first_of_best
 from skprune.strategies.capabilities import labelled_rows, sequence_scores
 from skprune.strategies.distances import dense, squared_norms
 
@@ -49,8 +49,6 @@ class NSP(Strategy):
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
         scores = sequence_scores(learner, X_pool, needed_by="NSP")
-        if scores is None:
-            return at_random(X_pool, n_instances, rng)
         order = best_first(-scores, n_instances, rng)
         return order, -np.expm1(scores[order])
 
