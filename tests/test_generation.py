@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
@@ -97,6 +97,7 @@ def by_hand(
     lam=st.sampled_from([0.0, 0.3, 0.67, 1.0]),
 )
 def test_idds_is_its_formula(seed: int, n: int, n_labelled: int, lam: float) -> None:
+    assume(n_labelled or lam)  # else the first row is any
     rng = np.random.default_rng(seed)
     pool, labelled = rng.normal(size=(n, 4)), rng.normal(size=(n_labelled, 4))
     learner = Taught(labelled) if n_labelled else None
@@ -104,27 +105,26 @@ def test_idds_is_its_formula(seed: int, n: int, n_labelled: int, lam: float) -> 
     indices, metrics = IDDS(lam, random_state=seed)(learner, pool, n_instances=n_instances)
     picked, expected = by_hand(pool, labelled, lam, n_instances)
     assert metrics == pytest.approx(expected, abs=1e-9)
-    if n_labelled or lam:  # else the first row is any
-        assert indices.tolist() == picked
+    assert indices.tolist() == picked
 
 
 @pytest.mark.parametrize("container", [np.float32, np.float64, sp.csr_array])
 def test_idds_in_every_precision_and_container(container: Any) -> None:
     rng = np.random.default_rng(0)
-    rows = rng.normal(size=(320, 30))
+    rows = rng.normal(size=(120, 30))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     pool, labelled = rows[20:], rows[:20]
-    picked, expected = by_hand(pool, labelled, 0.67, 60)
-    indices, metrics = IDDS(random_state=0)(Taught(container(labelled)), container(pool), n_instances=60)
+    picked, expected = by_hand(pool, labelled, 0.67, 20)
+    indices, metrics = IDDS(random_state=0)(Taught(container(labelled)), container(pool), n_instances=20)
     assert indices.tolist() == picked
     assert metrics == pytest.approx(expected, rel=1e-4)
 
 
 def test_idds_encodes_texts_as_the_filters_do(snippets: list[str], minilm: Any, tmp_path: Any) -> None:
-    pool, labelled = snippets[30:130], snippets[:30]
+    pool, labelled = snippets[10:50], snippets[:10]
     encoder = SentenceEncoder(str(minilm))
-    vectors = encoder(snippets[:130])
-    expected = IDDS(random_state=0)(Taught(vectors[:30]), vectors[30:], n_instances=10)
+    vectors = encoder(snippets[:50])
+    expected = IDDS(random_state=0)(Taught(vectors[:10]), vectors[10:], n_instances=10)
     for given_ in (str(minilm), encoder, lambda texts: encoder(texts)):
         memory = None if callable(given_) else tmp_path
         found = IDDS(encoder=given_, memory=memory, random_state=0)(Taught(labelled), pool, n_instances=10)
