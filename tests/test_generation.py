@@ -163,6 +163,8 @@ def test_idds_names_a_bad_lambda(lam: Any) -> None:
 def test_idds_names_what_it_cannot_encode() -> None:
     with pytest.raises(TypeError, match="encoder must be"):
         IDDS(encoder=3)(None, ["a", "b"])
+    with pytest.raises(ValueError, match="encoder was never fitted"):
+        IDDS(encoder=TfidfEncoder().__call__)(None, ["a", "b"])
     with pytest.raises(ValueError, match=r"X_pool\[1\] is None"):
         IDDS()(None, ["a", None])
     with pytest.raises(ValueError, match=r"X_pool contains NaN"):
