@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
-from sklearn.utils import column_or_1d, get_tags
+from sklearn.utils import assert_all_finite, column_or_1d, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
@@ -313,6 +313,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         if not known.all():
             row = int(np.argmin(known))
             raise ValueError(f"y[{row}] is {y[row]}, which means no label: the oracle must know every row's")
+        assert_all_finite(y, input_name="y")
         if _is_classifier(self.estimator):
             check_classification_targets(y)
         if (X_val is None) != (y_val is None):
@@ -367,7 +368,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
             )
         if classifies and len(np.unique(y[picked])) < 2:
             raise ValueError(
-                f"the {len(picked)} initial labels hold one class only ({y[picked[0]]!r}): "
+                f"the {len(picked)} initial labels hold one class only ({y[picked[0]]}): "
                 "take initial='per_class' or a larger n_initial"
             )
         return picked
