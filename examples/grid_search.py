@@ -1,8 +1,8 @@
 """Tune a pool filter by the area under the learning curve that it leads to, and plot the surface.
 
 A pool of package descriptions with a rare class, a linear classifier, margin sampling. The searches, all over
-clones of one ActiveLearningSimulator: a grid over β and the share kept by ActivePrune, and one over A and K of
-AnchorAL; a random search over filters, their parameters and strategies; successive halving that plays more
+clones of one ActiveLearningSimulator: a grid over β and the share kept by ActivePrune, and one over A and K
+of AnchorAL; a random search over filters, their parameters and strategies; successive halving that plays more
 rounds with those that do well early. Scores and embeddings are computed once, whatever the search, the fold
 or the process. Prints the best candidates; writes all of them as CSV, and the two grids as PNG.
 
