@@ -39,11 +39,13 @@ AUC = LearningCurveScorer("f1_macro")
 class Counted(BaseEstimator):
     """Scores or embeds texts, and writes down each text it is given."""
 
-    fingerprint = "counted"
-
     def __init__(self, path, n_features=None):
         self.path = path
         self.n_features = n_features
+
+    @property
+    def fingerprint(self):
+        return f"counted {self.path}"
 
     def __call__(self, texts):
         with Path(self.path).open("a") as file:
