@@ -282,7 +282,7 @@ def take_rows(X: Any, indices: np.ndarray) -> Any:
     if hasattr(X, "select") and hasattr(X, "column_names"):  # datasets.Dataset
         return X.select(indices)
     if isinstance(X, (list, tuple)):
-        return type(X)(X[i] for i in indices)
+        return type(X)(map(X.__getitem__, np.asarray(indices).tolist()))
     if sp.issparse(X):
         return X.tocsr()[indices]
     if hasattr(X, "shape"):  # ndarray, memmap, torch.Tensor
