@@ -57,7 +57,7 @@ class EntropyIntervalFilter(BaseFilter):
     semantic : None, str, path, scorer or callable, default=None
         None is :class:`~skprune.SemanticEntropy`; a string or path names its SentenceTransformer.
     proxy : None or classifier of texts, default=None
-        What ``interval="search"`` trains. None is logistic regression on TF-IDF.
+        What ``interval="search"`` trains. None is a linear support vector machine on TF-IDF.
     cv : int, default=3
         Folds of the search.
     memory : None or path, default=None
