@@ -53,6 +53,7 @@ METHODS = ("igse", *ENTROPIES, "words")  # the last: a window of the number of w
 SHARES = (0.5, 0.25, 0.16)
 CENTRES = (0.1, 0.3, 0.5, 0.7, 0.9)  # of the windows that hold the smallest share
 TEST_SHARE = 0.25
+WORDS_ENCODED = 64  # all of a snippet; the beginning of a post
 
 
 class Corpus:
@@ -71,9 +72,10 @@ class Corpus:
 
     @cached_property
     def vectors(self) -> np.ndarray:
-        """MiniLM's, kept in ``memory``."""
+        """MiniLM's, of the first words of each text; kept in ``memory``."""
         encoder = SentenceEncoder(str(fetch_model("minilm")))
-        return Remembered(encoder, self.memory, name="encoder")(self.texts)
+        heads = [" ".join(text.split()[:WORDS_ENCODED]) for text in self.texts]
+        return Remembered(encoder, self.memory, name="encoder")(np.array(heads, dtype=object))
 
     def accuracy(self, learner: str, train: np.ndarray, test: np.ndarray, seed: int) -> float:
         """Train on some rows, and return the share of the others that is right."""

@@ -97,7 +97,11 @@ def test_a_row_that_is_no_text_is_named(row, error, message):
         (np.array([b"a"]), TypeError, "X holds bytes"),
         (np.array([1.0, 2.0]), ValueError, "Expected 2D array"),
         (pd.Series([1.0, 2.0]), TypeError, "X is a Series of numbers"),
-        (pd.DataFrame({"a": ["x"], "b": ["y"]}), ValueError, "exactly one column of texts, found 'a', 'b'"),
+        (
+            pd.DataFrame({"a": ["x"], "b": ["y"]}),
+            ValueError,
+            "exactly one column of texts or of vectors, found 'a', 'b'; pass",
+        ),
         (np.array([[1.0], [np.nan]]), ValueError, r"Input X contains NaN \(first in row 1\)"),
         (np.array([[1.0], [np.inf]]), ValueError, r"Input X contains infinity \(first in row 1\)"),
         (3, TypeError, "X must be a list"),
