@@ -103,8 +103,8 @@ class Pick:
 class Split:
     """One seed's split of a corpus, and what each way of pruning keeps of the training part."""
 
-    def __init__(self, corpus: Corpus, seed: int, entropies: str) -> None:
-        self.corpus, self.seed, self.entropies = corpus, seed, entropies
+    def __init__(self, corpus: Corpus, seed: int, entropies: str, search: bool) -> None:
+        self.corpus, self.seed, self.entropies, self.search = corpus, seed, entropies, search
         self.pool, self.test = train_test_split(
             np.arange(len(corpus.y)), test_size=TEST_SHARE, stratify=corpus.y, random_state=seed
         )
@@ -134,9 +134,10 @@ class Split:
             for method in METHODS:
                 for centre in CENTRES if share == min(SHARES) else (0.5,):
                     yield self._interval(method, keep=share, centre=centre)
-        searched = self._interval("igse, searched", interval="search")
-        yield searched
-        yield self._random("random, as many", len(searched.rows))
+        if self.search:
+            searched = self._interval("igse, searched", interval="search")
+            yield searched
+            yield self._random("random, as many", len(searched.rows))
 
     def _random(self, method: str, keep: float) -> Pick:
         texts = self.corpus.texts[self.pool]
@@ -193,7 +194,7 @@ def measure(args: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFrame]:
     for data in args.data:
         corpus = Corpus(data, str(args.out / "memory"))
         for seed in range(args.seeds):
-            split = Split(corpus, seed, args.entropies)
+            split = Split(corpus, seed, args.entropies, args.search)
             for learner in args.learners:
                 accuracies.append(
                     kept_in(args.out, accuracy_rows, split, learner).assign(
@@ -226,7 +227,7 @@ def correlation_rows(split: Split) -> pd.DataFrame:
 
 def kept_in(folder: Path, function: Callable[..., pd.DataFrame], split: Split, *more: str) -> pd.DataFrame:
     """Return the table that ``function`` makes, from a file of the run's settings where there is one."""
-    settings = joblib.hash((METHODS, SHARES, CENTRES, TEST_SHARE))[:8]
+    settings = joblib.hash((METHODS, SHARES, CENTRES, TEST_SHARE, WORDS_ENCODED, split.search))[:8]
     words = (function.__name__, split.corpus.name, split.entropies, *more, f"seed{split.seed}", settings)
     path = folder / "parts" / ("-".join(words) + ".csv")
     if not path.exists():
@@ -359,6 +360,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         default="cheap",
         help="n-grams and TF-IDF, or SmolLM2 and MiniLM",
     )
+    parser.add_argument("--search", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("euds-results"))
     return parser.parse_args(argv)
