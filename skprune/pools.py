@@ -326,20 +326,28 @@ def _read_pandas(X: Any, name: str) -> Any:
 
 
 def _read_hugging_face(X: Any, name: str) -> Any:
-    """Read the column of strings; where there is none, that of lists; rows, where all are numbers."""
+    """Read the column of strings; where there is none, that of vectors; rows, where all are numbers."""
     if not len(X):
         return _objects([])
-    kinds = {column: str(getattr(feature, "dtype", "list")) for column, feature in X.features.items()}
-    numbers = [column for column, kind in kinds.items() if kind.startswith(("int", "uint", "float", "bool"))]
-    if len(numbers) == len(kinds):
-        table = X.with_format("numpy")
-        return _read_array(np.column_stack([table[column][:] for column in numbers]), name)
+    kinds = {c: str(getattr(f, "dtype", "")) for c, f in X.features.items()}
+    kinds_within = {c: str(getattr(getattr(f, "feature", None), "dtype", "")) for c, f in X.features.items()}
+
+    def numbers(column: str, kind: str) -> np.ndarray:
+        # Named, for the default is float32 whatever the column holds.
+        return np.asarray(X.with_format("numpy", dtype=np.dtype(kind))[column][:])
+
+    if all(map(_is_numeric, kinds.values())):
+        return _read_array(np.column_stack([numbers(*item) for item in kinds.items()]), name)
     strings = [column for column, kind in kinds.items() if kind.endswith("string")]
-    lists = [column for column, kind in kinds.items() if kind == "list"]
-    column = _only_column(strings or lists, f"{name}.select_columns(column)", name)
+    vectors = [column for column, kind in kinds_within.items() if _is_numeric(kind)]
+    column = _only_column(strings or vectors, f"{name}.select_columns(column)", name)
     if strings:
         return _objects(X.with_format(None)[column][:])
-    return _read_array(np.asarray(X.with_format("numpy")[column][:]), name)
+    return _read_array(numbers(column, kinds_within[column]), name)
+
+
+def _is_numeric(kind: str) -> bool:
+    return kind.startswith(("int", "uint", "float", "bool"))
 
 
 def _only_column(columns: Sequence[Any], take_one: str, name: str) -> Any:
