@@ -386,7 +386,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
                 for name in ("n_features_in_", "feature_names_in_"):
                     self.__dict__.pop(name, None)
         else:
-            X = pool.data if hasattr(pool.data, "shape") else pool.vectors
+            X = pool.data if hasattr(pool.data, "iloc") else pool.vectors  # a frame's columns have names
             validate_data(self, X, reset=reset, skip_check_array=True)
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -24,7 +24,9 @@ class Pool:
     X : container
         Texts: a list, a tuple, a 1-D ``str`` or object ndarray, a pandas Series, a DataFrame with one
         column of strings, a torch or Hugging Face ``Dataset``. Vectors: a numeric 2-D array (or
-        memmap, sparse matrix, numeric DataFrame, torch tensor).
+        memmap, sparse matrix, numeric DataFrame, torch tensor, either ``Dataset``). Of a Hugging Face
+        ``Dataset`` the one column of strings is read, else the one of lists; of a torch ``Dataset`` the
+        first thing of each item.
     name : str, default="X"
         What errors call it.
 
@@ -317,9 +319,10 @@ def _read(X: Any, name: str) -> Any:
         return _read_pandas(X, name)
     if sp.issparse(X):
         return X
+    if isinstance(X, Mapping):
+        raise TypeError(f"{name} is a {type(X).__name__}; pass one of its values: {', '.join(map(repr, X))}")
     if hasattr(X, "column_names") and hasattr(X, "select"):  # datasets.Dataset
-        strings = [c for c, f in X.features.items() if getattr(f, "dtype", None) == "string"]
-        return _objects(X[_only_text_column(strings, name)])
+        return _read_hugging_face(X, name)
     if isinstance(X, (list, tuple)):
         return _read_sequence(X, name)
     if hasattr(X, "__array__"):
@@ -339,20 +342,48 @@ def _read_pandas(X: Any, name: str) -> Any:
     if X.shape[1] and numeric.shape[1] == X.shape[1]:
         return X.to_numpy()
     strings = [c for c in X.columns if c not in numeric.columns]
-    return _objects(X[_only_text_column(strings, name)].to_numpy(dtype=object))
+    column = _only_column(strings, f"{name}[[column]]", name)
+    return _objects(X[column].to_numpy(dtype=object))
 
 
-def _only_text_column(columns: Sequence[Any], name: str) -> Any:
+def _read_hugging_face(X: Any, name: str) -> Any:
+    """Read the column of strings; where there is none, that of vectors; rows, where all are numbers."""
+    if not len(X):
+        return _objects([])
+    kinds = {c: str(getattr(f, "dtype", "")) for c, f in X.features.items()}
+    kinds_within = {c: str(getattr(getattr(f, "feature", None), "dtype", "")) for c, f in X.features.items()}
+
+    def numbers(column: str, kind: str) -> np.ndarray:
+        # Named, for the default is float32 whatever the column holds.
+        return np.asarray(X.with_format("numpy", dtype=np.dtype(kind))[column][:])
+
+    if all(map(_is_numeric, kinds.values())):
+        return _read_array(np.column_stack([numbers(*item) for item in kinds.items()]), name)
+    strings = [column for column, kind in kinds.items() if kind.endswith("string")]
+    vectors = [column for column, kind in kinds_within.items() if _is_numeric(kind)]
+    column = _only_column(strings or vectors, f"{name}.select_columns(column)", name)
+    if strings:
+        return _objects(X.with_format(None)[column][:])
+    return _read_array(numbers(column, kinds_within[column]), name)
+
+
+def _is_numeric(kind: str) -> bool:
+    return kind.startswith(("int", "uint", "float", "bool"))
+
+
+def _only_column(columns: Sequence[Any], take_one: str, name: str) -> Any:
     if len(columns) != 1:
         found = ", ".join(map(repr, columns)) or "none"
         raise ValueError(
-            f"{name} must have exactly one column of texts, found {found}; pass {name}[[column]]"
+            f"{name} must have exactly one column of texts or of vectors, found {found}; pass {take_one}"
         )
     return columns[0]
 
 
 def _read_sequence(X: Sequence[Any], name: str) -> np.ndarray:
-    if X and isinstance(X[0], (list, tuple, np.ndarray)) and not isinstance(X[0], str):
+    if len(X) and getattr(X[0], "ndim", 0):  # an array or tensor a row
+        return _read_array(np.stack([np.asarray(x) for x in X]), name)
+    if X and isinstance(X[0], (list, tuple)):
         return _read_array(np.asarray(X), name)
     if X and all(isinstance(x, (int, float, np.number)) and x == x for x in X[:10]):
         raise ValueError(f"Expected 2D array, got 1D array instead: {name} must hold texts or rows")
