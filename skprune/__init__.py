@@ -32,6 +32,7 @@ _HOME_OF = {
     "SentenceEncoder": "skprune.encoders",
     "TfidfEncoder": "skprune.encoders",
     "TransformerClassifier": "skprune.models.classifier",
+    "TransformerSeq2Seq": "skprune.models.seq2seq",
     "PrunedQuery": "skprune.query",
     "EmptyPoolError": "skprune.exceptions",
     "ModelLoadError": "skprune.exceptions",
@@ -62,6 +63,7 @@ __all__ = [
     "SentenceEncoder",
     "TfidfEncoder",
     "TransformerClassifier",
+    "TransformerSeq2Seq",
     "UPSFilter",
 ]
 
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
     from skprune.filters.seals import SEALSFilter
     from skprune.filters.ups import UPSFilter
     from skprune.models.classifier import TransformerClassifier
+    from skprune.models.seq2seq import TransformerSeq2Seq
     from skprune.query import PrunedQuery
     from skprune.scorers.causal_lm import CausalLMScorer
     from skprune.scorers.entropy import GenerativeEntropy, InformationEntropy
