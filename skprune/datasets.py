@@ -294,7 +294,8 @@ def load_debian_summaries(*, drop: Collection[str] = BOILERPLATE_SECTIONS, refre
         [row for row, _, _ in parts],
         [text for _, _, text in parts],
         [synopsis for _, synopsis, _ in parts],
-        f"Package descriptions of {release}, to summarise, through this machine's apt. Licence: each package's.",
+        f"Package descriptions of {release} and their synopses, through this machine's apt. "
+        "Licence: each package's.",
         release,
     )
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,11 +24,18 @@ from skprune import EmptyPoolError, ModelLoadError, PrunedQuery, RandomFilter, T
 from skprune.modal import ActiveLearner
 from skprune.models import _net
 
-DIGITS = {"one": "eins", "two": "zwei", "three": "drei", "four": "vier", "five": "fünf", "six": "sechs"}
+DIGITS = {
+    "one": "die eins",
+    "two": "die zwei",
+    "three": "die drei",
+    "four": "die vier",
+    "five": "die fünf",
+    "six": "die sechs",
+}
 
 
 def toy_pairs(*sizes: int) -> tuple[list[str], list[str]]:
-    """Sequences of number words, and their translation word by word."""
+    """Sequences of number words, and their translation one by one."""
     words = [words for size in sizes for words in itertools.product(DIGITS, repeat=size)]
     return [" ".join(w) for w in words], [" ".join(DIGITS[word] for word in w) for w in words]
 
@@ -205,11 +209,11 @@ def test_the_beams_own_score_is_ours(unsure: TransformerSeq2Seq) -> None:
 
 
 def test_the_end_token_counts_only_where_it_came(fitted: TransformerSeq2Seq) -> None:
-    cut = copy.copy(fitted).set_params(max_target_length=2, num_beams=1)
+    cut = copy.copy(fitted).set_params(max_target_length=3, num_beams=1)
     whole = copy.copy(fitted).set_params(num_beams=1)
-    for text in ("one two", "one"):  # three tokens with the end, and two
+    for text in ("one two", "one"):  # five tokens with the end, and three
         assert cut.sequence_scores([text])[0] == pytest.approx(by_hand(cut, text, 1)[1], abs=1e-6)
-    assert cut.predict(["one two", "one"]).tolist() == ["eins zwei", "eins"]
+    assert cut.predict(["one two", "one"]).tolist() == ["die eins die", "die eins"]
     assert whole.sequence_scores(["one"]) == pytest.approx(cut.sequence_scores(["one"]))
 
 
@@ -285,24 +289,13 @@ def test_clone_and_params_stay_as_given(tiny_t5: Path, fitted: TransformerSeq2Se
     assert not hasattr(unfitted, "net_")
 
 
-def test_pickle_needs_no_model_folder_in_another_process(fitted: TransformerSeq2Seq, tmp_path: Path) -> None:
+def test_a_pickle_holds_the_weights_once_and_needs_no_model_folder(fitted: TransformerSeq2Seq) -> None:
     content = pickle.dumps(fitted)
     n_bytes = 4 * sum(p.numel() for p in fitted.net_.module_.parameters())
-    assert len(content) < n_bytes + 100_000  # the weights once, no optimiser
-    (tmp_path / "model.pkl").write_bytes(content)
-    script = (
-        "import pickle, sys, numpy, torch; torch.set_num_threads(1)\n"
-        "model = pickle.load(open('model.pkl', 'rb')); model.model = 'gone'\n"
-        "numpy.save('scores.npy', model.sequence_scores(sys.argv[1:]))"
-    )
-    path = os.pathsep.join([str(Path(_net.__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
-    subprocess.run(
-        [sys.executable, "-c", script, *POOL],
-        cwd=tmp_path,
-        check=True,
-        env={**os.environ, "PYTHONPATH": path},
-    )
-    assert np.load(tmp_path / "scores.npy") == pytest.approx(fitted.sequence_scores(POOL), abs=1e-5)
+    assert len(content) < n_bytes + 100_000  # no optimiser, no second copy
+    again = pickle.loads(content).set_params(model="gone")
+    assert np.array_equal(again.sequence_scores(POOL), fitted.sequence_scores(POOL))
+    assert again.partial_fit(ENGLISH, GERMAN).n_updates_ == 1
 
 
 def test_partial_fit_goes_on_and_fit_begins_anew(tiny_t5: Path, unsure: TransformerSeq2Seq) -> None:
@@ -345,29 +338,35 @@ def test_early_stopping_watches_held_out_pairs(tiny_t5: Path) -> None:
     assert "valid_loss" in model.history_[0]
 
 
-def test_label_smoothing_makes_it_less_sure(tiny_t5: Path, fitted: TransformerSeq2Seq) -> None:
-    smoothed = quick(tiny_t5, label_smoothing=0.3).fit(ENGLISH, GERMAN)
-    assert smoothed.sequence_scores(ENGLISH).mean() < fitted.sequence_scores(ENGLISH).mean() - 0.1
+def test_label_smoothing_makes_it_less_sure(tiny_t5: Path) -> None:
+    scores = [
+        quick(tiny_t5, max_epochs=8, label_smoothing=share).fit(ENGLISH, GERMAN).sequence_scores(ENGLISH)
+        for share in (0.0, 0.5)
+    ]
+    assert scores[1].mean() < scores[0].mean() - 0.2
 
 
 def test_bfloat16_learns_as_well(tiny_t5: Path) -> None:
-    model = quick(tiny_t5, precision="bfloat16").fit(ENGLISH, GERMAN)
+    model = quick(tiny_t5, precision="bfloat16", max_epochs=10).fit(ENGLISH, GERMAN)
+    exact = quick(tiny_t5, max_epochs=10).fit(ENGLISH, GERMAN)
     assert model.net_.module_.compute_dtype is torch.bfloat16
-    assert np.mean(model.predict(ENGLISH) == GERMAN) > 0.9
+    assert model.history_[-1]["train_loss"] == pytest.approx(exact.history_[-1]["train_loss"], rel=0.2)
+    assert np.isfinite(model.sequence_scores(POOL)).all()
     assert {p.dtype for p in model.net_.module_.parameters()} == {torch.float32}
 
 
 def test_another_architecture(tiny_bart: Path) -> None:
-    model = quick(tiny_bart, max_source_length=40, lr=3e-3).fit(ENGLISH, GERMAN)
-    assert np.mean(model.predict(ENGLISH) == GERMAN) > 0.9
-    scores = model.sequence_scores(POOL)
-    assert scores == pytest.approx([by_hand(model, text, 4)[1] for text in POOL], abs=1e-5)
+    model = quick(tiny_bart, max_source_length=40, max_epochs=10).fit(ENGLISH, GERMAN)
+    assert model.history_[-1]["train_loss"] < model.history_[0]["train_loss"] - 0.5
+    expected = [by_hand(model, text, 4) for text in POOL[:9]]
+    assert model.predict(POOL[:9]).tolist() == [text for text, _ in expected]
+    assert model.sequence_scores(POOL[:9]) == pytest.approx([score for _, score in expected], abs=1e-5)
     with pytest.raises(ValueError, match="max_source_length=41 exceeds the model's 40 positions"):
         quick(tiny_bart, max_source_length=41).fit(ENGLISH, GERMAN)
 
 
 def test_grid_search(tiny_t5: Path) -> None:
-    grid = {"lr": [1e-9, 1e-2], "max_epochs": [15]}
+    grid = {"lr": [1e-9, 1e-2], "max_epochs": [6]}
     search = GridSearchCV(quick(tiny_t5, num_beams=1, metric="rouge_l"), grid, cv=2).fit(ENGLISH, GERMAN)
     assert search.best_params_["lr"] == 1e-2
 
