@@ -23,6 +23,7 @@ from sklearn.utils import check_random_state, get_tags
 from skprune import EmptyPoolError, ModelLoadError, PrunedQuery, RandomFilter, TransformerSeq2Seq
 from skprune.modal import ActiveLearner
 from skprune.models import _net
+from skprune.strategies import NSP
 
 DIGITS = {
     "one": "die eins",
@@ -379,23 +380,19 @@ def test_metrics_tell_good_from_bad(fitted: TransformerSeq2Seq) -> None:
         assert model.score(POOL, ["nothing of the kind at all"] * len(POOL)) < 0.05 * best
 
 
-def nsp(learner: Any, X_pool: Any, n_instances: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Ask for the rows whose prediction is the least likely."""
-    uncertainty = 1 - np.exp(learner.estimator.sequence_scores(X_pool))
-    order = np.argsort(-uncertainty, kind="stable")[:n_instances]
-    return order, uncertainty[order]
-
-
 @pytest.mark.parametrize("container", [list, np.array, pd.Series])
 def test_a_loop_of_active_learning(container: Any, tiny_t5: Path) -> None:
     texts, labels = container(POOL + ENGLISH), container(REFERENCES + GERMAN)
     take = (lambda rows, i: rows.iloc[i]) if container is pd.Series else lambda rows, i: np.array(rows)[i]
-    query = PrunedQuery(RandomFilter(keep=0.5, random_state=0), nsp)
+    query = PrunedQuery(RandomFilter(keep=0.5, random_state=0), NSP(random_state=0))
     known = np.arange(0, 40, 5)
     learner = ActiveLearner(quick(tiny_t5, max_epochs=4), query, take(texts, known), take(labels, known))
     for _ in range(2):
         pool = np.setdiff1d(np.arange(len(texts)), known)
-        indices, rows = learner.query(container(take(texts, pool)), n_instances=3)
+        indices, rows, metrics = learner.query(
+            container(take(texts, pool)), n_instances=3, return_metrics=True
+        )
+        assert metrics == pytest.approx(1 - np.exp(learner.estimator.sequence_scores(rows)), abs=1e-5)
         assert len(query.subpool_) == (len(pool) + 1) // 2
         learner.teach(rows, take(labels, pool[indices]))
         known = np.concatenate([known, pool[indices]])

@@ -370,11 +370,11 @@ def _limit(by_device: dict[str, int], net: Any) -> int:
 
 
 def _sacrebleu(references: list[str], hypotheses: list[str]) -> float:
-    sacrebleu = require("sacrebleu", extra="metrics", purpose="score")
+    sacrebleu = require("sacrebleu", extra="generation", purpose="score")
     return float(sacrebleu.corpus_bleu(hypotheses, [references]).score)
 
 
 def _rouge_l(references: list[str], hypotheses: list[str]) -> float:
-    scorer = require("rouge_score.rouge_scorer", extra="metrics", purpose="score").RougeScorer(["rougeL"])
+    scorer = require("rouge_score.rouge_scorer", extra="generation", purpose="score").RougeScorer(["rougeL"])
     pairs = zip(references, hypotheses, strict=True)
     return float(np.mean([scorer.score(*pair)["rougeL"].fmeasure for pair in pairs]))
