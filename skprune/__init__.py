@@ -36,6 +36,7 @@ _HOME_OF = {
     "TransformerClassifier": "skprune.models.classifier",
     "PrunedClassifier": "skprune.compose",
     "PrunedEstimator": "skprune.compose",
+    "TransformerSeq2Seq": "skprune.models.seq2seq",
     "PrunedQuery": "skprune.query",
     "PruneSampler": "skprune.sampler",
     "pool_recall": "skprune.pool_scoring",
@@ -78,6 +79,7 @@ __all__ = [
     "StabilizingPredictions",
     "TfidfEncoder",
     "TransformerClassifier",
+    "TransformerSeq2Seq",
     "UPSFilter",
     "ValidationPlateau",
     "pool_recall",
@@ -98,6 +100,7 @@ if TYPE_CHECKING:
     from skprune.filters.seals import SEALSFilter
     from skprune.filters.ups import UPSFilter
     from skprune.models.classifier import TransformerClassifier
+    from skprune.models.seq2seq import TransformerSeq2Seq
     from skprune.pool_scoring import pool_recall
     from skprune.query import PrunedQuery
     from skprune.sampler import PruneSampler

@@ -8,9 +8,9 @@ import logging
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from skprune.assets import AssetError, cache_home, partial_folder
 
@@ -25,7 +25,7 @@ _CONFIGURATION = """\
 #clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
-Acquire::Languages {{ "en"; }};
+Acquire::Languages {{ {languages} }};
 APT::Sandbox::User "root";
 Dir::State::lists "{folder}/lists";
 Dir::Cache "{folder}/cache";
@@ -39,6 +39,16 @@ class Package(NamedTuple):
     source: str
     section: str
     description: str
+
+
+class Translated(NamedTuple):
+    """One binary package: its names, and its long description in English and in another language."""
+
+    name: str
+    source: str
+    section: str
+    english: str
+    other: str
 
 
 def packages(*, refresh: bool = False) -> tuple[str, list[Package]]:
@@ -61,27 +71,73 @@ def packages(*, refresh: bool = False) -> tuple[str, list[Package]]:
     AssetError
         If there is no apt on this machine, or it gave no descriptions.
     """
-    cached = cache_home() / f"debian-{_FORMAT}.jsonl.gz"
+    release, records = _cached(f"debian-{_FORMAT}.jsonl.gz", _ask_for_packages, refresh)
+    return release, [Package(*record) for record in records]
+
+
+def translations(language: str, *, refresh: bool = False) -> tuple[str, list[Translated]]:
+    """Release and packages that have a description in another language, as `packages` gives them.
+
+    Parameters
+    ----------
+    language : str
+        As apt names it, ``"de"`` or ``"pt_BR"``.
+    refresh : bool, default=False
+        Ask apt again even where an earlier answer is cached.
+
+    Raises
+    ------
+    AssetError
+        If there is no apt on this machine, or it has no descriptions in this language.
+    """
+    name = f"debian-{language}-{_FORMAT}.jsonl.gz"
+    release, records = _cached(name, lambda folder: _ask_for_translations(folder, language), refresh)
+    return release, [Translated(*record) for record in records]
+
+
+def _cached(name: str, ask: Callable[[Path], tuple[str, list[Any]]], refresh: bool) -> tuple[str, list[Any]]:
+    """What apt is asked for, kept under `name`: a line about the whole, then a line for each package."""
+    cached = cache_home() / name
     if refresh or not cached.is_file():
         with partial_folder(cached.parent) as partial:
-            release, rows = _ask_apt(partial)
-            _write(partial / cached.name, release, rows)
-            os.replace(partial / cached.name, cached)
+            release, rows = ask(partial)
+            with gzip.open(partial / name, "wt", encoding="utf-8", compresslevel=6) as sink:
+                for record in ({"release": release}, *rows):
+                    sink.write(json.dumps(record, ensure_ascii=False) + "\n")
+            os.replace(partial / name, cached)
         return release, rows
     with gzip.open(cached, "rt", encoding="utf-8") as lines:
-        release = json.loads(next(lines))["release"]
-        return release, [Package(*json.loads(line)) for line in lines]
+        return json.loads(next(lines))["release"], [json.loads(line) for line in lines]
 
 
-def _write(path: Path, release: str, rows: list[Package]) -> None:
-    """The cached form: a line about the whole, then a line for each package."""
-    with gzip.open(path, "wt", encoding="utf-8", compresslevel=6) as sink:
-        for record in ({"release": release}, *rows):
-            sink.write(json.dumps(record, ensure_ascii=False) + "\n")
+def _ask_for_packages(folder: Path) -> tuple[str, list[Package]]:
+    """Join the package index with its English descriptions."""
+    indices = _fetch_indices(folder, "en")
+    descriptions = _descriptions(indices, "en")
+    rows = {
+        key: Package(*names, descriptions[key])
+        for key, names in _first_packages(indices).items()
+        if key in descriptions
+    }
+    return _release(indices), sorted(rows.values())
 
 
-def _ask_apt(folder: Path) -> tuple[str, list[Package]]:
-    """Fetch the indices into `folder` and join them."""
+def _ask_for_translations(folder: Path, language: str) -> tuple[str, list[Translated]]:
+    """Join the package index with its English and its other descriptions."""
+    indices = _fetch_indices(folder, "en", language)
+    english, other = _descriptions(indices, "en"), _descriptions(indices, language)
+    if not other:
+        raise AssetError(f"There are no package descriptions in {language!r}.")
+    rows = {
+        key: Translated(*names, english[key], other[key])
+        for key, names in _first_packages(indices).items()
+        if key in english and key in other
+    }
+    return _release(indices), sorted(rows.values())
+
+
+def _fetch_indices(folder: Path, *languages: str) -> dict[str, list[dict[str, str]]]:
+    """Have apt fetch the indices into `folder`."""
     if shutil.which("apt-get") is None:
         raise AssetError(
             "The Debian descriptions need a Debian-family system: there is no apt-get on PATH. "
@@ -90,26 +146,37 @@ def _ask_apt(folder: Path) -> tuple[str, list[Package]]:
     (folder / "lists" / "partial").mkdir(parents=True)
     (folder / "cache" / "archives" / "partial").mkdir(parents=True)
     configuration = folder / "apt.conf"
-    configuration.write_text(_CONFIGURATION.format(folder=folder), encoding="utf-8")
+    quoted = " ".join(f'"{language}";' for language in languages)
+    configuration.write_text(_CONFIGURATION.format(folder=folder, languages=quoted), encoding="utf-8")
     _logger.info("fetching the package index of this distribution with apt-get")
     failure = _run("apt-get", "-c", str(configuration), "update", check=False)
     indices = _indices(_run("apt-get", "-c", str(configuration), "indextargets"))
     if not indices["Packages"] or not indices["Translations"]:
         raise AssetError(f"apt-get update brought no package index with descriptions: {failure}")
-    descriptions = {
-        stanza["Description-md5"]: _plain(stanza["Description-en"])
-        for stanza in _read(indices["Translations"])
-    }
-    rows: dict[str, Package] = {}
+    return indices
+
+
+def _descriptions(indices: dict[str, list[dict[str, str]]], language: str) -> dict[str, str]:
+    """Each description in one language, by the digest of the English one."""
+    targets = [target for target in indices["Translations"] if target.get("Language") == language]
+    field = f"Description-{language}"
+    return {stanza["Description-md5"]: _plain(stanza[field]) for stanza in _read(targets) if field in stanza}
+
+
+def _first_packages(indices: dict[str, list[dict[str, str]]]) -> dict[str, tuple[str, str, str]]:
+    """Name, source and section of the first package by name that has each description."""
+    first: dict[str, tuple[str, str, str]] = {}
     for stanza in _read(indices["Packages"]):
         name, key = stanza["Package"], stanza.get("Description-md5", "")
-        if key in descriptions and (key not in rows or name < rows[key].name):
+        if key not in first or name < first[key][0]:
             source = stanza.get("Source", name).split()[0]
-            section = stanza.get("Section", "misc").rpartition("/")[2]
-            rows[key] = Package(name, source, section, descriptions[key])
+            first[key] = (name, source, stanza.get("Section", "misc").rpartition("/")[2])
+    return first
+
+
+def _release(indices: dict[str, list[dict[str, str]]]) -> str:
     first = indices["Packages"][0]
-    release = f"{first['Origin']} {first['Codename']} {first.get('Version', '')}".strip()
-    return release, sorted(rows.values())
+    return f"{first['Origin']} {first['Codename']} {first.get('Version', '')}".strip()
 
 
 def _run(*command: str, check: bool = True) -> str:

@@ -353,6 +353,20 @@ ASSETS: dict[str, Asset] = {
             joined="qwen2.5-coder-0.5b-instruct-q4.gguf",
             licence="Apache-2.0",
         ),
+        # FLAN-T5-small, distilled to write titles; ONNX, int8
+        Asset(
+            "t5-small-title",
+            kind="model",
+            archives=(
+                Archive(
+                    "traceforge-title-model",
+                    "0.2.0",
+                    "41e051205c01f724a0d12ad65a52ca4e90661de3fd959e6ce2efab4919024d31",
+                ),
+            ),
+            members=("traceforge_title_model/data/span/*",),
+            licence="MIT (FLAN-T5: Apache-2.0)",
+        ),
         # 20 Newsgroups and Reuters-52, prepared by Ana Cardoso-Cachopo
         Asset(
             "orange-text",

@@ -29,7 +29,7 @@ from sklearn.utils import get_tags
 from skprune import ModelLoadError, TransformerClassifier
 from skprune.modal import ActiveLearner
 from skprune.models import _net
-from skprune.models.classifier import _learning_rate_factor
+from skprune.models.fine_tuning import learning_rate_factor
 from skprune.strategies import Entropy
 
 WORDS = {
@@ -336,9 +336,9 @@ def test_active_prunes_recipe(minilm: Path) -> None:
 
 
 def test_learning_rate_rises_then_falls() -> None:
-    linear = _learning_rate_factor("linear", 2, 10)
+    linear = learning_rate_factor("linear", 2, 10)
     assert [round(linear(step), 3) for step in (0, 1, 2, 6, 9)] == [0.333, 0.667, 1.0, 0.5, 0.125]
-    constant = _learning_rate_factor("constant", 2, 10)
+    constant = learning_rate_factor("constant", 2, 10)
     assert [constant(step) for step in (2, 9)] == [1.0, 1.0]
 
 

@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils import Bunch
 
-from skprune._debian import _plain, _stanzas
+from skprune._debian import Translated, _plain, _stanzas
 from skprune.assets import AssetError
 from skprune.datasets import (
     BOILERPLATE_SECTIONS,
     fetch_model,
     load_debian,
+    load_debian_summaries,
+    load_debian_translations,
     load_movie_snippets,
     load_newsgroups,
     load_reuters52,
@@ -159,6 +161,75 @@ def test_debian_with_an_unreachable_index(monkeypatch, tmp_path):
     assert list((tmp_path / "home").iterdir()) == []
 
 
+def check_pairs(bunch: Bunch) -> None:
+    """What the loaders of texts and target texts promise."""
+    assert all(isinstance(text, str) and text.strip() for text in [*bunch.data, *bunch.target])
+    for name in ("target", "sections", "packages", "groups"):
+        assert bunch[name].shape == (len(bunch.data),)
+    assert "Licence" in bunch.DESCR
+    train, test = split_by_group(bunch, test_size=0.2, random_state=0)
+    assert not set(train.groups) & set(test.groups)
+    assert len(test.data) / len(bunch.data) == pytest.approx(0.2, abs=0.02)
+    pairs = dict(zip(bunch.data, bunch.target, strict=True))
+    assert all(pairs[text] == target for text, target in zip(test.data[-9:], test.target[-9:], strict=True))
+
+
+@needs_apt
+def test_debian_summaries():
+    bunch = load_debian_summaries()
+    check_pairs(bunch)
+    assert len(bunch.data) > 20000
+    assert not set(bunch.sections) & set(BOILERPLATE_SECTIONS)
+    mutt = bunch.packages.tolist().index("mutt")
+    assert bunch.target[mutt].startswith("text-based mailreader")
+    assert bunch.data[mutt].startswith("Mutt is")
+    assert max(map(len, bunch.target)) < 150
+    whole = load_debian(None)
+    texts = dict(zip(whole.packages, whole.data, strict=True))
+    for row in range(0, len(bunch.data), 997):
+        assert texts[bunch.packages[row]].split() == f"{bunch.target[row]} {bunch.data[row]}".split()
+
+
+@needs_apt
+def test_debian_translations(monkeypatch):
+    bunch = load_debian_translations()
+    check_pairs(bunch)
+    assert len(bunch.data) > 10000
+    assert len(set(zip(bunch.data, bunch.target, strict=True))) == len(bunch.data)
+    n_words = [len(text.split()) for text in bunch.data]
+    assert (min(n_words), max(n_words)) == (4, 60)
+    german = {"der", "die", "das", "und", "für", "ein", "eine", "ist", "von", "zu", "zur", "mit"}
+    assert np.mean([bool(german & set(text.split())) for text in bunch.target]) > 0.7
+    assert np.mean([bool(german & set(text.split())) for text in bunch.data]) < 0.1
+    client = bunch.data.index("This package contains the client.")
+    assert bunch.target[client] == "Dieses Paket enthält den Client."
+    monkeypatch.setenv("PATH", "")  # cached: no apt any more
+    assert load_debian_translations().digest == bunch.digest
+    assert len(load_debian_translations(min_words=1, max_words=None).data) > len(bunch.data)
+
+
+def test_paragraphs_are_paired_only_where_both_sides_have_as_many(monkeypatch):
+    rows = [
+        Translated(
+            "b", "src", "net", "a tool\nIt does\n  this.\n\nAnd that.", "ein Tool\nEs tut\ndies.\n\nUnd das."
+        ),
+        Translated("c", "src", "net", "a tool too\nOne.\n\nTwo.", "auch ein Tool\nEins und zwei."),
+        Translated("d", "other", "net", "same\nIt does this.", "same\nEs tut dies."),
+    ]
+    monkeypatch.setattr("skprune.datasets.translations", lambda language, refresh: ("Debian", rows))
+    bunch = load_debian_translations(min_words=2)
+    pairs = [("a tool", "ein Tool"), ("It does this.", "Es tut dies."), ("And that.", "Und das.")]
+    assert list(zip(bunch.data, bunch.target, strict=True)) == [*pairs, ("a tool too", "auch ein Tool")]
+    assert bunch.packages.tolist() == ["b", "b", "b", "c"]
+    assert load_debian_translations(min_words=1, max_words=2).data == ["a tool", "And that."]
+
+
+@pytest.mark.parametrize("language", ["en", "", "../de", "german", "de-DE"])
+def test_languages_that_are_none(language):
+    with pytest.raises(ValueError, match="language="):
+        load_debian_translations(language)
+
+
 def test_stanzas_of_a_control_file():
     text = "Package: a\nDescription-en: first\n second\n .\n  third\n\nPackage: b\n\n"
     first, second = _stanzas(text)
@@ -219,6 +290,14 @@ def test_minilm_loads_as_encoder_and_as_backbone(minilm):
     assert cat @ kitten > cat @ tax + 0.2
     classifier = AutoModelForSequenceClassification.from_pretrained(minilm, num_labels=3)
     assert classifier.config.num_labels == 3
+
+
+def test_the_t5_is_written_once_and_whole():
+    folder = fetch_model("t5-small-title")
+    written = (folder / "model.safetensors").stat().st_mtime_ns
+    assert fetch_model("t5-small-title") == folder
+    assert (folder / "model.safetensors").stat().st_mtime_ns == written
+    assert not list(folder.parent.glob(".partial-*/*"))
 
 
 def test_data_sets_are_no_models():

@@ -1,4 +1,4 @@
-"""The torch side of :class:`skprune.TransformerClassifier`: the module, its batches, its skorch net."""
+"""The torch side of fine-tuning: the classifier's module, batches, skorch nets, loading."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from skorch import NeuralNetClassifier
+from skorch import NeuralNet, NeuralNetClassifier
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
@@ -71,19 +71,31 @@ class EncodedTexts(torch.utils.data.Dataset):
     def __getitem__(self, row: int) -> tuple[list[int], int]:
         return self.token_ids[row], int(self.codes[row])
 
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each row."""
+        return np.array([len(ids) for ids in self.token_ids])
+
+    def batch(self, rows: np.ndarray, pad_id: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Return what the module and the loss take of these rows."""
+        return pad([self.token_ids[row] for row in rows], pad_id), torch.from_numpy(self.codes[rows])
+
 
 class BucketedBatches:
     """Batches of rows of similar length; skorch iterates over it as over a ``DataLoader``.
 
     Padding is what a CPU spends most time on with short texts, so rows are sorted by length: all of them
     for prediction; for training within random groups of eight batches, and the batches shuffled again.
+
+    Parameters
+    ----------
+    dataset : object with ``lengths`` and ``batch(rows, pad_id)``
+        See :class:`EncodedTexts`.
     """
 
     _GROUP = 8
 
-    def __init__(
-        self, dataset: EncodedTexts, *, batch_size: int, pad_id: int, seed: int | None = None
-    ) -> None:
+    def __init__(self, dataset: Any, *, batch_size: int, pad_id: int, seed: int | None = None) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
         self.pad_id = pad_id
@@ -94,11 +106,10 @@ class BucketedBatches:
 
     def __iter__(self) -> Iterator[tuple[dict[str, torch.Tensor], torch.Tensor]]:
         for rows in self._rows():
-            inputs = pad([self.dataset.token_ids[row] for row in rows], self.pad_id)
-            yield inputs, torch.from_numpy(self.dataset.codes[rows])
+            yield self.dataset.batch(rows, self.pad_id)
 
     def _rows(self) -> list[np.ndarray]:
-        lengths = np.array([len(ids) for ids in self.dataset.token_ids])
+        lengths = self.dataset.lengths
         if self.rng is None:
             return _split(np.argsort(lengths, kind="stable"), self.batch_size)
         batches = []
@@ -114,7 +125,7 @@ class StopEarly(EarlyStopping):
         super().__init__(monitor, patience, threshold, threshold_mode="abs", load_best=True)
         self.min_steps = min_steps
 
-    def on_epoch_end(self, net: Net, **kwargs: Any) -> None:
+    def on_epoch_end(self, net: Trainable, **kwargs: Any) -> None:
         """Count an epoch without improvement; stop after too many, if the steps are done."""
         try:
             super().on_epoch_end(net, **kwargs)
@@ -125,8 +136,8 @@ class StopEarly(EarlyStopping):
             self.misses_ -= 1
 
 
-class Net(NeuralNetClassifier):
-    """skorch's classifier, which tells its own early stop from a user's interrupt.
+class Trainable(NeuralNet):
+    """skorch's net, which tells its own early stop from a user's interrupt.
 
     skorch ends the training quietly on either; a half-trained model must not pass for a trained one.
     """
@@ -134,13 +145,17 @@ class Net(NeuralNetClassifier):
     stopped_early = False
     interrupted = False
 
-    def fit_loop(self, *args: Any, **kwargs: Any) -> Net:
+    def fit_loop(self, *args: Any, **kwargs: Any) -> Trainable:
         """Train; note who ended it."""
         try:
             return super().fit_loop(*args, **kwargs)
         except KeyboardInterrupt:
             self.interrupted = not self.stopped_early
             raise
+
+
+class Net(Trainable, NeuralNetClassifier):
+    """The classifier's net."""
 
 
 @dataclass(frozen=True)
@@ -185,19 +200,22 @@ def load_pretrained(model: str | os.PathLike[str]) -> Pretrained:
     ModelLoadError
         If it is missing, damaged or no encoder that transformers knows.
     """
+    return _load(*located(model))
+
+
+def located(model: str | os.PathLike[str]) -> tuple[str, tuple[Any, ...]]:
+    """Return the folder or hub name that is meant, and a stamp that another state of the folder changes."""
     name = os.fspath(model)
     folder = Path(name).expanduser()
     if folder.exists() or folder.is_absolute() or name.startswith(".") or name.count("/") > 1:
         if not (folder / "config.json").is_file():
             raise ModelLoadError(f"model={name!r} is no folder with a config.json and weights")
         name = str(folder)
-    stamp = tuple(sorted((f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in folder.glob("*.*")))
-    return _load(name, stamp)
+    return name, tuple(sorted((f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in folder.glob("*.*")))
 
 
 @lru_cache(maxsize=2)
 def _load(name: str, stamp: tuple[Any, ...]) -> Pretrained:
-    """``stamp`` makes a folder that was written anew a different one."""
     try:
         # Missing heads are drawn at random: not from the caller's generator.
         with torch.random.fork_rng(devices=[]), quiet_transformers():

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d, compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from skprune._optional import require
 from skprune.models.devices import choose_device
+from skprune.models.fine_tuning import FineTuned, import_engine, seeded_torch
 from skprune.pools import check_texts
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ _CHUNK = 16_384  # texts tokenised at a time when predicting
 _TOKENS_PER_BATCH = {"cpu": 4_096}  # padded tokens; elsewhere 65,536
 
 
-class TransformerClassifier(ClassifierMixin, BaseEstimator):
+class TransformerClassifier(ClassifierMixin, FineTuned):
     """Fine-tune a pretrained encoder on labelled texts, with skorch.
 
     Every ``fit`` starts from the pretrained weights, which are read from disk once per process.
@@ -129,28 +128,12 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "model": [str, os.PathLike],
+        **FineTuned._parameter_constraints,
         "pooling": [StrOptions({"mean", "model"})],
         "max_length": [Interval(Integral, 3, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
         "head_lr": [Interval(Real, 0, None, closed="neither"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "min_steps": [Interval(Integral, 1, None, closed="left")],
-        "patience": [Interval(Integral, 1, None, closed="left"), None],
-        "min_delta": [Interval(Real, 0, None, closed="left")],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "class_weight": [StrOptions({"balanced"}), dict, None],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left"), None],
         "frozen_layers": [Interval(Integral, 0, None, closed="left")],
-        "schedule": [StrOptions({"constant", "linear"})],
-        "warmup": [Interval(Real, 0, 1, closed="left")],
-        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
-        "device": [str],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -229,14 +212,14 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator):
         texts = check_texts(X, "X")
         classes, codes = _check_labels(y, len(texts))
         weights = compute_class_weight(self.class_weight, classes=classes, y=classes[codes])
-        engine = _import_engine()
+        engine = import_engine("TransformerClassifier")
         pretrained = engine.load_pretrained(self.model)
         longest = getattr(pretrained.model.config, "max_position_embeddings", self.max_length)
         if self.max_length > longest:
             raise ValueError(f"max_length={self.max_length} exceeds the model's {longest} positions")
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         token_ids = self._tokenise(pretrained.tokenizer, texts)
-        with _seeded_torch(seed):
+        with seeded_torch(seed):
             net = self._train(engine, pretrained, token_ids, codes, weights, seed)
         self.classes_ = classes
         self.net_ = net
@@ -259,12 +242,6 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator):
         module = self.net_.module_
         return self._infer(X, module.features, module.head.in_features)
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
-        return tags
-
     def _tokenise(self, tokenizer: Any, texts: np.ndarray) -> list[list[int]]:
         encoded = tokenizer(
             texts.tolist(), truncation=True, max_length=self.max_length, return_attention_mask=False
@@ -280,9 +257,8 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator):
         class_weights: np.ndarray,
         seed: int,
     ) -> Any:
-        """Build the skorch net and train it; set ``history_`` and ``n_steps_``."""
+        """Build the skorch net and train it."""
         import torch
-        from skorch.helper import predefined_split
 
         train, held_out = self._split(engine, token_ids, codes, seed)
         device = choose_device(self.device, extra="models", purpose="TransformerClassifier")
@@ -291,42 +267,23 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator):
         engine.freeze(module.encoder, self.frozen_layers)
         if self.dropout is not None:
             engine.set_dropout(module.encoder, self.dropout)
-        pad_id = pretrained.tokenizer.pad_token_id
-        batches_per_epoch = -(-len(train) // self.batch_size)
-        n_epochs = max(self.max_epochs, -(-self.min_steps // batches_per_epoch))
-        net = engine.Net(
-            module,
-            criterion=torch.nn.CrossEntropyLoss,
-            criterion__weight=torch.tensor(class_weights, dtype=torch.float32),
-            optimizer=torch.optim.AdamW,
-            optimizer__weight_decay=self.weight_decay,
-            optimizer__fused=device.type in ("cpu", "cuda"),
-            optimizer__param_groups=[("head.*", {"lr": self.head_lr or self.lr})],
-            lr=self.lr,
-            max_epochs=n_epochs,
-            batch_size=self.batch_size,
-            iterator_train=engine.BucketedBatches,
-            iterator_train__pad_id=pad_id,
-            iterator_train__seed=seed,
-            iterator_valid=engine.BucketedBatches,
-            iterator_valid__pad_id=pad_id,
-            train_split=predefined_split(held_out) if held_out else None,
-            callbacks=self._callbacks(engine, n_epochs * batches_per_epoch),
-            # It would take predictions in the order of the batches for those of the rows.
-            callbacks__valid_acc=None,
-            classes=np.arange(len(class_weights)),
-            device=device,
-            verbose=self.verbose,
-        )
         with engine.attention_to_train(module.encoder, device):
-            net.fit(train, codes[: len(train)])
-        if net.interrupted:
-            raise KeyboardInterrupt
-        self.history_ = [_summary(epoch) for epoch in net.history]
-        self.n_steps_ = sum(epoch["train_batch_count"] for epoch in net.history)
-        net.trim_for_prediction()
-        net.module = engine.TextClassifierModule  # the instance would be pickled beside net.module_
-        return net
+            return self._train_net(
+                engine.Net,
+                module,
+                train,
+                held_out,
+                codes[: len(train)],
+                device=device,
+                pad_id=pretrained.tokenizer.pad_token_id,
+                seed=seed,
+                criterion=torch.nn.CrossEntropyLoss,
+                criterion__weight=torch.tensor(class_weights, dtype=torch.float32),
+                optimizer__param_groups=[("head.*", {"lr": self.head_lr or self.lr})],
+                # It would take predictions in the order of the batches for those of the rows.
+                callbacks__valid_acc=None,
+                classes=np.arange(len(class_weights)),
+            )
 
     def _split(self, engine: ModuleType, token_ids: list[list[int]], codes: np.ndarray, seed: int) -> Any:
         """Return the training rows, and those held out or None."""
@@ -337,27 +294,11 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator):
         )
         return [engine.EncodedTexts([token_ids[i] for i in rows], codes[rows]) for rows in parts]
 
-    def _callbacks(self, engine: ModuleType, n_steps: int) -> list[tuple[str, Any]]:
-        from skorch.callbacks import GradientNormClipping, LRScheduler
-        from torch.optim.lr_scheduler import LambdaLR
-
-        callbacks: list[tuple[str, Any]] = []
-        if self.max_grad_norm is not None:
-            callbacks.append(("clip", GradientNormClipping(self.max_grad_norm)))
-        if self.schedule != "constant" or self.warmup:
-            factor = _learning_rate_factor(self.schedule, self.warmup * n_steps, n_steps)
-            callbacks.append(("schedule", LRScheduler(LambdaLR, step_every="batch", lr_lambda=factor)))
-        if self.patience is not None:
-            monitor = "train_loss" if self.validation_fraction is None else "valid_loss"
-            stop = engine.StopEarly(monitor, self.patience, self.min_delta, self.min_steps)
-            callbacks.append(("stop", stop))
-        return callbacks
-
     def _infer(self, X: Any, function: Callable[..., Any], n_columns: int) -> np.ndarray:
         """Return ``function`` of every text's tokens, float32 of shape (n, n_columns)."""
         import torch
 
-        engine = _import_engine()
+        engine = import_engine("TransformerClassifier")
         texts = check_texts(X, "X")
         device = torch.device(self.net_.device)
         tokens_per_batch = _TOKENS_PER_BATCH.get(device.type, 65_536)
@@ -370,14 +311,6 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator):
                     batch = {name: tensor.to(device) for name, tensor in batch.items()}
                     out[start + rows] = function(**batch).cpu().numpy()
         return out
-
-
-def _import_engine() -> ModuleType:
-    for module in ("torch", "transformers", "skorch"):
-        require(module, extra="models", purpose="TransformerClassifier")
-    from skprune.models import _net
-
-    return _net
 
 
 def _check_labels(y: Any, n_texts: int) -> tuple[np.ndarray, np.ndarray]:
@@ -393,26 +326,3 @@ def _check_labels(y: Any, n_texts: int) -> tuple[np.ndarray, np.ndarray]:
     if len(classes) < 2:
         raise ValueError(f"y must hold at least two classes, got {classes.tolist()}")
     return classes, codes
-
-
-def _learning_rate_factor(schedule: str, n_warmup: float, n_steps: int) -> Callable[[int], float]:
-    def factor(step: int) -> float:
-        if step < n_warmup:
-            return (step + 1) / (n_warmup + 1)
-        return 1.0 if schedule == "constant" else (n_steps - step) / (n_steps - n_warmup)
-
-    return factor
-
-
-def _summary(epoch: dict[str, Any]) -> dict[str, float]:
-    return {key: epoch[key] for key in ("epoch", "train_loss", "valid_loss", "dur") if key in epoch}
-
-
-@contextmanager
-def _seeded_torch(seed: int) -> Iterator[None]:
-    """Seed torch inside the context, and put its generators back on leaving it."""
-    import torch
-
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        yield

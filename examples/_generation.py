@@ -1,0 +1,117 @@
+"""The loop that translation.py and summarisation.py share: prune, ask, fine-tune, round after round."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+# Before torch is loaded: threads that spin while they wait make training five times slower on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from skprune import ActivePruneFilter, PrunedQuery, RandomFilter, TransformerSeq2Seq
+from skprune.base import BaseFilter
+from skprune.datasets import fetch_model, split_by_group
+from skprune.modal import ActiveLearner
+from skprune.strategies import IDDS, NSP, RandomSampling
+
+STRATEGIES = {"random": RandomSampling, "nsp": NSP, "idds": IDDS}
+COLUMNS = ("round", "labels", "pool", "subpool", "LLM calls", "select s", "train s", "score")
+
+
+@dataclass
+class Task:
+    """What is generated from what, and how."""
+
+    name: str  # as the quality LLM is told
+    data: Bunch
+    learner: dict[str, Any]  # parameters of the TransformerSeq2Seq
+
+
+def make_filter(name: str, task: Task, args: argparse.Namespace) -> BaseFilter:
+    """Return the filter behind the name."""
+    if name == "activeprune":
+        quality = args.llm or fetch_model("smollm2-135m")
+        return ActivePruneFilter(
+            keep=0.25, quality=quality, task=task.name, memory=args.memory, random_state=args.seed
+        )
+    return RandomFilter(keep=0.25 if name == "random" else 1.0, random_state=args.seed)
+
+
+def play(task: Task, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Play the rounds, printing a row each, and return them."""
+    train, test = split_by_group(task.data, test_size=0.2, random_state=args.seed)
+    rng = np.random.default_rng(args.seed)
+    rows = rng.permutation(len(train.data))[: args.pool_size]
+    texts, targets = [train.data[i] for i in rows], train.target[rows]
+    test_rows = rng.permutation(len(test.data))[: args.test_size]
+    test_texts, references = [test.data[i] for i in test_rows], test.target[test_rows]
+
+    estimator = TransformerSeq2Seq(
+        args.model or fetch_model("t5-small-title"),
+        max_epochs=args.epochs,
+        min_steps=1,
+        random_state=args.seed,
+        **task.learner,
+    )
+    query = PrunedQuery(
+        make_filter(args.filter, task, args), STRATEGIES[args.strategy](random_state=args.seed)
+    )
+    known = np.arange(args.n_seeds)  # the pool is in random order
+    clock = time.perf_counter()
+    learner = ActiveLearner(estimator, query, [texts[i] for i in known], targets[known])
+    round_: dict[str, Any] = {
+        "subpool": 0,
+        "LLM calls": 0,
+        "select s": 0.0,
+        "train s": time.perf_counter() - clock,
+    }
+    rounds = []
+    print(f"{estimator.metric}, {len(test_texts)} texts to test on, {args.filter}, {args.strategy}")
+    print("  ".join(f"{title:>10}" for title in COLUMNS))
+    for number in range(args.rounds + 1):
+        pool = np.setdiff1d(np.arange(len(texts)), known)
+        if number:
+            clock = time.perf_counter()
+            picked, picked_texts = learner.query([texts[i] for i in pool], n_instances=args.batch)
+            asked = time.perf_counter()
+            learner.teach(picked_texts, targets[pool[picked]])
+            known = np.concatenate([known, pool[picked]])
+            round_ = {
+                "subpool": len(query.subpool_),
+                "LLM calls": getattr(query.filter_, "n_llm_calls_", 0),
+                "select s": asked - clock,
+                "train s": time.perf_counter() - asked,
+            }
+        round_ |= {"round": number, "labels": len(known), "pool": len(pool)}
+        round_["score"] = learner.score(test_texts, references)
+        cells = (round_[column] for column in COLUMNS)
+        cells = (f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in cells)
+        print("  ".join(f"{cell:>10}" for cell in cells), flush=True)
+        rounds.append(round_)
+    return rounds
+
+
+def parse(description: str | None, argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--filter", choices=("none", "random", "activeprune"), default="activeprune")
+    parser.add_argument("--strategy", choices=STRATEGIES, default="nsp")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=50, help="labels a round")
+    parser.add_argument("--n-seeds", type=int, default=50, help="labels before the first round")
+    parser.add_argument("--pool-size", type=int, default=600)
+    parser.add_argument("--test-size", type=int, default=100)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--model", help="encoder–decoder to fine-tune, name or path (default: packaged T5)")
+    parser.add_argument("--llm", help="quality LLM, name or path (default: SmolLM2-135M, packaged)")
+    parser.add_argument("--memory", help="folder that keeps scores from run to run")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args(argv)
