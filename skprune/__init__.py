@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME_OF = {
+    "ActiveLearningSimulator": "skprune.simulate",
     "ActivePruneFilter": "skprune.filters.active_prune",
     "AnchorFilter": "skprune.filters.anchor",
     "AskLLMFilter": "skprune.filters.ask_llm",
@@ -25,6 +26,7 @@ _HOME_OF = {
     "CausalLMScorer": "skprune.scorers.causal_lm",
     "GenerativeEntropy": "skprune.scorers.entropy",
     "InformationEntropy": "skprune.scorers.entropy",
+    "LearningCurveScorer": "skprune.simulate",
     "NGramScorer": "skprune.scorers.ngram",
     "QualityScorer": "skprune.scorers.quality",
     "SampledSemanticEntropy": "skprune.scorers.semantic",
@@ -33,12 +35,16 @@ _HOME_OF = {
     "TfidfEncoder": "skprune.encoders",
     "TransformerClassifier": "skprune.models.classifier",
     "PrunedQuery": "skprune.query",
+    "OverallUncertainty": "skprune.stopping",
+    "StabilizingPredictions": "skprune.stopping",
+    "ValidationPlateau": "skprune.stopping",
     "EmptyPoolError": "skprune.exceptions",
     "ModelLoadError": "skprune.exceptions",
     "PoolExhaustedError": "skprune.exceptions",
 }
 
 __all__ = [
+    "ActiveLearningSimulator",
     "ActivePruneFilter",
     "AnchorFilter",
     "AskLLMFilter",
@@ -49,8 +55,10 @@ __all__ = [
     "GenerativeEntropy",
     "InformationEntropy",
     "KMeansFilter",
+    "LearningCurveScorer",
     "ModelLoadError",
     "NGramScorer",
+    "OverallUncertainty",
     "PerplexityFilter",
     "PoolExhaustedError",
     "PrunedQuery",
@@ -60,9 +68,11 @@ __all__ = [
     "SampledSemanticEntropy",
     "SemanticEntropy",
     "SentenceEncoder",
+    "StabilizingPredictions",
     "TfidfEncoder",
     "TransformerClassifier",
     "UPSFilter",
+    "ValidationPlateau",
 ]
 
 if TYPE_CHECKING:
@@ -85,6 +95,8 @@ if TYPE_CHECKING:
     from skprune.scorers.ngram import NGramScorer
     from skprune.scorers.quality import QualityScorer
     from skprune.scorers.semantic import SampledSemanticEntropy, SemanticEntropy
+    from skprune.simulate import ActiveLearningSimulator, LearningCurveScorer
+    from skprune.stopping import OverallUncertainty, StabilizingPredictions, ValidationPlateau
 
 
 def __getattr__(name: str) -> Any:
