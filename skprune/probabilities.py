@@ -40,8 +40,7 @@ def predict_proba(learner: Any, X: Any, *, needed_by: str, **kwargs: Any) -> np.
     >>> predict_proba(DummyClassifier(), [[0.0]], needed_by="an example") is None
     True
     """
-    # modAL's learners have the method whatever they hold.
-    estimator = getattr(learner, "estimator", learner) if hasattr(learner, "query_strategy") else learner
+    estimator = held_estimator(learner)  # modAL's learners have the method whatever they hold
     name = type(estimator).__name__
     if not hasattr(estimator, "predict_proba"):
         raise TypeError(f"{needed_by} needs predict_proba, which {name} does not have")
@@ -59,6 +58,11 @@ def predict_proba(learner: Any, X: Any, *, needed_by: str, **kwargs: Any) -> np.
         row = int(np.argmax(broken))
         raise ValueError(f"predict_proba of {name} is not finite (first in row {row} of X_pool)")
     return proba
+
+
+def held_estimator(learner: Any) -> Any:
+    """Return the estimator that a learner of modAL's holds; any other learner itself."""
+    return getattr(learner, "estimator", learner) if hasattr(learner, "query_strategy") else learner
 
 
 def least_confidence(proba: np.ndarray) -> np.ndarray:

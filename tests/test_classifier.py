@@ -100,7 +100,7 @@ def test_learns_topics_from_other_words(fitted: TransformerClassifier) -> None:
 
 
 def test_probabilities_are_the_heads_view_of_the_embedding(fitted: TransformerClassifier) -> None:
-    proba, features = fitted.predict_proba(TEST), fitted.embed(TEST)
+    proba, features = fitted.predict_proba(TEST), fitted.penultimate(TEST)
     assert proba.shape == (30, 3)
     assert proba.sum(axis=1) == pytest.approx(1)
     assert features.dtype == np.float32
@@ -164,7 +164,7 @@ def test_labels_of_any_kind_come_back(labels: Any, minilm: Path) -> None:
 def test_no_text_no_prediction(fitted: TransformerClassifier) -> None:
     assert fitted.predict_proba([]).shape == (0, 3)
     assert fitted.predict([]).shape == (0,)
-    assert fitted.embed([]).shape == (0, 384)
+    assert fitted.penultimate([]).shape == (0, 384)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(None, 1e-5), (torch.bfloat16, 0.03)])
@@ -331,8 +331,8 @@ def test_active_prunes_recipe(minilm: Path) -> None:
     schedule = {"schedule": "linear", "warmup": 0.1, "max_grad_norm": 0.28}
     model = quick(minilm, pooling="model", head_lr=None, **recipe, **schedule).fit(TRAIN, TOPICS)
     assert model.n_steps_ == 10
-    assert model.embed(TEST).shape == (30, 384)
-    assert np.abs(model.embed(TEST)).max() <= 1  # BERT's pooler ends in a tanh
+    assert model.penultimate(TEST).shape == (30, 384)
+    assert np.abs(model.penultimate(TEST)).max() <= 1  # BERT's pooler ends in a tanh
 
 
 def test_learning_rate_rises_then_falls() -> None:
@@ -364,7 +364,7 @@ def tiny_roberta(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def test_another_architecture(pooling: str, tiny_roberta: Path) -> None:
     params = {"pooling": pooling, "frozen_layers": 0, "max_length": 64}
     models = [quick(tiny_roberta, random_state=s, **params).fit(TRAIN, TOPICS) for s in (0, 1, 0)]
-    assert models[0].embed(TEST).shape == (30, 32)
+    assert models[0].penultimate(TEST).shape == (30, 32)
     probabilities = [model.predict_proba(TEST) for model in models]
     assert np.array_equal(probabilities[0], probabilities[2])
     assert not np.array_equal(probabilities[0], probabilities[1])
@@ -456,7 +456,7 @@ def test_parameters_out_of_range_are_named(params: dict[str, Any], minilm: Path)
 
 
 def test_not_fitted(minilm: Path) -> None:
-    for method in ("predict", "predict_proba", "embed"):
+    for method in ("predict", "predict_proba", "penultimate"):
         with pytest.raises(NotFittedError):
             getattr(quick(minilm), method)(TEST)
 

@@ -253,7 +253,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator):
         best = self.predict_proba(X).argmax(axis=1)
         return self.classes_[best]
 
-    def embed(self, X: Any) -> np.ndarray:
+    def penultimate(self, X: Any) -> np.ndarray:
         """Return what the linear head sees of each text, float32 of shape (n, n_features)."""
         check_is_fitted(self)
         module = self.net_.module_

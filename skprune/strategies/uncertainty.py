@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from numbers import Integral
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _num_samples
 
 from skprune.probabilities import entropy, least_confidence, margin, predict_proba
-from skprune.streams import draw_seed, generator
+from skprune.strategies.base import Picks, Strategy, at_random, best_first
 
 
-class _Strategy(BaseEstimator):
-    """What every strategy here shares: its seed and the checks of its arguments."""
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"random_state": ["random_state"]}
-
-    def __init__(self, random_state: Any = None) -> None:
-        self.random_state = random_state
-
-    def _permutation(self, learner: Any, X_pool: Any, n_instances: int) -> np.ndarray:
-        """Check the arguments and return the pool's rows in seeded random order."""
-        self._validate_params()
-        n_rows = _num_samples(X_pool)
-        _check_n_instances(n_instances, n_rows)
-        known = getattr(learner, "X_training", None)
-        n_labelled = 0 if known is None else _num_samples(known)
-        return generator(draw_seed(self.random_state), n_labelled).permutation(n_rows)
-
-
-class RandomSampling(_Strategy):
+class RandomSampling(Strategy):
     """Ask for rows at random, without looking at the learner.
 
     Parameters
@@ -49,35 +29,13 @@ class RandomSampling(_Strategy):
     (2, array([0., 0.]))
     """
 
-    def __call__(
-        self, learner: Any, X_pool: Any, n_instances: int = 1, **kwargs: Any
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return ``(indices, metrics)``; the metrics are zeros, as no row is preferred.
-
-        Parameters
-        ----------
-        learner : object
-            Only the length of its ``X_training``, where it has one, matters.
-        X_pool : container of n_rows rows
-        n_instances : int, default=1
-        **kwargs
-            Ignored, so that the strategy can stand in for any other.
-
-        Returns
-        -------
-        indices : ndarray of intp, shape (n_instances,)
-        metrics : ndarray of float64, shape (n_instances,)
-
-        Raises
-        ------
-        ValueError
-            If ``n_instances`` is below 1 or above the rows of the pool.
-        """
-        order = self._permutation(learner, X_pool, n_instances)
-        return order[:n_instances].astype(np.intp), np.zeros(n_instances)
+    def _pick(
+        self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
+    ) -> Picks:
+        return at_random(X_pool, n_instances, rng)
 
 
-class _ProbabilityStrategy(_Strategy, ABC):
+class _ProbabilityStrategy(Strategy):
     """Rank the pool by a measure of the predicted probabilities; a subclass is that measure."""
 
     _largest_first: ClassVar[bool] = True
@@ -86,43 +44,14 @@ class _ProbabilityStrategy(_Strategy, ABC):
     def measure(self, proba: np.ndarray) -> np.ndarray:
         """Return the strategy's measure of each row of ``proba``."""
 
-    def __call__(
-        self, learner: Any, X_pool: Any, n_instances: int = 1, **kwargs: Any
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return ``(indices, metrics)`` of the most informative rows, the best first.
-
-        Parameters
-        ----------
-        learner : object with ``predict_proba``
-            A scikit-learn classifier, a skorch net, modAL's ``ActiveLearner``.
-        X_pool : container of n_rows rows
-            Whatever the learner's ``predict_proba`` takes.
-        n_instances : int, default=1
-        **kwargs
-            Passed on to ``predict_proba``.
-
-        Returns
-        -------
-        indices : ndarray of intp, shape (n_instances,)
-            Unique rows of ``X_pool``.
-        metrics : ndarray of float64, shape (n_instances,)
-            The measure of each.
-
-        Raises
-        ------
-        ValueError
-            If ``n_instances`` is below 1 or above the rows of the pool, or a probability is not finite.
-        TypeError
-            If the learner has no ``predict_proba``.
-        """
-        shuffled = self._permutation(learner, X_pool, n_instances)
+    def _pick(
+        self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
+    ) -> Picks:
         proba = predict_proba(learner, X_pool, needed_by=type(self).__name__, **kwargs)
         if proba is None:  # never fitted
-            proba = np.full((len(shuffled), 2), 0.5)
+            proba = np.full((_num_samples(X_pool), 2), 0.5)
         metrics = self.measure(proba)
-        utility = metrics if self._largest_first else -metrics
-        # A stable sort of the shuffled rows leaves ties in their random order.
-        order = shuffled[np.argsort(-utility[shuffled], kind="stable")[:n_instances]].astype(np.intp)
+        order = best_first(metrics if self._largest_first else -metrics, n_instances, rng)
         return order, metrics[order]
 
 
@@ -228,10 +157,3 @@ class Entropy(_ProbabilityStrategy):
     def measure(self, proba: np.ndarray) -> np.ndarray:
         """Return :func:`entropy` of each row."""
         return entropy(proba)
-
-
-def _check_n_instances(n_instances: int, n_rows: int) -> None:
-    if not isinstance(n_instances, Integral) or isinstance(n_instances, bool) or n_instances < 1:
-        raise ValueError(f"n_instances must be an int of at least 1, got {n_instances!r}")
-    if n_instances > n_rows:
-        raise ValueError(f"n_instances={n_instances} exceeds the {n_rows} rows of X_pool")

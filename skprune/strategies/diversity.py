@@ -1,0 +1,158 @@
+"""Query strategies that ask for rows unlike each other in the learner's feature space."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import pairwise_distances_argmin, pairwise_distances_argmin_min
+from sklearn.preprocessing import normalize
+
+from skprune.strategies.base import Picks, Strategy, at_random
+from skprune.strategies.capabilities import labelled_rows, penultimate_features
+from skprune.strategies.distances import OuterProducts, dense, squared_norms
+
+
+class Coreset(Strategy):
+    """Ask for the rows that leave no row of the pool far from a labelled one: k-centre greedy.
+
+    The labelled rows are the first centres. The row farthest from every centre is picked and becomes one,
+    and so on.
+
+    Parameters
+    ----------
+    random_state : int, RandomState or None, default=None
+        Breaks ties, and picks the first centre where there is no labelled row; see :class:`RandomSampling`.
+
+    See Also
+    --------
+    BADGE : Looks at the probabilities too.
+
+    Notes
+    -----
+    Distances are Euclidean, between penultimate features
+    (:func:`skprune.strategies.capabilities.penultimate_features`). Algorithm 1 of [1]_; its refinement by
+    mixed-integer programming is left out, as in most later work. The labelled rows are the learner's
+    ``X_training``. Distances that differ by less than the rounding of the features' precision are ties. Once
+    every row is at distance 0, the rest is drawn uniformly. The metrics are the distances to the nearest
+    centre at the time of the pick, inf where there was none.
+
+    A pick costs one pass over the features; memory beyond them is a few numbers a row.
+
+    References
+    ----------
+    .. [1] O. Sener and S. Savarese, "Active learning for convolutional neural networks: A core-set approach",
+       ICLR 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skprune.modal import ActiveLearner
+    >>> query = Coreset(random_state=0)
+    >>> learner = ActiveLearner(LogisticRegression(), query, np.array([[0.0], [1.0]]), [0, 1])
+    >>> query(learner, np.array([[0.5], [9.0], [4.0], [8.0]]), n_instances=2)
+    (array([1, 2]), array([8., 3.]))
+    """
+
+    def _pick(
+        self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
+    ) -> Picks:
+        features = penultimate_features(learner, X_pool, needed_by="Coreset")
+        if features is None:
+            return at_random(X_pool, n_instances, rng)
+        rows = OuterProducts(features)
+        nearest = np.full(features.shape[0], np.inf)
+        labelled = labelled_rows(learner)
+        if labelled is not None:
+            nearest = _squared_to_nearest(rows, penultimate_features(learner, labelled, needed_by="Coreset"))
+        shuffled = rng.permutation(len(nearest))
+        rank = np.argsort(shuffled)
+        picked: list[int] = []
+        gains = rows.pick_apart(
+            picked, nearest, n_instances, lambda squared: rows.farthest(squared, rank), shuffled
+        )
+        return np.array(picked), np.sqrt(gains)
+
+
+class BERTKM(Strategy):
+    """Ask for the rows nearest to the centroids of as many clusters as rows are asked for: FT-BERTKM.
+
+    Parameters
+    ----------
+    random_state : int, RandomState or None, default=None
+        Seed of the centroids, and what breaks ties; see :class:`RandomSampling`.
+
+    See Also
+    --------
+    skprune.KMeansFilter : Clusters vectors that do not depend on the learner.
+
+    Notes
+    -----
+    k-means over penultimate features
+    (:func:`skprune.strategies.capabilities.penultimate_features`) of unit length, by Euclidean distance, as
+    AnchorAL's appendix A.4 [2]_ describes it. The BERT-KM of [1]_ clusters the features of the pretrained
+    model; *FT* stands for the fine-tuned one. Ours: the largest cluster comes first, and a centroid whose
+    nearest row is taken gets the next nearest. The metrics are the distances to the centroids.
+
+    References
+    ----------
+    .. [1] M. Yuan, H.-T. Lin and J. Boyd-Graber, "Cold-start active learning through self-supervised language
+       modeling", EMNLP 2020.
+    .. [2] P. Lesci and A. Vlachos, "AnchorAL: Computationally efficient active learning for large and
+       imbalanced datasets", NAACL 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X = np.array([[1.0, 0.0], [1.0, 0.1], [1.0, 0.2], [0.0, 1.0], [0.1, 1.0], [0.2, 1.0]])
+    >>> learner = LogisticRegression().fit(X, [0, 0, 0, 1, 1, 1])
+    >>> indices, metrics = BERTKM(random_state=0)(learner, X, n_instances=2)
+    >>> sorted(indices.tolist())
+    [1, 4]
+    """
+
+    def _pick(
+        self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
+    ) -> Picks:
+        features = penultimate_features(learner, X_pool, needed_by="BERTKM")
+        if features is None or n_instances == features.shape[0]:
+            return at_random(X_pool, n_instances, rng)
+        # In random order, so that the first of equally near rows is any of them.
+        shuffled = rng.permutation(features.shape[0])
+        rows = normalize(features[shuffled], copy=False)
+        kmeans = KMeans(n_instances, n_init=1, random_state=int(rng.integers(2**31)))
+        with warnings.catch_warnings():  # fewer distinct rows than clusters
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            cluster = kmeans.fit(rows).labels_
+        largest_first = np.argsort(-np.bincount(cluster, minlength=n_instances), kind="stable")
+        centres = kmeans.cluster_centers_[largest_first]
+        picked = _nearest_apart(rows, centres)
+        return shuffled[picked], np.sqrt(squared_norms(dense(rows[picked]) - centres))
+
+
+def _squared_to_nearest(rows: OuterProducts, centres: Any) -> np.ndarray:
+    """Return the squared distance of each row to the nearest centre."""
+    nearest, distance = pairwise_distances_argmin_min(rows.h, centres)
+    squared = distance.astype(np.float64) ** 2
+    near = np.flatnonzero(squared < rows.squared_norms * rows.epsilon**0.5)
+    # Copies must be at distance 0 exactly.
+    squared[near] = rows.squared_between(near, dense(centres[nearest[near]]), np.ones((len(near), 1)))
+    return squared
+
+
+def _nearest_apart(rows: Any, centres: np.ndarray) -> np.ndarray:
+    """Return the nearest row to each centre, none twice: the first centre has the first choice."""
+    picked = pairwise_distances_argmin(centres, rows)
+    taken: set[int] = set()
+    for centre, row in enumerate(picked):
+        if row in taken:
+            squared = squared_norms(rows) - 2.0 * (rows @ centres[centre])
+            squared[list(taken)] = np.inf
+            picked[centre] = row = np.argmin(squared)
+        taken.add(int(row))
+    return picked

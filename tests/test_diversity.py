@@ -1,0 +1,156 @@
+"""Coreset and FT-BERTKM, against k-centre greedy and nearest rows written out by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits, make_blobs
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+
+from skprune.modal import ActiveLearner
+from skprune.strategies import BERTKM, Coreset
+from skprune.strategies.capabilities import penultimate_features
+from skprune.streams import generator
+
+
+def learner_of(labelled: Any) -> Any:
+    """A linear classifier that was taught these vectors."""
+    return ActiveLearner(LogisticRegression(), Coreset(), labelled, np.arange(labelled.shape[0]) % 2)
+
+
+def greedy(
+    pool: np.ndarray, labelled: np.ndarray, n_instances: int, first: int | None = None
+) -> tuple[Any, Any]:
+    """k-centre greedy with every distance in a table; the first of ties wins."""
+    everything = np.concatenate([pool, labelled]).astype(np.float64)
+    table = np.sqrt(((everything[:, None] - everything[None]) ** 2).sum(axis=-1))
+    centres = list(range(len(pool), len(everything)))
+    picked, radii = [], []
+    for _ in range(n_instances):
+        if not centres:
+            row, radius = first, np.inf
+        else:
+            to_nearest = table[: len(pool), centres].min(axis=1)
+            to_nearest[picked] = -1.0
+            row, radius = int(np.argmax(to_nearest)), to_nearest.max()
+        picked.append(row)
+        radii.append(radius)
+        centres.append(row)
+    return picked, radii
+
+
+@given(seed=st.integers(0, 999), n=st.integers(1, 40), d=st.integers(1, 6), n_labelled=st.integers(2, 9))
+def test_coreset_is_k_centre_greedy(seed: int, n: int, d: int, n_labelled: int) -> None:
+    rng = np.random.default_rng(seed)
+    pool, labelled = rng.normal(size=(n, d)), rng.normal(size=(n_labelled, d))
+    n_instances = 1 + seed % n
+    indices, metrics = Coreset(random_state=seed)(learner_of(labelled), pool, n_instances=n_instances)
+    picked, radii = greedy(pool, labelled, n_instances)
+    assert indices.tolist() == picked
+    assert metrics == pytest.approx(radii, abs=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+def test_coreset_on_digits_in_every_precision_and_container(dtype: Any, container: Any) -> None:
+    digits = load_digits().data.astype(dtype)
+    pool, labelled = digits[:500], digits[500:540]
+    indices, metrics = Coreset(random_state=0)(
+        learner_of(container(labelled)), container(pool), n_instances=40
+    )
+    _, radii = greedy(pool, labelled, 40)
+    assert metrics == pytest.approx(radii, rel=1e-6)  # ties may fall otherwise, radii may not
+    assert len(set(indices.tolist())) == 40
+
+
+def test_coreset_looks_at_the_learners_features() -> None:
+    digits, y = load_digits(return_X_y=True)
+    mlp = MLPClassifier((8,), random_state=0, max_iter=300).fit(digits, y)
+    features = penultimate_features(mlp, digits)
+    learner = ActiveLearner(mlp, Coreset(), digits[:30], y[:30])
+    learner.estimator = mlp  # as it was trained above
+    indices, _ = Coreset(random_state=0)(learner, digits[30:330], n_instances=10)
+    assert indices.tolist() == greedy(features[30:330], features[:30], 10)[0]
+
+
+def test_coreset_without_labelled_rows_starts_anywhere() -> None:
+    pool = np.random.default_rng(0).normal(size=(30, 3))
+    model = LogisticRegression().fit(pool, pool[:, 0] > 0)
+    firsts = set()
+    for seed in range(60):
+        indices, metrics = Coreset(random_state=seed)(model, pool, n_instances=5)
+        assert indices.tolist() == greedy(pool, pool[:0], 5, first=int(indices[0]))[0]
+        assert metrics[0] == np.inf
+        firsts.add(int(indices[0]))
+    assert len(firsts) > 20
+
+
+def test_coreset_leaves_copies_of_labelled_rows_for_last() -> None:
+    rng = np.random.default_rng(0)
+    labelled = (50 + rng.normal(size=(20, 64))).astype(np.float32)
+    pool = np.concatenate([labelled, (50 + rng.normal(size=(5, 64))).astype(np.float32)])
+    indices, metrics = Coreset(random_state=0)(learner_of(labelled), pool, n_instances=25)
+    assert set(indices[:5].tolist()) == set(range(20, 25))
+    assert not metrics[5:].any()
+    assert sorted(indices.tolist()) == list(range(25))
+
+
+def test_coreset_takes_copies_at_random_and_one_far_row_does_not_blur_the_others() -> None:
+    pool = np.array([[1e4, 0]] + [[3.0, 0.0]] * 20 + [[0.0, 2.0]] * 20, dtype=np.float32)
+    learner = learner_of(np.zeros((2, 2), np.float32))
+    picks = [Coreset(random_state=s)(learner, pool, n_instances=3)[0].tolist() for s in range(40)]
+    assert {p[0] for p in picks} == {0}
+    assert all(1 <= p[1] <= 20 < p[2] for p in picks)
+    assert len({p[1] for p in picks}) > 10
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_bertkm_takes_the_row_nearest_to_each_centroid(seed: int) -> None:
+    digits, y = load_digits(return_X_y=True)
+    pool = digits[:400]
+    model = LogisticRegression(max_iter=5000).fit(digits[400:600] / 16, y[400:600])
+    indices, metrics = BERTKM(random_state=seed)(model, pool, n_instances=12)
+
+    unit = pool / np.linalg.norm(pool, axis=1, keepdims=True)
+    rng = generator(seed, 0)
+    shuffled = rng.permutation(400)
+    kmeans = KMeans(12, n_init=1, random_state=int(rng.integers(2**31))).fit(unit[shuffled])
+    table = np.linalg.norm(unit[:, None] - kmeans.cluster_centers_[None], axis=-1)
+    assert len(set(table.argmin(axis=0))) == 12, "else the oracle must say who comes first"
+    assert set(indices.tolist()) == set(table.argmin(axis=0).tolist())
+    assert sorted(metrics) == pytest.approx(sorted(table.min(axis=0)))
+    sizes = np.bincount(kmeans.labels_)
+    order = [int(table[i].argmin()) for i in indices]
+    assert sizes[order].tolist() == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bertkm_takes_one_row_of_every_cluster_whatever_their_length(container: Any, dtype: Any) -> None:
+    centres = np.eye(8) * 10
+    rows, cluster = make_blobs(300, centers=centres, cluster_std=0.3, random_state=0)
+    rows *= np.random.default_rng(0).uniform(0.1, 10, size=(300, 1))
+    rows = container(rows.astype(dtype))
+    model = LogisticRegression().fit(rows, cluster)
+    hits = [set(cluster[BERTKM(random_state=s)(model, rows, n_instances=8)[0]]) for s in range(10)]
+    assert max(map(len, hits)) == 8
+    assert np.mean([len(h) for h in hits]) > 6.5  # k-means++ may start two centroids in one cluster
+
+
+def test_bertkm_with_fewer_distinct_rows_than_it_asks_for() -> None:
+    pool = np.array([[1.0, 0.0]] * 9 + [[0.0, 1.0]] * 9 + [[0.0, 0.0]] * 2)
+    model = LogisticRegression().fit(pool, [0] * 9 + [1] * 11)
+    for n_instances in range(1, 21):
+        indices, metrics = BERTKM(random_state=0)(model, pool, n_instances=n_instances)
+        assert len(set(indices.tolist())) == n_instances
+        assert np.isfinite(metrics).all()
+    assert len({tuple(pool[i]) for i in BERTKM(random_state=0)(model, pool, n_instances=3)[0]}) == 3
+    picks = {int(BERTKM(random_state=s)(model, pool, n_instances=3)[0][0]) for s in range(30)}
+    assert len(picks) > 8, "copies are taken at random"
