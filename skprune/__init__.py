@@ -26,7 +26,7 @@ _HOME_OF = {
     "CausalLMScorer": "skprune.scorers.causal_lm",
     "GenerativeEntropy": "skprune.scorers.entropy",
     "InformationEntropy": "skprune.scorers.entropy",
-    "LearningCurveScorer": "skprune.simulate",
+    "LearningCurveScorer": "skprune.search",
     "NGramScorer": "skprune.scorers.ngram",
     "QualityScorer": "skprune.scorers.quality",
     "SampledSemanticEntropy": "skprune.scorers.semantic",
@@ -95,7 +95,8 @@ if TYPE_CHECKING:
     from skprune.scorers.ngram import NGramScorer
     from skprune.scorers.quality import QualityScorer
     from skprune.scorers.semantic import SampledSemanticEntropy, SemanticEntropy
-    from skprune.simulate import ActiveLearningSimulator, LearningCurveScorer
+    from skprune.search import LearningCurveScorer
+    from skprune.simulate import ActiveLearningSimulator
     from skprune.stopping import OverallUncertainty, StabilizingPredictions, ValidationPlateau
 
 

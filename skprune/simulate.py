@@ -1,4 +1,4 @@
-"""Active learning on data whose labels are known: the loop, its learning curve, and a scorer for searches."""
+"""Active learning on data whose labels are known: the loop and its learning curve."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
-from sklearn.metrics import auc, check_scoring, get_scorer_names
+from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
 from sklearn.utils import column_or_1d, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -19,13 +19,14 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from skprune.base import BaseFilter, Labelled
+from skprune.base import BaseFilter
 from skprune.filters.random import RandomFilter
 from skprune.journal import Journal, data_fingerprint, describe
-from skprune.pools import Pool, check_labels, check_pool, take_rows
+from skprune.pools import check_labels, check_pool, take_rows
 from skprune.query import PrunedQuery
+from skprune.rounds import Learner, Run, draw_initial
 from skprune.stopping import PlayedRound
-from skprune.streams import count_occurrences, draw_seed, generator
+from skprune.streams import draw_seed, generator
 
 # Streams of a run's seed.
 _INITIAL, _VALIDATION, _ESTIMATOR, _STRATEGY, _FILTER = range(5)
@@ -388,8 +389,8 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
             _seeded(self.strategy, self.seed_, _STRATEGY),
         )
         self.minority_class_ = _rarest(y) if _is_classifier(self.estimator) else None
-        run = _Run(estimator, query, X, y)
-        learners: list[_Learner] = []
+        run = Run(estimator, query, X, y)
+        learners: list[Learner] = []
         curve: list[dict[str, Any]] = []
         reason = None
         with tqdm(
@@ -419,7 +420,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         self.estimators_ = [learner.train() for learner in learners]
         self.query_ = query
 
-    def _play_round(self, run: _Run, initial: np.ndarray) -> dict[str, Any]:
+    def _play_round(self, run: Run, initial: np.ndarray) -> dict[str, Any]:
         """Pick rows, label them and train."""
         start = time.perf_counter()
         n_left, subpool, seconds = len(run.unlabelled), 0, run.fit_seconds
@@ -450,7 +451,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
             "minority_found": found,
         }
 
-    def _measure(self, run: _Run, scorer: Any, X_val: Any, y_val: Any) -> dict[str, Any]:
+    def _measure(self, run: Run, scorer: Any, X_val: Any, y_val: Any) -> dict[str, Any]:
         """Return the metrics of the newest model, and what stopping criteria look at."""
         start = time.perf_counter()
         columns = {}
@@ -468,7 +469,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
             return []
         return [self.stopping] if callable(self.stopping) else list(self.stopping)
 
-    def _stop_reason(self, curve: Any, run: _Run) -> str | None:
+    def _stop_reason(self, curve: Any, run: Run) -> str | None:
         """Return why no further round is played, None if one is."""
         if self.n_rounds is not None and len(curve) > self.n_rounds:
             return "n_rounds"
@@ -503,210 +504,6 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
             tags.input_tags = deepcopy(inner.input_tags)
             tags.non_deterministic = inner.non_deterministic
         return tags
-
-
-class LearningCurveScorer(BaseEstimator):
-    """Area under the learning curve on held-out rows: what a search over pool filters maximises.
-
-    For the ``scoring`` of :class:`~sklearn.model_selection.GridSearchCV` and its kin, over an
-    :class:`ActiveLearningSimulator` with ``keep_estimators=True``.
-
-    Parameters
-    ----------
-    scoring : str, callable or None, default=None
-        The metric that every round's model is put to. None is the estimator's own ``score``.
-    normalize : bool, default=True
-        Divide by the number of labels bought after the initial ones: the mean height of the curve, in the
-        metric's own unit. False leaves the area, in metric × labels.
-
-    Notes
-    -----
-    The trapezoid rule over the number of labels. A curve of one round has no area: its height if
-    normalised, else 0.
-
-    Every round's model predicts the fold that the search holds out, which no round has seen: that is why the
-    models are kept. An inner validation set instead would take rows from the pool, and leave the fold unused.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> from sklearn.model_selection import GridSearchCV
-    >>> from skprune import ActiveLearningSimulator, LearningCurveScorer, RandomFilter
-    >>> from skprune.strategies import Margin
-    >>> simulator = ActiveLearningSimulator(
-    ...     LogisticRegression(max_iter=1000), Margin(), RandomFilter(),
-    ...     n_instances=3, n_rounds=4, keep_estimators=True, random_state=0,
-    ... )
-    >>> grid = {"filter__keep": [0.1, 1.0]}
-    >>> search = GridSearchCV(simulator, grid, scoring=LearningCurveScorer("f1_macro"))
-    >>> search.fit(*load_iris(return_X_y=True)).cv_results_["mean_test_score"].shape
-    (2,)
-    """
-
-    def __init__(self, scoring: Any = None, *, normalize: bool = True) -> None:
-        self.scoring = scoring
-        self.normalize = normalize
-
-    def __call__(self, simulator: ActiveLearningSimulator, X: Any, y: Any) -> float:
-        """Return the area under the curve of a fitted simulator on held-out rows."""
-        scores = self.scores(simulator, X, y)
-        labels = simulator.learning_curve_["labels"].to_numpy()
-        span = labels[-1] - labels[0]
-        if not span:
-            return float(scores[-1]) if self.normalize else 0.0
-        area = auc(labels, scores)
-        return float(area / span if self.normalize else area)
-
-    def scores(self, simulator: ActiveLearningSimulator, X: Any, y: Any) -> np.ndarray:
-        """Return the score of every round's model, float64 of shape (n_rounds + 1,).
-
-        Raises
-        ------
-        ValueError
-            If the simulator kept no models.
-        """
-        check_is_fitted(simulator)
-        if not simulator.estimators_:
-            raise ValueError("the learning curve on held-out rows needs keep_estimators=True")
-        scorer = check_scoring(simulator.estimators_[0], self.scoring)
-        return np.array([scorer(model, X, y) for model in simulator.estimators_], dtype=np.float64)
-
-
-class _Learner:
-    """A model and the rows it was taught, as strategies and filters see it: with the model's own methods.
-
-    The model is trained when it is first looked at, so that retelling a round costs nothing, unless the
-    filter asks for its model.
-    """
-
-    on_transformed = False  # modAL's strategies ask
-
-    def __init__(self, estimator: Any, X_training: Any, y_training: np.ndarray) -> None:
-        self.X_training = X_training
-        self.y_training = y_training
-        self._unfitted = estimator
-        self._model: Any = None
-
-    def train(self) -> Any:
-        """Return the trained model."""
-        if self._model is None:
-            model = clone(self._unfitted, safe=False)
-            model.fit(self.X_training, self.y_training)
-            self._model = model
-        return self._model
-
-    @property
-    def estimator(self) -> Any:
-        """The trained model, by the name that modAL gives it."""
-        return self.train()
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # no model while it is unpickled
-            raise AttributeError(name)
-        return getattr(self.train(), name)
-
-
-class _Run:
-    """What is labelled so far in one run, and the query that asks for more.
-
-    Attributes
-    ----------
-    known : ndarray of intp
-        Rows labelled so far, in order; ``news`` are those of the newest round.
-    unlabelled : ndarray of intp
-        Rows without a label, and no copies of a row that has one.
-    learner, previous : _Learner or None
-        The model of the newest round, and the one before.
-    """
-
-    def __init__(self, estimator: Any, query: PrunedQuery, X: Any, y: np.ndarray) -> None:
-        start = time.perf_counter()
-        self.query = query.fit(X)
-        self.fit_seconds = time.perf_counter() - start
-        self.estimator = estimator
-        self.X, self.y = X, y
-        self.n_rounds = 0
-        self.known = self.news = np.empty(0, dtype=np.intp)
-        self.unlabelled = np.arange(len(y))
-        self.learner: Any = None
-        self.previous: Any = None
-        self._labelled = Labelled()
-        self._earlier_llm_calls = 0
-
-    @property
-    def n_llm_calls(self) -> int:
-        """Texts that the filter's LLM was run on, earlier processes included."""
-        return self._earlier_llm_calls + getattr(self.query.filter_, "n_llm_calls_", 0)
-
-    def tell_news(self) -> None:
-        """Tell the filter about the newest round."""
-        self.query.tell(take_rows(self.X, self.news), self.y[self.news], learner=self.learner)
-
-    def label(self, picked: np.ndarray) -> None:
-        """Have rows labelled, which begins a round."""
-        self.n_rounds += 1
-        self.news = picked
-        self.known = np.concatenate([self.known, picked])
-        self._labelled.add(Pool(take_rows(self.X, picked)), self.y[picked])
-        self.unlabelled = np.flatnonzero(~self.query.filter_.pool_.isin(self._labelled))
-        self.previous = self.learner
-        self.learner = _Learner(self.estimator, take_rows(self.X, self.known), self.y[self.known])
-
-    def retell(self, picked: np.ndarray, n_llm_calls: int) -> None:
-        """Go through a recorded round: its rows, and the LLM calls made by its end."""
-        if self.n_rounds:
-            self.tell_news()
-        self.label(picked)
-        self._earlier_llm_calls += n_llm_calls - self.n_llm_calls
-
-
-def draw_initial(y: np.ndarray, how: str, n_rows: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw the rows that are labelled before the first round.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n,)
-    how : {"per_class", "stratified", "random"}
-    n_rows : int
-    rng : Generator
-
-    Returns
-    -------
-    ndarray of intp, shape (n_rows,)
-        Unique, ascending.
-
-    Raises
-    ------
-    ValueError
-        If there are not so many rows, or more classes than ``n_rows`` with ``"per_class"``.
-
-    Examples
-    --------
-    >>> y = np.repeat(["a", "b"], [9, 3])
-    >>> rng = np.random.default_rng(0)
-    >>> y[draw_initial(y, "per_class", 2, rng)], y[draw_initial(y, "stratified", 4, rng)]
-    (array(['a', 'b'], dtype='<U1'), array(['a', 'a', 'a', 'b'], dtype='<U1'))
-    """
-    if n_rows > len(y):
-        raise ValueError(f"n_initial={n_rows} exceeds the {len(y)} rows of the pool")
-    shuffled = rng.permutation(len(y))
-    if how == "random":
-        return np.sort(shuffled[:n_rows])
-    classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
-    if how == "per_class":
-        if n_rows < len(classes):
-            raise ValueError(f"n_initial={n_rows} is less than the {len(classes)} classes of y")
-        first = np.unique(codes[shuffled], return_index=True)[1]
-        others = np.delete(np.arange(len(y)), first)
-        return np.sort(shuffled[np.concatenate([first, others[: n_rows - len(first)]])])
-    # The largest remainders get what rounding down left; a random order breaks ties.
-    shares = n_rows * counts / len(y)
-    quota = np.floor(shares).astype(int)
-    order = rng.permutation(len(classes))
-    quota[order[np.argsort((quota - shares)[order], kind="stable")[: n_rows - quota.sum()]]] += 1
-    within = count_occurrences(codes[shuffled], len(classes))
-    return np.sort(shuffled[within < quota[codes[shuffled]]])
 
 
 def _rarest(y: np.ndarray) -> Any:
