@@ -16,6 +16,7 @@ from imblearn.pipeline import make_pipeline as make_sampling_pipeline
 from imblearn.under_sampling import RandomUnderSampler
 from sklearn.decomposition import PCA
 from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -85,14 +86,19 @@ def test_other_classifiers_see_the_vectors_themselves(model: Any, container: Any
     [
         lambda model: ActiveLearner(model, Coreset(), TEXTS, LABELS),
         lambda model: GridSearchCV(model, {"logisticregression__C": [1.0]}, cv=2).fit(TEXTS, LABELS),
-        lambda model: SelfTrainingClassifier(model).fit(TEXTS, np.array([*LABELS[:-1], -1])),
     ],
-    ids=["modAL", "GridSearchCV", "estimator_"],
+    ids=["modAL", "GridSearchCV"],
 )
 def test_wrappers_are_opened(wrap: Any) -> None:
     learner = wrap(make_pipeline(TfidfVectorizer(), LogisticRegression()))
     expected = TfidfVectorizer().fit(TEXTS).transform(TEXTS).toarray()
     assert penultimate_features(learner, TEXTS).toarray() == pytest.approx(expected)
+
+
+def test_a_meta_estimator_is_opened() -> None:
+    model = SelfTrainingClassifier(make_pipeline(StandardScaler(), LogisticRegression()))
+    model.fit(X, np.where(np.arange(60) % 2, Y, -1))
+    assert penultimate_features(model, X) == pytest.approx(model.estimator_[0].transform(X))
 
 
 def test_precision_is_kept_and_whole_numbers_become_double() -> None:
@@ -163,7 +169,8 @@ def test_what_other_threads_predict_meanwhile_does_not_leak_in(net: Any) -> None
 )
 def test_a_learner_never_fitted_has_no_features_yet(learner: Any) -> None:
     rows = TEXTS if "tfidf" in str(learner).lower() else X.astype(np.float32)
-    assert penultimate_features(learner, rows) is None
+    with pytest.raises(NotFittedError):
+        penultimate_features(learner, rows)
 
 
 @pytest.mark.parametrize("strategy", [Coreset, BERTKM, BADGE, CAL])
@@ -185,7 +192,7 @@ def test_a_learner_of_texts_without_features_is_told_what_serves(strategy: type)
 
 @pytest.mark.parametrize("estimator", [LinearRegression(), StandardScaler(), None])
 def test_what_is_no_classifier_has_no_features(estimator: Any) -> None:
-    with pytest.raises(TypeError, match=r"does not offer for vectors.*predict_proba"):
+    with pytest.raises(TypeError, match=r"does not offer for vectors.*or any classifier"):
         penultimate_features(estimator, X)
 
 

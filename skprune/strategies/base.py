@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import _num_samples
 
 from skprune.streams import draw_seed, generator
@@ -21,9 +22,7 @@ class Strategy(BaseEstimator, ABC):
     Parameters
     ----------
     random_state : int, RandomState or None, default=None
-        An int makes a query repeatable: its stream is (``random_state``, number of rows in the learner's
-        ``X_training``), so that every round draws anew and a resumed loop draws what it would have drawn.
-        None draws fresh numbers at every query.
+        See :class:`skprune.strategies.RandomSampling`.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"random_state": ["random_state"]}
@@ -70,19 +69,21 @@ class Strategy(BaseEstimator, ABC):
         known = getattr(learner, "X_training", None)
         n_labelled = 0 if known is None else _num_samples(known)
         rng = generator(draw_seed(self.random_state), n_labelled)
-        indices, metrics = self._pick(learner, X_pool, int(n_instances), rng, **kwargs)
+        try:
+            indices, metrics = self._pick(learner, X_pool, int(n_instances), rng, **kwargs)
+        except NotFittedError:  # there is nothing to go by yet: any rows, none of them preferred
+            indices, metrics = rng.permutation(n_rows)[:n_instances], np.zeros(n_instances)
         return np.asarray(indices, dtype=np.intp), np.asarray(metrics, dtype=np.float64)
 
     @abstractmethod
     def _pick(
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
-        """Return ``(indices, metrics)``; the first draw of ``rng`` is the permutation that breaks ties."""
+        """Return ``(indices, metrics)``.
 
-
-def at_random(X_pool: Any, n_instances: int, rng: np.random.Generator) -> Picks:
-    """Return rows drawn uniformly, and zeros: no row is preferred."""
-    return rng.permutation(_num_samples(X_pool))[:n_instances], np.zeros(n_instances)
+        The learner is asked first, so that one that was never fitted raises ``NotFittedError`` before ``rng``
+        has drawn; the first draw is the permutation that breaks ties.
+        """
 
 
 def best_first(utility: np.ndarray, n_instances: int, rng: np.random.Generator) -> np.ndarray:

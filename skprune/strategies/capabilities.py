@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from scipy.special import expit
-from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import _num_samples, check_is_fitted
@@ -25,7 +24,7 @@ _ACTIVATIONS = {
 
 
 def penultimate_features(learner: Any, X: Any, *, needed_by: str = "penultimate_features") -> Any:
-    """Return what the last layer of the learner sees of each row, checked; None if it was never fitted.
+    """Return what the last layer of the learner sees of each row, checked.
 
     Parameters
     ----------
@@ -44,10 +43,12 @@ def penultimate_features(learner: Any, X: Any, *, needed_by: str = "penultimate_
 
     Returns
     -------
-    ndarray or csr_array of float, shape (n_rows, n_features), or None
+    ndarray or csr_array of float, shape (n_rows, n_features)
 
     Raises
     ------
+    NotFittedError
+        If the learner was never fitted, and they depend on that.
     TypeError
         If the learner offers nothing of the kind.
     ValueError
@@ -63,23 +64,20 @@ def penultimate_features(learner: Any, X: Any, *, needed_by: str = "penultimate_
     >>> penultimate_features(model, X).tolist()
     [[-1.0], [1.0]]
     """
-    try:
-        estimator, rows = _reach("penultimate", learner, X)
-        if hasattr(estimator, "penultimate"):
-            features = estimator.penultimate(rows)
-        elif isinstance(estimator, MLPClassifier):
-            features = _last_hidden_layer(estimator, rows)
-        elif hasattr(estimator, "module") and hasattr(estimator, "forward_iter"):
-            features = _input_of_last_linear(estimator, rows)
-        else:
-            features = _vectors(estimator, rows, needed_by)
-    except NotFittedError:
-        return None
+    estimator, rows = _reach("penultimate", learner, X)
+    if hasattr(estimator, "penultimate"):
+        features = estimator.penultimate(rows)
+    elif isinstance(estimator, MLPClassifier):
+        features = _last_hidden_layer(estimator, rows)
+    elif hasattr(estimator, "module") and hasattr(estimator, "forward_iter"):
+        features = _input_of_last_linear(estimator, rows)
+    else:
+        features = _vectors(estimator, rows, needed_by)
     return _checked(features, _num_samples(X), type(estimator).__name__, needed_by)
 
 
-def sequence_scores(learner: Any, X: Any, *, needed_by: str = "sequence_scores") -> np.ndarray | None:
-    """Return how sure the learner is of what it generates for each row; None if it was never fitted.
+def sequence_scores(learner: Any, X: Any, *, needed_by: str = "sequence_scores") -> np.ndarray:
+    """Return how sure the learner is of what it generates for each row, checked.
 
     Parameters
     ----------
@@ -92,27 +90,26 @@ def sequence_scores(learner: Any, X: Any, *, needed_by: str = "sequence_scores")
 
     Returns
     -------
-    ndarray of float64, shape (n_rows,), or None
+    ndarray of float64, shape (n_rows,)
         Natural logarithm of the geometric mean probability of the generated tokens: at most 0.
 
     Raises
     ------
+    NotFittedError
+        If the learner was never fitted.
     TypeError
         If the learner has no ``sequence_scores``.
     ValueError
         If what it returns is not one number of at most 0 a row.
     """
-    try:
-        estimator, rows = _reach("sequence_scores", learner, X)
-        name = type(estimator).__name__
-        if not hasattr(estimator, "sequence_scores"):
-            raise TypeError(
-                f"{needed_by} needs sequence_scores(X), the mean log probability of the tokens that the "
-                f"learner generates, which {name} does not have"
-            )
-        scores = np.asarray(estimator.sequence_scores(rows), dtype=np.float64)
-    except NotFittedError:
-        return None
+    estimator, rows = _reach("sequence_scores", learner, X)
+    name = type(estimator).__name__
+    if not hasattr(estimator, "sequence_scores"):
+        raise TypeError(
+            f"{needed_by} needs sequence_scores(X), the mean log probability of the tokens that the "
+            f"learner generates, which {name} does not have"
+        )
+    scores = np.asarray(estimator.sequence_scores(rows), dtype=np.float64)
     if scores.shape != (_num_samples(X),):
         raise ValueError(
             f"sequence_scores of {name} returned an array of shape {scores.shape} for {_num_samples(X)} rows"
@@ -153,12 +150,15 @@ def _reach(method: str, learner: Any, X: Any) -> tuple[Any, Any]:
 
 def _vectors(estimator: Any, X: Any, needed_by: str) -> Any:
     pool = Pool(X, name="X_pool")
-    if pool.holds_texts or not hasattr(estimator, "predict_proba"):
+    classifies = hasattr(estimator, "predict_proba") or hasattr(estimator, "decision_function")
+    if pool.holds_texts or not classifies:
+        if pool.holds_texts and hasattr(estimator, "fit"):
+            check_is_fitted(estimator)  # what it holds may serve, once it is there
         raise TypeError(
             f"{needed_by} needs penultimate features, which {type(estimator).__name__} does not offer for "
             f"{'texts' if pool.holds_texts else 'vectors'}. What serves: a method penultimate(X), as "
             "skprune.TransformerClassifier has; a Pipeline that turns the rows into vectors; a skorch net "
-            "whose last layer is linear; or any classifier with predict_proba, on a pool of vectors"
+            "whose last layer is linear; or any classifier, on a pool of vectors"
         )
     return pool.vectors
 

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from skprune.strategies.base import first_of_best
 
-_BLOCK = 4_096
+_BLOCK = 4_000_000  # numbers that are compared at a time
 
 
 class OuterProducts:
@@ -60,11 +60,12 @@ class OuterProducts:
     def squared_between(self, rows: np.ndarray, h: Any, q: np.ndarray) -> np.ndarray:
         """Return the squared distance of each of ``rows`` to its own (or the one) row of ``q`` ⊗ ``h``."""
         out = np.empty(len(rows))
-        for start in range(0, len(rows), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            other_h, other_q = (part if len(part) == 1 else part[block] for part in (h, q))
+        size = max(1, _BLOCK // self.h.shape[1])
+        for start in range(0, len(rows), size):
+            block = slice(start, start + size)
+            other_h, other_q = (part if part.shape[0] == 1 else part[block] for part in (h, q))
             mine = dense(self.h[rows[block]]).astype(np.float64)
-            apart_h = mine - other_h
+            apart_h = mine - dense(other_h)
             apart_q = self.q[rows[block]] - other_q
             out[block] = (
                 squared_norms(apart_q) * squared_norms(mine)

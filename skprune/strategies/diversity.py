@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import pairwise_distances_argmin, pairwise_distances_argmin_min
 from sklearn.preprocessing import normalize
 
-from skprune.strategies.base import Picks, Strategy, at_random
+from skprune.strategies.base import Picks, Strategy
 from skprune.strategies.capabilities import labelled_rows, penultimate_features
 from skprune.strategies.distances import OuterProducts, dense, squared_norms
 
@@ -62,8 +62,6 @@ class Coreset(Strategy):
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
         features = penultimate_features(learner, X_pool, needed_by="Coreset")
-        if features is None:
-            return at_random(X_pool, n_instances, rng)
         rows = OuterProducts(features)
         nearest = np.full(features.shape[0], np.inf)
         labelled = labelled_rows(learner)
@@ -120,12 +118,12 @@ class BERTKM(Strategy):
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
         features = penultimate_features(learner, X_pool, needed_by="BERTKM")
-        if features is None or n_instances == features.shape[0]:
-            return at_random(X_pool, n_instances, rng)
         # In random order, so that the first of equally near rows is any of them.
         shuffled = rng.permutation(features.shape[0])
+        if n_instances == len(shuffled):
+            return shuffled, np.zeros(n_instances)
         rows = normalize(features[shuffled], copy=False)
-        kmeans = KMeans(n_instances, n_init=1, random_state=int(rng.integers(2**31)))
+        kmeans = KMeans(n_instances, n_init=1, copy_x=False, random_state=int(rng.integers(2**31)))
         with warnings.catch_warnings():  # fewer distinct rows than clusters
             warnings.simplefilter("ignore", ConvergenceWarning)
             cluster = kmeans.fit(rows).labels_
@@ -141,7 +139,7 @@ def _squared_to_nearest(rows: OuterProducts, centres: Any) -> np.ndarray:
     squared = distance.astype(np.float64) ** 2
     near = np.flatnonzero(squared < rows.squared_norms * rows.epsilon**0.5)
     # Copies must be at distance 0 exactly.
-    squared[near] = rows.squared_between(near, dense(centres[nearest[near]]), np.ones((len(near), 1)))
+    squared[near] = rows.squared_between(near, centres[nearest[near]], rows.q[near])
     return squared
 
 

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from skprune.encoders import make_encoder
 from skprune.pools import check_pool
 from skprune.store import Remembered
-from skprune.strategies.base import Picks, Strategy, at_random, best_first, first_of_best
+from skprune.strategies.base import Picks, Strategy, best_first, first_of_best
 from skprune.strategies.capabilities import labelled_rows, sequence_scores
 from skprune.strategies.distances import dense, squared_norms
 
@@ -49,8 +49,6 @@ class NSP(Strategy):
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
         scores = sequence_scores(learner, X_pool, needed_by="NSP")
-        if scores is None:
-            return at_random(X_pool, n_instances, rng)
         order = best_first(-scores, n_instances, rng)
         return order, -np.expm1(scores[order])
 
@@ -126,8 +124,8 @@ class IDDS(Strategy):
         rank = np.argsort(rng.permutation(n_unlabelled))
         own = squared_norms(vectors)
         # Sums over the others of U, and over L.
-        like_pool = _dot(vectors, vectors.sum(axis=0)) - own
-        like_labelled = _dot(vectors, labelled.sum(axis=0))
+        like_pool = _dot(vectors, _total(vectors)) - own
+        like_labelled = _dot(vectors, _total(labelled))
         left = np.ones(n_unlabelled, dtype=bool)
         epsilon = 8.0 * float(np.finfo(vectors.dtype).eps)
         picked, metrics = [], []
@@ -169,6 +167,10 @@ def _float(vectors: Any) -> Any:
     return vectors if vectors.dtype in (np.float32, np.float64) else vectors.astype(np.float64)
 
 
-def _dot(vectors: Any, direction: Any) -> np.ndarray:
+def _total(vectors: Any) -> np.ndarray:
+    return np.asarray(vectors.sum(axis=0, dtype=np.float64)).ravel()
+
+
+def _dot(vectors: Any, direction: np.ndarray) -> np.ndarray:
     """Return the dot product of each row with ``direction``, in the rows' own precision, as float64."""
-    return np.asarray(vectors @ np.asarray(direction, dtype=vectors.dtype), dtype=np.float64)
+    return np.asarray(vectors @ direction.astype(vectors.dtype), dtype=np.float64)

@@ -7,11 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import entr
+from sklearn.exceptions import NotFittedError
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils._param_validation import Interval
 
 from skprune.probabilities import predict_proba
-from skprune.strategies.base import Picks, Strategy, at_random, best_first
+from skprune.strategies.base import Picks, Strategy, best_first
 from skprune.strategies.capabilities import labelled_rows, penultimate_features
 from skprune.strategies.distances import OuterProducts
 
@@ -62,9 +63,7 @@ class BADGE(Strategy):
     def _pick(
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
-        proba = predict_proba(learner, X_pool, needed_by="BADGE", **kwargs)
-        if proba is None:
-            return at_random(X_pool, n_instances, rng)
+        proba = _probabilities(learner, X_pool, "BADGE", **kwargs)
         residual = proba.copy()
         residual[np.arange(len(proba)), proba.argmax(axis=1)] -= 1.0
         gradients = OuterProducts(penultimate_features(learner, X_pool, needed_by="BADGE"), residual)
@@ -129,9 +128,7 @@ class CAL(Strategy):
     def _pick(
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
-        proba = predict_proba(learner, X_pool, needed_by="CAL", **kwargs)
-        if proba is None:
-            return at_random(X_pool, n_instances, rng)
+        proba = _probabilities(learner, X_pool, "CAL", **kwargs)
         labelled = labelled_rows(learner)
         if labelled is None:
             raise TypeError(
@@ -142,10 +139,16 @@ class CAL(Strategy):
         search = NearestNeighbors(n_neighbors=min(self.n_neighbors, known.shape[0]), algorithm="brute")
         features = penultimate_features(learner, X_pool, needed_by="CAL")
         neighbours = search.fit(known).kneighbors(features, return_distance=False)
-        known_proba = predict_proba(learner, labelled, needed_by="CAL", **kwargs)
-        scores = _mean_divergence(known_proba, neighbours, proba)
+        scores = _mean_divergence(_probabilities(learner, labelled, "CAL", **kwargs), neighbours, proba)
         order = best_first(scores, n_instances, rng)
         return order, scores[order]
+
+
+def _probabilities(learner: Any, X: Any, needed_by: str, **kwargs: Any) -> np.ndarray:
+    proba = predict_proba(learner, X, needed_by=needed_by, **kwargs)
+    if proba is None:
+        raise NotFittedError(f"{needed_by} was given a learner that was never fitted")
+    return proba
 
 
 def _draw(weights: np.ndarray, uniform: float) -> int:
@@ -155,7 +158,7 @@ def _draw(weights: np.ndarray, uniform: float) -> int:
     return min(row, int(np.flatnonzero(weights)[-1]))  # the product may be rounded up to the last edge
 
 
-def _mean_divergence(p: Any, neighbours: np.ndarray, q: np.ndarray) -> np.ndarray:
+def _mean_divergence(p: np.ndarray, neighbours: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Return the mean of KL(p_l ‖ q_x) over the neighbours l of each row x: Σ p̄ ln(1/q) − mean entropy."""
     mean_p = np.zeros_like(q)
     for column in neighbours.T:  # one neighbour at a time: no rows × neighbours × classes array

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import _num_samples
 
 from skprune.probabilities import entropy, least_confidence, margin, predict_proba
-from skprune.strategies.base import Picks, Strategy, at_random, best_first
+from skprune.strategies.base import Picks, Strategy, best_first
 
 
 class RandomSampling(Strategy):
@@ -22,6 +22,10 @@ class RandomSampling(Strategy):
         ``X_training``), so that every round draws anew and a resumed loop draws what it would have drawn.
         None draws fresh numbers at every query.
 
+    Notes
+    -----
+    The metrics are zeros, as no row is preferred.
+
     Examples
     --------
     >>> indices, metrics = RandomSampling(random_state=0)(None, ["a", "b", "c", "d"], n_instances=2)
@@ -32,7 +36,7 @@ class RandomSampling(Strategy):
     def _pick(
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
-        return at_random(X_pool, n_instances, rng)
+        return rng.permutation(_num_samples(X_pool))[:n_instances], np.zeros(n_instances)
 
 
 class _ProbabilityStrategy(Strategy):

@@ -1,0 +1,173 @@
+"""NSP and IDDS, against the formulas written out."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from skprune import NGramScorer, PrunedQuery, RandomFilter, SentenceEncoder, TfidfEncoder
+from skprune.datasets import load_movie_snippets
+from skprune.modal import ActiveLearner
+from skprune.strategies import IDDS, NSP
+
+
+class Echo(BaseEstimator):
+    """The simplest model that generates text: it repeats what it is given, as sure as an n-gram model is."""
+
+    def fit(self, X: Any, y: Any) -> Echo:
+        self.scorer_ = NGramScorer(order=2).fit(list(y))
+        return self
+
+    def predict(self, X: Any) -> list[str]:
+        return list(X)
+
+    def sequence_scores(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return -math.log(10) * self.scorer_(list(X))
+
+
+@pytest.fixture(scope="module")
+def snippets() -> list[str]:
+    return load_movie_snippets().data[:600]
+
+
+def test_nsp_asks_for_what_the_model_finds_hardest_to_say(snippets: list[str]) -> None:
+    learner = ActiveLearner(Echo(), NSP(random_state=0), snippets[:300], snippets[:300])
+    indices, rows, metrics = learner.query(snippets[300:], n_instances=20, return_metrics=True)
+    expected = 1 - 10.0 ** -learner.estimator.scorer_(snippets[300:])
+    assert metrics == pytest.approx(sorted(expected, reverse=True)[:20])
+    assert metrics == pytest.approx(expected[indices])
+    assert rows == [snippets[300:][i] for i in indices]
+
+
+def test_nsp_in_a_loop(snippets: list[str]) -> None:
+    query = PrunedQuery(RandomFilter(keep=0.5, random_state=0), NSP(random_state=0))
+    learner = ActiveLearner(Echo(), query, snippets[:20], snippets[:20])
+    pool = snippets[20:200]
+    for _ in range(3):
+        indices, rows = learner.query(pool, n_instances=5)
+        learner.teach(rows, rows)
+        pool = [text for i, text in enumerate(pool) if i not in set(indices.tolist())]
+    assert len(learner.X_training) == 35
+    untaught = ActiveLearner(Echo(), NSP(random_state=0))
+    assert len(set(untaught.query(pool, n_instances=9)[0].tolist())) == 9
+
+
+class Taught:
+    """A learner of which only the rows it was taught are known: IDDS asks for no more."""
+
+    def __init__(self, X_training: Any) -> None:
+        self.X_training = X_training
+
+
+def by_hand(
+    pool: np.ndarray, labelled: np.ndarray, lam: float, n_instances: int
+) -> tuple[list[int], list[float]]:
+    """Every similarity in a table, every mean taken anew."""
+    pool, labelled = pool.astype(np.float64), labelled.astype(np.float64)
+    similarity = pool @ np.concatenate([pool, labelled]).T
+    unlabelled, known = list(range(len(pool))), list(range(len(pool), len(pool) + len(labelled)))
+    picked, metrics = [], []
+    for _ in range(n_instances):
+        scores = {}
+        for x in unlabelled:
+            others = [similarity[x, u] for u in unlabelled if u != x]
+            scores[x] = lam * (np.mean(others) if others else 0.0)
+            scores[x] -= (1 - lam) * (similarity[x, known].mean() if known else 0.0)
+        best = max(scores, key=scores.__getitem__)
+        picked.append(best)
+        metrics.append(scores[best])
+        unlabelled.remove(best)
+        known.append(best)
+    return picked, metrics
+
+
+@given(
+    seed=st.integers(0, 999),
+    n=st.integers(1, 25),
+    n_labelled=st.integers(0, 6),
+    lam=st.sampled_from([0.0, 0.3, 0.67, 1.0]),
+)
+def test_idds_is_its_formula(seed: int, n: int, n_labelled: int, lam: float) -> None:
+    rng = np.random.default_rng(seed)
+    pool, labelled = rng.normal(size=(n, 4)), rng.normal(size=(n_labelled, 4))
+    learner = Taught(labelled) if n_labelled else None
+    n_instances = 1 + seed % n
+    indices, metrics = IDDS(lam, random_state=seed)(learner, pool, n_instances=n_instances)
+    picked, expected = by_hand(pool, labelled, lam, n_instances)
+    assert metrics == pytest.approx(expected, abs=1e-9)
+    if n_labelled or lam:  # else the first row is any
+        assert indices.tolist() == picked
+
+
+@pytest.mark.parametrize("container", [np.float32, np.float64, sp.csr_array])
+def test_idds_in_every_precision_and_container(container: Any) -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(320, 30))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    pool, labelled = rows[20:], rows[:20]
+    picked, expected = by_hand(pool, labelled, 0.67, 60)
+    indices, metrics = IDDS(random_state=0)(Taught(container(labelled)), container(pool), n_instances=60)
+    assert indices.tolist() == picked
+    assert metrics == pytest.approx(expected, rel=1e-4)
+
+
+def test_idds_encodes_texts_as_the_filters_do(snippets: list[str], minilm: Any, tmp_path: Any) -> None:
+    pool, labelled = snippets[30:130], snippets[:30]
+    encoder = SentenceEncoder(str(minilm))
+    vectors = encoder(snippets[:130])
+    expected = IDDS(random_state=0)(Taught(vectors[:30]), vectors[30:], n_instances=10)
+    for given_ in (str(minilm), encoder, lambda texts: encoder(texts)):
+        memory = None if callable(given_) else tmp_path
+        found = IDDS(encoder=given_, memory=memory, random_state=0)(Taught(labelled), pool, n_instances=10)
+        assert found[0].tolist() == expected[0].tolist()
+
+    def refuses(texts: Any) -> Any:
+        raise AssertionError("every vector is in the store")
+
+    refuses.fingerprint = encoder.fingerprint  # type: ignore[attr-defined]
+    found = IDDS(encoder=refuses, memory=tmp_path, random_state=0)(Taught(labelled), pool, n_instances=10)
+    assert found[0].tolist() == expected[0].tolist()
+
+
+def test_idds_with_tfidf_depends_on_no_order(snippets: list[str]) -> None:
+    pool, labelled = snippets[30:130], snippets[:30]
+    tfidf = TfidfEncoder().fit(sorted(set(pool + labelled)))
+    expected = IDDS(random_state=0)(Taught(tfidf(labelled)), tfidf(pool), n_instances=10)[0]
+    found = IDDS(random_state=0)(Taught(labelled), pool, n_instances=10)[0]
+    assert found.tolist() == expected.tolist()
+    backwards = IDDS(random_state=0)(Taught(labelled[::-1]), pool[::-1], n_instances=10)[0]
+    assert [pool[i] for i in found] == [pool[::-1][i] for i in backwards]
+
+
+def test_idds_takes_copies_at_random_and_avoids_them_next() -> None:
+    pool = np.array([[1.0, 0.2]] * 10 + [[0.2, 1.0]] * 10, dtype=np.float32)
+    picks = [IDDS(random_state=s)(None, pool, n_instances=2)[0].tolist() for s in range(40)]
+    assert len({p[0] for p in picks}) > 10
+    assert all((a < 10) != (b < 10) for a, b in picks)
+    zero = IDDS(random_state=0)(None, np.zeros((5, 3)), n_instances=5)
+    assert sorted(zero[0].tolist()) == [0, 1, 2, 3, 4]
+    assert not zero[1].any()
+
+
+@pytest.mark.parametrize("lam", [-0.1, 1.1, "0.5"])
+def test_idds_names_a_bad_lambda(lam: Any) -> None:
+    with pytest.raises(ValueError, match="lam"):
+        IDDS(lam)(None, np.zeros((3, 2)))
+
+
+def test_idds_names_what_it_cannot_encode() -> None:
+    with pytest.raises(TypeError, match="encoder must be"):
+        IDDS(encoder=3)(None, ["a", "b"])
+    with pytest.raises(ValueError, match=r"X_pool\[1\] is None"):
+        IDDS()(None, ["a", None])
+    with pytest.raises(ValueError, match=r"X_pool contains NaN"):
+        IDDS()(None, np.array([[1.0], [np.nan]]))

@@ -1,0 +1,181 @@
+"""What every strategy that looks at more than probabilities keeps of the contract, on real models."""
+
+from __future__ import annotations
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+import torch
+from sklearn.base import clone
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from skprune import KMeansFilter, PrunedQuery, RandomFilter, TransformerClassifier
+from skprune.datasets import load_movie_snippets
+from skprune.modal import ActiveLearner
+from skprune.strategies import BADGE, BERTKM, CAL, IDDS, Coreset
+
+ALL = [Coreset, BERTKM, BADGE, CAL, IDDS]
+OF_A_MODEL = [Coreset, BERTKM, BADGE, CAL]
+
+MOVIES = load_movie_snippets()
+TEXTS, LABELS = MOVIES.data[:240], np.asarray(MOVIES.target[:240])
+SEEDS = 40
+
+
+def text_model() -> Any:
+    return make_pipeline(TfidfVectorizer(), LogisticRegression(C=10))
+
+
+def taught(X: Any, y: Any, model: Any = None) -> Any:
+    return ActiveLearner(model or text_model(), Coreset(), X, y)
+
+
+@pytest.fixture(scope="module")
+def learner() -> Any:
+    return taught(TEXTS[:SEEDS], LABELS[:SEEDS])
+
+
+@pytest.mark.parametrize("strategy", ALL)
+def test_a_loop_on_movie_snippets(strategy: type) -> None:
+    query = PrunedQuery(RandomFilter(keep=0.5, random_state=0), strategy(random_state=0))
+    learner = ActiveLearner(text_model(), query, TEXTS[:SEEDS], LABELS[:SEEDS])
+    pool, y = np.array(TEXTS[SEEDS:], dtype=object), LABELS[SEEDS:]
+    for n_instances in (1, 2, 3, 20):
+        indices, rows, metrics = learner.query(pool, n_instances=n_instances, return_metrics=True)
+        assert len(set(indices.tolist())) == len(metrics) == n_instances
+        assert set(indices) <= set(query.subpool_)
+        assert rows.tolist() == pool[indices].tolist()
+        learner.teach(rows.tolist(), y[indices].tolist())
+        rest = np.setdiff1d(np.arange(len(pool)), indices)
+        pool, y = pool[rest], y[rest]
+    assert len(learner.X_training) == SEEDS + 26
+
+
+@pytest.mark.parametrize("strategy", ALL)
+@pytest.mark.parametrize(
+    "container",
+    [
+        tuple,
+        lambda t: np.array(t),
+        lambda t: np.array(t, dtype=object),
+        lambda t: pd.Series(t, index=range(100, 100 + len(t))),
+    ],
+    ids=["tuple", "U", "object", "Series"],
+)
+def test_containers_of_texts(strategy: type, container: Any, learner: Any) -> None:
+    expected = strategy(random_state=0)(learner, TEXTS[SEEDS:100], n_instances=6)
+    other = taught(container(TEXTS[:SEEDS]), LABELS[:SEEDS])
+    found = strategy(random_state=0)(other, container(TEXTS[SEEDS:100]), n_instances=6)
+    assert np.array_equal(found[0], expected[0])
+    assert found[1] == pytest.approx(expected[1])
+
+
+@pytest.mark.parametrize("strategy", ALL)
+@pytest.mark.parametrize(
+    "container",
+    [sp.csr_array, sp.csr_matrix, lambda a: pd.DataFrame(a, columns=list("abc")), lambda a: a.tolist()],
+    ids=["csr_array", "csr_matrix", "DataFrame", "lists"],
+)
+def test_containers_of_numbers(strategy: type, container: Any) -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    y = rows[:20, 0] > 0
+    expected = strategy(random_state=0)(taught(rows[:20], y, LogisticRegression()), rows[20:], n_instances=6)
+    other = taught(container(rows[:20]), y, LogisticRegression())
+    found = strategy(random_state=0)(other, container(rows[20:]), n_instances=6)
+    assert found[0].tolist() == expected[0].tolist()
+    assert found[1] == pytest.approx(expected[1])
+    assert found[0].dtype == np.intp
+    assert found[1].dtype == np.float64
+
+
+@pytest.mark.parametrize("strategy", ALL)
+def test_one_row_and_all_rows(strategy: type, learner: Any) -> None:
+    pool = TEXTS[SEEDS : SEEDS + 12]
+    pool += pool[:4]  # copies
+    for rows in (pool[:1], pool):
+        indices, _ = strategy(random_state=0)(learner, rows, n_instances=len(rows))
+        assert sorted(indices.tolist()) == list(range(len(rows)))
+    assert strategy(random_state=0)(learner, pool)[0].shape == (1,)
+    same = ["the same again"] * 9
+    picks = {int(strategy(random_state=s)(learner, same, n_instances=2)[0][0]) for s in range(20)}
+    assert len(picks) > 4, "ties fall at random"
+
+
+@pytest.mark.parametrize("strategy", ALL)
+def test_every_round_has_its_own_stream_and_can_be_repeated(strategy: type) -> None:
+    pool = ["the same again"] * 60
+    first, later = taught(TEXTS[:SEEDS], LABELS[:SEEDS]), taught(TEXTS[: SEEDS + 1], LABELS[: SEEDS + 1])
+    query = strategy(random_state=0)
+    answers = [query(learner, pool, n_instances=5)[0].tolist() for learner in (first, first, later)]
+    assert answers[0] == answers[1] != answers[2]
+
+
+@pytest.mark.parametrize("strategy", ALL)
+def test_threads_ask_for_the_same_rows(strategy: type, learner: Any) -> None:
+    query = strategy(random_state=3)
+    expected = query(learner, TEXTS[SEEDS:], n_instances=15)[0].tolist()
+    with ThreadPoolExecutor(4) as threads:
+        answers = threads.map(lambda _: query(learner, TEXTS[SEEDS:], n_instances=15)[0].tolist(), range(8))
+        assert all(answer == expected for answer in answers)
+
+
+@pytest.mark.parametrize("strategy", ALL)
+def test_clone_and_pickle_ask_the_same(strategy: type, learner: Any) -> None:
+    query = strategy(random_state=5)
+    expected = query(learner, TEXTS[SEEDS:], n_instances=6)[0].tolist()
+    for copy in (clone(query), pickle.loads(pickle.dumps(query))):
+        assert copy.get_params() == query.get_params()
+        assert copy(learner, TEXTS[SEEDS:], n_instances=6)[0].tolist() == expected
+
+
+@pytest.mark.parametrize("strategy", OF_A_MODEL)
+def test_a_learner_never_taught_is_asked_at_random(strategy: type) -> None:
+    untaught = ActiveLearner(text_model(), strategy(random_state=1))
+    indices, metrics = untaught.query_strategy(untaught, TEXTS, n_instances=5)
+    assert indices.tolist() == strategy(random_state=1)(text_model(), TEXTS, n_instances=5)[0].tolist()
+    assert len(set(indices.tolist())) == 5
+    assert not metrics.any()
+
+
+@pytest.mark.parametrize("strategy", ALL)
+@pytest.mark.parametrize("n_instances", [0, 1.5, True, 9])
+def test_impossible_numbers_of_rows(strategy: type, n_instances: Any, learner: Any) -> None:
+    with pytest.raises(ValueError, match="n_instances"):
+        strategy()(learner, TEXTS[:8], n_instances=n_instances)
+    with pytest.raises(ValueError, match="n_instances=1 exceeds the 0 rows"):
+        strategy()(learner, [])
+
+
+@pytest.mark.parametrize("strategy", ALL)
+def test_what_is_no_seed_is_named(strategy: type, learner: Any) -> None:
+    with pytest.raises(ValueError, match="random_state"):
+        strategy(random_state="often")(learner, TEXTS)
+
+
+def test_a_fine_tuned_transformer_is_asked_by_every_strategy(minilm: Path) -> None:
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        model = TransformerClassifier(
+            minilm, lr=3e-4, head_lr=3e-3, max_epochs=2, min_steps=1, frozen_layers=5, random_state=0
+        )
+        learner = taught(TEXTS[:SEEDS], LABELS[:SEEDS], model)
+        for strategy in OF_A_MODEL:
+            query = PrunedQuery(KMeansFilter(keep=60, random_state=0), strategy(random_state=0))
+            indices, metrics = query(learner, TEXTS[SEEDS:], n_instances=8)
+            assert len(set(indices.tolist())) == 8
+            assert set(indices) <= set(query.subpool_)
+            assert np.isfinite(metrics).all()
+            assert metrics.any()
+        learner.teach([TEXTS[SEEDS:][i] for i in indices], LABELS[SEEDS:][indices])
+        assert len(learner.X_training) == SEEDS + 8
+    finally:
+        torch.set_num_threads(n_threads)
