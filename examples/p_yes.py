@@ -134,8 +134,9 @@ def study(args: argparse.Namespace) -> pd.DataFrame:
 
 def chats(path: Any, prompt: str) -> list[bool]:
     """Return which values of ``chat_template`` to try: a chat only where the model knows how."""
-    source = {"gguf_file": next(Path(path).glob("*.gguf")).name} if Path(path).is_dir() else {}
-    knows_chat = AutoTokenizer.from_pretrained(path, **source).chat_template is not None
+    files = [file.name for file in Path(path).glob("*.gguf")]
+    tokenizer = AutoTokenizer.from_pretrained(path, gguf_file=files[0] if files else None)
+    knows_chat = tokenizer.chat_template is not None
     return [False, True] if knows_chat and not prompt.startswith("four examples") else [False]
 
 

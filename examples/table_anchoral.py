@@ -24,16 +24,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import pandas as pd
 from _runs import Runs, differences, encode, markdown, play, spread
+from demo import make_classifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Bunch
 
-from skprune import (
-    ActiveLearningSimulator,
-    AnchorFilter,
-    RandomFilter,
-    SEALSFilter,
-    TransformerClassifier,
-)
+from skprune import ActiveLearningSimulator, AnchorFilter, RandomFilter, SEALSFilter
 from skprune.base import BaseFilter
 from skprune.datasets import fetch_model, load_debian, split_by_group
 from skprune.metrics import budget_matched, learning_curve_auc
@@ -86,20 +81,7 @@ def make_learner(args: argparse.Namespace, seed: int) -> Any:
     """Return the model that is trained anew each round."""
     if args.learner == "linear":
         return LogisticRegression(C=10.0, class_weight="balanced", max_iter=1_000)
-    return TransformerClassifier(
-        args.encoder,
-        max_length=48,
-        lr=2e-4,
-        head_lr=2e-3,
-        batch_size=16,
-        max_epochs=3,
-        min_steps=30,
-        patience=None,
-        class_weight="balanced",
-        dropout=0.0,
-        frozen_layers=4,
-        random_state=seed,
-    )
+    return make_classifier(argparse.Namespace(model=args.encoder, seed=seed))
 
 
 def run_all(args: argparse.Namespace) -> pd.DataFrame:
