@@ -113,7 +113,13 @@ def _content(row: Any) -> Any:
 
 def encode(texts: Sequence[str], encoder: Any, memory: Path) -> np.ndarray:
     """Return vectors of texts, computed once and kept in ``memory``."""
-    return Remembered(SentenceEncoder(str(encoder)), memory, name="encoder")(np.array(texts, dtype=object))
+    remembered = Remembered(SentenceEncoder(str(encoder)), memory, name="encoder", batch_size=256)
+    return remembered(np.array(texts, dtype=object))
+
+
+def cut(texts: Sequence[str], n_words: int) -> np.ndarray:
+    """Return the beginnings of texts."""
+    return np.array([" ".join(text.split()[:n_words]) for text in texts], dtype=object)
 
 
 def spread(values: Sequence[float], digits: int) -> str:

@@ -25,7 +25,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import pandas as pd
-from _runs import Runs, differences, encode, markdown, play, spread
+from _runs import Runs, cut, differences, encode, markdown, play, spread
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
@@ -79,7 +79,7 @@ class Corpus:
     def __init__(self, name: str, args: argparse.Namespace) -> None:
         load, task = DATA[name]
         bunch = load()
-        texts, first = np.unique(np.array(bunch.data, dtype=object), return_index=True)
+        texts, first = np.unique(cut(bunch.data, args.max_words), return_index=True)
         written = np.array([len(text.split()) >= 4 for text in texts])
         X, X_rest, y, y_rest = train_test_split(
             texts[written],
@@ -156,7 +156,7 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
     runs = Runs(args.out / "runs.jsonl")
     common = {
         key: getattr(args, key)
-        for key in ("pool_size", "test_size", "batch", "rounds", "llm", "chat", "max_length")
+        for key in ("pool_size", "test_size", "max_words", "batch", "rounds", "llm", "chat", "max_length")
     }
     corpora = {name: Corpus(name, args) for name in args.data}
     rows = []
@@ -234,8 +234,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--filters", nargs="+", choices=FILTERS, default=FILTERS)
     parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
     parser.add_argument("--seeds", type=int, default=8)
-    parser.add_argument("--pool-size", type=int, default=1_000, help="rows of each pool")
-    parser.add_argument("--test-size", type=int, default=1_000, help="rows of each test set; 0 for the rest")
+    parser.add_argument("--pool-size", type=int, default=800, help="rows of each pool")
+    parser.add_argument("--test-size", type=int, default=600, help="rows of each test set; 0 for the rest")
+    parser.add_argument("--max-words", type=int, default=60, help="texts are cut after so many words")
     parser.add_argument("--batch", type=int, default=20, help="labels a round, and before the first")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--llm", help="quality LLM, name or path (default: SmolLM2-135M, packaged)")

@@ -23,7 +23,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import pandas as pd
-from _runs import Runs, differences, encode, markdown, play, spread
+from _runs import Runs, cut, differences, encode, markdown, play, spread
 from demo import make_classifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Bunch
@@ -44,16 +44,17 @@ def load_pool(args: argparse.Namespace) -> tuple[Bunch, Bunch]:
     """Return the pool and the test set: the same for every rare class, filter and seed."""
     parts = split_by_group(load_debian(None), test_size=0.2, random_state=0)
     return tuple(
-        sample(part, size) for part, size in zip(parts, (args.pool_size, args.test_size), strict=True)
+        sample(part, size, args.max_words)
+        for part, size in zip(parts, (args.pool_size, args.test_size), strict=True)
     )
 
 
-def sample(bunch: Bunch, size: int) -> Bunch:
+def sample(bunch: Bunch, size: int, max_words: int) -> Bunch:
     """Return a random part of the rows, in order; all rows for 0."""
     rows = np.arange(len(bunch.data))
     if 0 < size < len(rows):
         rows = np.sort(np.random.default_rng(0).choice(rows, size, replace=False))
-    return Bunch(data=np.array(bunch.data, dtype=object)[rows], sections=bunch.sections[rows])
+    return Bunch(data=cut([bunch.data[row] for row in rows], max_words), sections=bunch.sections[rows])
 
 
 def initial_rows(y: np.ndarray, n_rows: int, seed: int) -> np.ndarray:
@@ -103,7 +104,16 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
         y, y_test = (pool.sections == rare).astype(int), (test.sections == rare).astype(int)
         settings = {
             key: getattr(args, key)
-            for key in ("learner", "pool_size", "test_size", "neighbors", "initial", "batch", "rounds")
+            for key in (
+                "learner",
+                "pool_size",
+                "test_size",
+                "max_words",
+                "neighbors",
+                "initial",
+                "batch",
+                "rounds",
+            )
         } | {"rare": rare, "strategy": strategy, "filter": name, "seed": seed}
 
         def run(
@@ -177,8 +187,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--strategies", nargs="+", choices=list(STRATEGIES)[:3], default=list(STRATEGIES)[:3])
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--learner", choices=("linear", "minilm"), default="linear")
-    parser.add_argument("--pool-size", type=int, default=10_000, help="rows of the pool; 0 for all 30,000")
-    parser.add_argument("--test-size", type=int, default=3_000, help="rows of the test set; 0 for all 7,500")
+    parser.add_argument("--pool-size", type=int, default=8_000, help="rows of the pool; 0 for all 30,000")
+    parser.add_argument("--test-size", type=int, default=2_500, help="rows of the test set; 0 for all 7,500")
+    parser.add_argument("--max-words", type=int, default=40, help="texts are cut after so many words")
     parser.add_argument("--neighbors", type=int, default=20, help="K (the papers: 50, for larger pools)")
     parser.add_argument("--initial", type=int, default=100, help="labels before the first round")
     parser.add_argument("--batch", type=int, default=25, help="labels a round")
