@@ -20,6 +20,7 @@ _HOME_OF = {
     "EntropyIntervalFilter": "skprune.filters.entropy_interval",
     "RandomFilter": "skprune.filters.random",
     "SEALSFilter": "skprune.filters.seals",
+    "SemiPruneFilter": "skprune.filters.semi_prune",
     "UPSFilter": "skprune.filters.ups",
     "BaseFilter": "skprune.base",
     "CausalLMScorer": "skprune.scorers.causal_lm",
@@ -31,6 +32,8 @@ _HOME_OF = {
     "SemanticEntropy": "skprune.scorers.semantic",
     "SentenceEncoder": "skprune.encoders",
     "TfidfEncoder": "skprune.encoders",
+    "FixMatchClassifier": "skprune.models.fixmatch",
+    "ProxyClassifier": "skprune.models.proxy",
     "TransformerClassifier": "skprune.models.classifier",
     "PrunedQuery": "skprune.query",
     "EmptyPoolError": "skprune.exceptions",
@@ -46,6 +49,7 @@ __all__ = [
     "CausalLMScorer",
     "EmptyPoolError",
     "EntropyIntervalFilter",
+    "FixMatchClassifier",
     "GenerativeEntropy",
     "InformationEntropy",
     "KMeansFilter",
@@ -53,12 +57,14 @@ __all__ = [
     "NGramScorer",
     "PerplexityFilter",
     "PoolExhaustedError",
+    "ProxyClassifier",
     "PrunedQuery",
     "QualityScorer",
     "RandomFilter",
     "SEALSFilter",
     "SampledSemanticEntropy",
     "SemanticEntropy",
+    "SemiPruneFilter",
     "SentenceEncoder",
     "TfidfEncoder",
     "TransformerClassifier",
@@ -77,8 +83,11 @@ if TYPE_CHECKING:
     from skprune.filters.perplexity import PerplexityFilter
     from skprune.filters.random import RandomFilter
     from skprune.filters.seals import SEALSFilter
+    from skprune.filters.semi_prune import SemiPruneFilter
     from skprune.filters.ups import UPSFilter
     from skprune.models.classifier import TransformerClassifier
+    from skprune.models.fixmatch import FixMatchClassifier
+    from skprune.models.proxy import ProxyClassifier
     from skprune.query import PrunedQuery
     from skprune.scorers.causal_lm import CausalLMScorer
     from skprune.scorers.entropy import GenerativeEntropy, InformationEntropy

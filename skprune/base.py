@@ -350,7 +350,8 @@ class BaseFilter(BaseEstimator, ABC):
                 for name in ("n_features_in_", "feature_names_in_"):
                     self.__dict__.pop(name, None)
         else:
-            X = pool.data if hasattr(pool.data, "shape") else pool.vectors
+            flat = hasattr(pool.data, "shape") and len(pool.row_shape) == 1
+            X = pool.data if flat else pool.vectors
             validate_data(self, X, reset=reset, skip_check_array=True)
 
     def __sklearn_is_fitted__(self) -> bool:
