@@ -76,7 +76,8 @@ class Pool:
         return RowTable(self.keys)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "table"}  # made on demand
+        made_on_demand = {"table", "_isin_last"}
+        return {name: value for name, value in self.__dict__.items() if name not in made_on_demand}
 
     def keys_at(self, indices: np.ndarray) -> np.ndarray:
         """Return the keys of the rows at ``indices``."""
@@ -93,21 +94,41 @@ class Pool:
             return np.asarray(self.vectors.sum(axis=1)).ravel()
         return np.array(self.vectors[:, 0])
 
+    @cached_property
+    def _isin_last(self) -> tuple[KnownRows | None, int, np.ndarray]:
+        """What :meth:`isin` was asked about last, how many rows that held, and the answer."""
+        return None, 0, np.zeros(len(self), dtype=bool)
+
     def isin(self, known: KnownRows) -> np.ndarray:
         """Mask of the rows whose content is among ``known``.
 
-        Of numeric rows only those are hashed whose mark (the first feature, or a sparse row's sum)
-        is that of a known row: hashing a million rows a round would cost more than the search.
+        ``known`` may grow from call to call; a pool that stays looks at what is new in it only.
         """
-        if known.pool is None:
-            return np.zeros(len(self), dtype=bool)
+        last, n_seen, mask = self._isin_last
+        if last is not known:
+            n_seen, mask = 0, np.zeros(len(self), dtype=bool)
+        n_known = len(known.positions)
+        if n_known > n_seen:
+            mask = mask | self._isin_from(known, n_seen)
+            self._isin_last = (known, n_known, mask)  # in one step: another thread may be here too
+        return mask.copy()
+
+    def _isin_from(self, known: KnownRows, first: int) -> np.ndarray:
+        """Mask of the rows that are among those of ``known`` from position ``first`` on.
+
+        Of numeric rows only those are hashed whose mark (the first feature, or a sparse row's sum) is that of
+        such a row: hashing a million rows a round would cost more than the search.
+        """
+        positions = known.positions
         if self.texts is not None:
-            return np.fromiter(map(known.positions.__contains__, self.texts), dtype=bool, count=len(self))
+            found = (positions.get(text, -1) >= first for text in self.texts)
+            return np.fromiter(found, dtype=bool, count=len(self))
         import pandas as pd
 
+        new_marks = known.pool._row_marks[first:]  # type: ignore[union-attr]
         mask = np.zeros(len(self), dtype=bool)
-        suspects = np.flatnonzero(pd.Index(self._row_marks).isin(known.pool._row_marks))
-        mask[suspects] = [key in known.positions for key in self.keys_at(suspects)]
+        suspects = np.flatnonzero(pd.Index(self._row_marks).isin(new_marks))
+        mask[suspects] = [positions.get(key, -1) >= first for key in self.keys_at(suspects)]
         return mask
 
     def check(self, indices: np.ndarray | None = None) -> None:

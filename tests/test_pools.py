@@ -148,6 +148,25 @@ def known(rows):
     return out
 
 
+@pytest.mark.parametrize("texts", [True, False])
+def test_isin_of_a_growing_set_is_isin_of_the_set_as_it_is(texts):
+    rng = np.random.default_rng(0)
+    X = rng.integers(3, size=(40, 2)).astype(float)  # copies, and equal first features
+    rows = [str(row) for row in X] if texts else X
+    pool, grown, other = Pool(rows), Labelled(), Labelled()
+    other.add(Pool(rows[:3]), np.zeros(3))
+    for start in (0, 2, 2, 9):
+        grown.add(Pool(rows[start : start + 3]), np.zeros(3))
+        expected = np.isin(pool.keys, grown.pool.keys)
+        assert pool.isin(grown).tolist() == expected.tolist()
+        if start == 9:  # another set in between
+            assert pool.isin(other).tolist() == np.isin(pool.keys, other.pool.keys).tolist()
+            assert pool.isin(grown).tolist() == expected.tolist()
+    mask = pool.isin(grown)
+    mask[:] = False  # the caller's own
+    assert pool.isin(grown).any()
+
+
 def test_isin_finds_rows_by_content_wherever_they_stand():
     rng = np.random.default_rng(0)
     X = rng.integers(0, 3, size=(200, 3)).astype(np.float32)  # many equal rows, all marks shared
