@@ -25,7 +25,14 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score
 
-from skprune import KMeansFilter, ProxyClassifier, RandomFilter, SemiPruneFilter, SentenceEncoder, TfidfEncoder
+from skprune import (
+    KMeansFilter,
+    ProxyClassifier,
+    RandomFilter,
+    SemiPruneFilter,
+    SentenceEncoder,
+    TfidfEncoder,
+)
 from skprune.datasets import fetch_model, load_fashion_mnist, load_newsgroups, long_tail
 from skprune.store import Remembered
 
@@ -87,7 +94,12 @@ def play(task: Task, seed: int, args: argparse.Namespace, done: Results) -> None
     for keep in args.keep:
         for name, kind in {"random": RandomFilter, "k-means": KMeansFilter}.items():
             pruner = kind(keep=keep, random_state=seed)
-            score(task, row | {"method": name, "keep": keep}, lambda p=pruner: p.fit(task.X).select(task.X), done)
+            score(
+                task,
+                row | {"method": name, "keep": keep},
+                lambda p=pruner: p.fit(task.X).select(task.X),
+                done,
+            )
     order = np.random.default_rng(seed).permutation(n_rows)
     for share in (1.0, *args.labels):
         labelled = np.sort(order[: round(share * n_rows)])
@@ -107,9 +119,7 @@ def semi(
 ) -> None:
     """Fit SemiPrune once, and select by each pair of score and coreset at each size."""
     sizes = {keep: round(keep * len(y)) - len(labelled) for keep in args.keep}
-    runs = [
-        row | {"method": pair, "keep": keep} for pair in PAIRS for keep, n in sizes.items() if n > 0
-    ]
+    runs = [row | {"method": pair, "keep": keep} for pair in PAIRS for keep, n in sizes.items() if n > 0]
     if all(done.has(run) for run in runs):
         return
     start = time.perf_counter()
@@ -129,7 +139,9 @@ def semi(
         score(task, run, lambda kept=kept: np.concatenate([labelled, kept]), done, more)
 
 
-def score(task: Task, run: dict[str, Any], choose: Any, done: Results, more: dict[str, Any] | None = None) -> None:
+def score(
+    task: Task, run: dict[str, Any], choose: Any, done: Results, more: dict[str, Any] | None = None
+) -> None:
     """Train on the chosen rows with their true labels, and keep how well that does on the test set."""
     if done.has(run):
         return
@@ -201,7 +213,12 @@ def plot(table: pd.DataFrame, metrics: dict[str, str], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
-        len(PAIRS), len(metrics), figsize=(5 * len(metrics), 8), sharex=True, squeeze=False, layout="constrained"
+        len(PAIRS),
+        len(metrics),
+        figsize=(5 * len(metrics), 8),
+        sharex=True,
+        squeeze=False,
+        layout="constrained",
     )
     for column, (data, metric) in zip(axes.T, metrics.items(), strict=True):
         mine = table[table["data"] == data]
@@ -210,7 +227,9 @@ def plot(table: pd.DataFrame, metrics: dict[str, str], path: Path) -> None:
             for line, curve in shown.groupby("line", sort=False):
                 stats = curve.groupby("keep")[metric].agg(["mean", "std"])
                 label = line.removeprefix(f"{pair}, ")
-                axis.errorbar(stats.index, stats["mean"], stats["std"], marker="o", markersize=4, label=label, capsize=2)
+                axis.errorbar(
+                    stats.index, stats["mean"], stats["std"], marker="o", markersize=4, label=label, capsize=2
+                )
             whole = mine.loc[mine["method"] == "no pruning", metric].mean()
             axis.axhline(whole, color="black", linestyle=":", label="no pruning")
             axis.set(title=f"{data}: {pair}", ylabel=metric)
@@ -222,11 +241,15 @@ def plot(table: pd.DataFrame, metrics: dict[str, str], path: Path) -> None:
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     names = ("fashion", "fashion-lt", "news")
     parser.add_argument("--data", nargs="+", choices=names, default=list(names))
     parser.add_argument("--keep", nargs="+", type=float, default=[0.7, 0.5, 0.3, 0.1])
-    parser.add_argument("--labels", nargs="+", type=float, default=[0.01, 0.02, 0.05], help="share of the pool")
+    parser.add_argument(
+        "--labels", nargs="+", type=float, default=[0.01, 0.02, 0.05], help="share of the pool"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=6000, help="rows of each pool; 0 for all")
     parser.add_argument("--steps", type=int, default=1000, help="optimiser steps of every final model")

@@ -64,16 +64,16 @@ def _folder() -> Path:
 def _download(partial: Path) -> Path:
     """Have apt download the package, and unpack it."""
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise AssetError(f"Fashion-MNIST comes as {_PACKAGE}, which needs a Debian-family system with apt-get")
+        raise AssetError(
+            f"Fashion-MNIST comes as {_PACKAGE}, which needs a Debian-family system with apt-get"
+        )
     _logger.info("downloading %s with apt", _PACKAGE)
     where = _LOCATION.search(_run("apt-get", "--print-uris", "download", _PACKAGE, check=False))
     if where is None:  # this system's lists are empty: ask for them, but elsewhere
         (partial / "lists" / "partial").mkdir(parents=True)
         (partial / "cache" / "archives" / "partial").mkdir(parents=True)
         configuration = partial / "apt.conf"
-        configuration.write_text(
-            _CONFIGURATION.format(folder=partial, languages='"none"'), encoding="utf-8"
-        )
+        configuration.write_text(_CONFIGURATION.format(folder=partial, languages='"none"'), encoding="utf-8")
         apt = ("apt-get", "-c", str(configuration))
         failure = _run(*apt, "update", check=False)
         found = _run(*apt, "--print-uris", "download", _PACKAGE, check=False)

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
 
 from skprune.models.nets import NetClassifier, run_epochs
+from skprune.models.scaling import check_classes
 from skprune.pools import check_labels
 
 
@@ -144,7 +144,7 @@ class FixMatchClassifier(NetClassifier):
         self._validate_params()
         X = self._read(X, reset=True)
         labels, known = check_labels(y, X.shape[0])
-        check_classification_targets(labels[known])
+        check_classes(labels[known])
         classes, found = np.unique(labels[known], return_inverse=True)
         if len(classes) < 2:
             raise ValueError(f"y must hold labels of at least two classes, got {classes.tolist()}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skprune.models.nets import NetClassifier, run_epochs
+from skprune.models.scaling import check_classes
 
 
 class ProxyClassifier(NetClassifier):
@@ -117,7 +117,7 @@ class ProxyClassifier(NetClassifier):
         X = self._read(X, reset=fresh)
         y = column_or_1d(y)
         check_consistent_length(X, y)
-        check_classification_targets(y)
+        check_classes(y)
         if fresh:
             classes = np.unique(y if classes is None else classes)
             if len(classes) < 2:

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, clone
 
+from skprune.models.scaling import CommonScaler
 from skprune.pools import check_texts
 
 if TYPE_CHECKING:
@@ -43,22 +44,14 @@ class Views(Protocol):
 class VectorViews(BaseEstimator):
     """Views of numeric rows: noise, and features that are left out.
 
-    Features are centred and divided by their standard deviation, but for those that hardly vary: these are
-    divided by a tenth of the mean deviation at the least.
+    Features are centred, and all divided by one number (:class:`~skprune.models.scaling.CommonScaler`).
 
     Parameters
     ----------
     weak_noise, strong_noise : float, default=0.1 and 0.3
-        Standard deviation of Gaussian noise, in standard deviations of the feature.
+        Standard deviation of Gaussian noise, in root-mean-square deviations of the features.
     dropout : float, default=0.3
         Share of the features that the strong view replaces by their mean.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> views = VectorViews().fit(np.array([[0.0, 5.0], [2.0, 5.0]]))
-    >>> views.plain(views.load(np.array([[0.0, 5.0]])), np.array([0])).tolist()  # doctest: +SKIP
-    [[-1.0, 0.0]]
     """
 
     def __init__(self, weak_noise: float = 0.1, strong_noise: float = 0.3, dropout: float = 0.3) -> None:
@@ -67,12 +60,8 @@ class VectorViews(BaseEstimator):
         self.dropout = dropout
 
     def fit(self, X: Any) -> VectorViews:
-        """Learn mean and scale of every feature."""
-        mean, square = _moments(X)
-        deviation = np.sqrt(np.maximum(square - mean**2, 0.0))
-        least = 0.1 * deviation.mean()
-        self.mean_ = mean.astype(np.float32)
-        self.scale_ = np.where(deviation > least, deviation, least or 1.0).astype(np.float32)
+        """Learn mean and scale."""
+        self.scaler_ = CommonScaler().fit(X)
         return self
 
     def load(self, X: Any, rng: np.random.Generator | None = None) -> Any:
@@ -84,8 +73,7 @@ class VectorViews(BaseEstimator):
         import torch
 
         block = store[rows]
-        dense = block.toarray() if sp.issparse(block) else block
-        return torch.from_numpy((np.asarray(dense, dtype=np.float32) - self.mean_) / self.scale_)
+        return torch.from_numpy(self.scaler_.transform(block.toarray() if sp.issparse(block) else block))
 
     def weak(self, store: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
         """Return the rows with a little noise."""
@@ -202,9 +190,7 @@ class ImageViews(BaseEstimator):
             affine[mirror, :, 0] *= -1.0
         return affine
 
-    def _photometric(
-        self, images: torch.Tensor, drawn: torch.Tensor, strength: torch.Tensor
-    ) -> torch.Tensor:
+    def _photometric(self, images: torch.Tensor, drawn: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
         """Apply operations 6 to 9 to the images that drew them; values stay in [0, 1]."""
         import torch
 
@@ -279,7 +265,7 @@ class TextViews(BaseEstimator):
         self.encode_ = make_encoder(self.encoder)
         if hasattr(self.encode_, "fit"):
             self.encode_.fit(texts)
-        self.scale_ = VectorViews().fit(np.asarray(self.encode_(texts)))
+        self.views_ = VectorViews().fit(np.asarray(self.encode_(texts)))
         return self
 
     def load(self, X: Any, rng: np.random.Generator | None = None) -> list[np.ndarray]:
@@ -295,7 +281,7 @@ class TextViews(BaseEstimator):
 
     def plain(self, store: Any, rows: np.ndarray) -> torch.Tensor:
         """Return the scaled vectors of the texts, float32 of shape (n, n_dimensions)."""
-        return self.scale_.plain(store[0], rows)
+        return self.views_.plain(store[0], rows)
 
     def weak(self, store: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
         """Return vectors of texts with a few words left out."""
@@ -315,7 +301,7 @@ class TextViews(BaseEstimator):
         vectors = np.empty((len(rows), variants[0].shape[1]), dtype=np.float32)
         for i, variant in enumerate(variants):
             vectors[which == i] = variant[rows[which == i]]
-        return self.scale_.plain(vectors, np.arange(len(rows)))
+        return self.views_.plain(vectors, np.arange(len(rows)))
 
 
 def altered(text: str, dropout: float, swaps: float, rng: Any) -> str:
@@ -341,17 +327,6 @@ def views_of(X: Any, views: Any) -> Any:
     if views != "auto":
         return clone(views)
     return ImageViews() if getattr(X, "ndim", 2) > 2 else VectorViews()
-
-
-def _moments(X: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and mean square of every feature, in double precision; no copy is made of a dense X."""
-    if sp.issparse(X):
-        X = X.astype(np.float64)
-        mean, square = X.mean(axis=0), X.multiply(X).mean(axis=0)
-    else:
-        mean = X.mean(axis=0, dtype=np.float64)
-        square = np.einsum("ij,ij->j", X, X, dtype=np.float64, casting="unsafe") / len(X)
-    return np.asarray(mean).ravel(), np.asarray(square).ravel()
 
 
 def _noisy(rows: torch.Tensor, level: float, generator: torch.Generator) -> torch.Tensor:
