@@ -379,7 +379,8 @@ class PrunedClassifier(PrunedEstimator):
     def _prune(self, filter: BaseFilter, X: Any, y: Any, **params: Any) -> np.ndarray:
         labels = class_labels(y)
         if labels is None:
-            check_classification_targets(y)
+            with np.errstate(invalid="ignore"):  # as in class_labels
+                check_classification_targets(y)
         return prune(filter, X, labels, self.min_per_class, **params)
 
 

@@ -32,14 +32,14 @@ class First(RandomFilter):
 def test_all_of_the_rare_rows_is_one_none_is_below_zero():
     X = np.arange(100.0)[:, None]
     y = np.r_[np.ones(10, dtype=int), np.zeros(90, dtype=int)]
-    fitted = First(keep=10).fit(X[:4] - 0.5, [0, 1, 0, 1])
+    fitted = First(keep=10).fit(X[:12] - 0.5, [0, 1] * 6)
     assert pool_recall(fitted, X, y) == 1
     assert pool_recall(fitted, X, y[::-1]) == pytest.approx((0 - 0.1) / 0.9)
     assert pool_recall(fitted, X, y, n_rows=5) == pytest.approx((0.5 - 0.05) / 0.95)
     assert pool_recall(fitted, X, y, n_rows=20) == 1  # more than it keeps by itself
     assert pool_recall(fitted, X, y, n_rows=5, adjusted=False) == 0.5
     assert pool_recall(fitted, X, y, minority=0) == pytest.approx((0 - 0.1) / 0.9)
-    assert pool_recall(clone(fitted).set_params(keep=1.0).fit(X[:4], [0, 1, 0, 1]), X, y) == 0
+    assert pool_recall(clone(fitted).set_params(keep=1.0).fit(X[:12] - 0.5, [0, 1] * 6), X, y) == 0
 
 
 def test_random_rows_score_zero_in_the_mean(rare):
@@ -83,7 +83,7 @@ def test_a_grid_search_over_a_filter_by_itself(rare):
         ).fit(rows, y)
         scores.append(search.cv_results_["mean_test_score"])
     assert np.allclose(scores[0], scores[2])
-    assert scores[0].max() > 0.5
+    assert scores[0].max() > 0.2
     random = GridSearchCV(
         RandomFilter(0.1), {"random_state": range(5)}, scoring=pool_recall, cv=cv, refit=False
     )

@@ -24,7 +24,7 @@ class Journal:
 
     @property
     def fingerprint(self):
-        return f"letters of a text, {self.n_values}"
+        return f"{self.path.name}: letters of a text, {self.n_values}"
 
     def __call__(self, texts):
         file = os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
