@@ -1,10 +1,10 @@
-"""SemiPrune on Fashion-MNIST (balanced, long-tailed) and 20 Newsgroups, against chance, k-means and true labels.
+"""SemiPrune on Fashion-MNIST and 20 Newsgroups, against chance, k-means and pruning by true labels.
 
-A pool is pruned to a share of its rows, those rows are labelled and a net is trained on them, for as many steps
-whatever their number. A labelled seed counts: of the rows that SemiPrune may train on, its seed is a part.
+A pool is pruned to a share of its rows, those rows are labelled and a net is trained on them, for as many
+steps whatever their number. A labelled seed counts: it is a part of what SemiPrune may train on.
 Prints a table and writes it as CSV, with a plot; a killed run goes on where it stopped.
 
-    python examples/semiprune.py                                  # parts of the pools, under 40 minutes on one core
+    python examples/semiprune.py                                  # parts of the pools
     python examples/semiprune.py --rows 0 --steps 5000 --seeds 5  # the whole pools
     python examples/semiprune.py --data news --encoder minilm --labels 0.01 --keep 0.3 0.1
 """

@@ -287,8 +287,19 @@ def load_fashion_mnist(subset: str = "train") -> Bunch:
     return Bunch(
         data=np.concatenate(images),
         target=np.concatenate(labels).astype(np.int64),
-        target_names="T-shirt Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag Boot".split(),
-        DESCR=f"Fashion-MNIST, {subset}. From dataset-fashion-mnist, through this machine's apt. Licence: MIT.",
+        target_names=[
+            "T-shirt",
+            "Trouser",
+            "Pullover",
+            "Dress",
+            "Coat",
+            "Sandal",
+            "Shirt",
+            "Sneaker",
+            "Bag",
+            "Boot",
+        ],
+        DESCR=f"Fashion-MNIST, {subset}, through this machine's apt. Licence: MIT.",
     )
 
 

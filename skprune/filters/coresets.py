@@ -55,7 +55,7 @@ class Candidates:
         return np.argsort(-self.difficulty, kind="stable")
 
     def without_mislabelled(self, k: int) -> np.ndarray:
-        """Positions but for the hardest ``mis_ratio`` (fewer, where ``k`` would not be left), hardest first."""
+        """Positions but for the hardest ``mis_ratio``, of which ``k`` are left in any case; hardest first."""
         n_dropped = min(int(np.floor(self.mis_ratio * len(self) + 0.5)), len(self) - k)
         return self.hardest_first[n_dropped:]
 

@@ -1,4 +1,4 @@
-"""SemiPrune: few labels make pseudo-labels, and a proxy trained on them shows which rows are worth keeping."""
+"""SemiPrune: few labels make pseudo-labels, and a proxy trained on them shows which rows to keep."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class SemiPruneFilter(VectorFilter):
     ssl : None or classifier, default=None
         Makes the pseudo-labels: ``fit(X, y)`` with −1 for unlabelled rows, and ``predict_proba``. Any
         estimator of :mod:`sklearn.semi_supervised`, a pipeline that ends in one, or
-        :class:`~skprune.FixMatchClassifier`. None is self-training of logistic regression on standardised
-        rows.
+        :class:`~skprune.FixMatchClassifier`. None is self-training of logistic regression on rows that
+        are scaled by one number.
     proxy : None or classifier, default=None
         What is trained on the pseudo-labels: a call of ``partial_fit(X, y, classes)`` is an epoch, and has
         to be followed by ``predict_proba``. None is :class:`~skprune.ProxyClassifier` with one hidden layer.
@@ -383,8 +383,8 @@ def default_ssl() -> Any:
     """Return the classifier that makes the pseudo-labels unless another is given: the most robust measured.
 
     With 2 % and 5 % of 3,000 labels (mean of three draws, share of right pseudo-labels): 0.61 and 0.74 on
-    Fashion-MNIST, 0.51 and 0.66 on 20 Newsgroups (TF-IDF with SVD); LabelSpreading over 20 neighbours 0.60, 0.68,
-    0.51 and 0.58, FixMatch with a perceptron (one draw, 5 %) 0.74 and 0.48.
+    Fashion-MNIST, 0.51 and 0.66 on 20 Newsgroups (TF-IDF with SVD); LabelSpreading over 20 neighbours 0.60,
+    0.68, 0.51 and 0.58; FixMatch with a perceptron (one draw, 5 %) 0.74 and 0.48.
     """
     return make_pipeline(CommonScaler(), SelfTrainingClassifier(LogisticRegression(C=10.0, max_iter=1000)))
 
