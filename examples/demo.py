@@ -37,6 +37,7 @@ from skprune import (
     PerplexityFilter,
     RandomFilter,
     SEALSFilter,
+    SemiPruneFilter,
     TransformerClassifier,
     UPSFilter,
 )
@@ -60,6 +61,7 @@ FILTERS = (
     "kmeans",
     "perplexity",
     "seals",
+    "semiprune",
     "ups",
 )
 COLUMNS = {
@@ -159,6 +161,8 @@ def make_filter(name: str, task: Task, args: argparse.Namespace) -> BaseFilter:
             return PerplexityFilter(**scored)
         case "seals":
             return SEALSFilter(n_neighbors=args.n_neighbors, **encoded)
+        case "semiprune":
+            return SemiPruneFilter(keep=0.25, **encoded)
         case _:
             return UPSFilter(keep=0.25, **common)
 

@@ -21,6 +21,7 @@ from skprune import (
     PerplexityFilter,
     RandomFilter,
     SEALSFilter,
+    SemiPruneFilter,
     UPSFilter,
 )
 from skprune.base import Selection
@@ -48,6 +49,7 @@ FILTERS = {
     "UPS": UPSFilter(keep=0.25, random_state=0),
     "SEALS": SEALSFilter(4, random_state=0),
     "entropy interval": EntropyIntervalFilter(keep=0.25, random_state=0),
+    "semi-prune": SemiPruneFilter(keep=0.25, n_epochs=3, holdout=0, random_state=0),
 }
 
 
