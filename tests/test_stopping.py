@@ -1,0 +1,97 @@
+"""Stopping criteria against their definitions, alone and inside a run."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import entropy
+from sklearn.datasets import load_digits
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import cohen_kappa_score
+
+from skprune import (
+    ActiveLearningSimulator,
+    OverallUncertainty,
+    StabilizingPredictions,
+    ValidationPlateau,
+)
+from skprune.stopping import PlayedRound
+from skprune.strategies import Margin
+
+X, Y = load_digits(return_X_y=True)
+X, Y = X[:500], Y[:500]
+
+
+def play(stopping, **params):
+    settings = {"n_instances": 25, "n_rounds": 12, "random_state": 0, "keep_estimators": True, **params}
+    return ActiveLearningSimulator(RandomForestClassifier(20), Margin(), stopping=stopping, **settings).fit(
+        X, Y
+    )
+
+
+def test_overall_uncertainty_is_the_mean_normalised_entropy_of_the_unlabelled_rows():
+    run = play(OverallUncertainty(threshold=0.5, max_rows=None))
+    curve = run.learning_curve_
+    for n, value, model in zip(curve["labels"], curve["overall_uncertainty"], run.estimators_, strict=True):
+        free = np.setdiff1d(np.arange(500), run.labelled_indices_[:n])
+        assert value == pytest.approx(entropy(model.predict_proba(X[free]), axis=1).mean() / np.log(10))
+    assert run.stop_reason_.startswith("OverallUncertainty")
+    assert curve["overall_uncertainty"].iloc[-1] < 0.5 <= curve["overall_uncertainty"].iloc[:-1].min()
+    sample = play(OverallUncertainty(threshold=0, max_rows=100), n_rounds=2).learning_curve_
+    assert (sample["overall_uncertainty"] - curve["overall_uncertainty"][:3]).abs().between(1e-9, 0.1).all()
+
+
+def test_predictions_stabilise_by_the_kappa_of_successive_models():
+    run = play(StabilizingPredictions(threshold=0.85, window=2))
+    kappas = run.learning_curve_["kappa"].to_numpy()
+    predictions = [model.predict(X) for model in run.estimators_]
+    expected = [cohen_kappa_score(a, b) for a, b in pairwise(predictions)]
+    assert np.isnan(kappas[0])
+    assert kappas[1:] == pytest.approx(expected)
+    means = np.convolve(expected, [0.5, 0.5], "valid")
+    assert run.stop_reason_.startswith("StabilizingPredictions")
+    assert means[-1] > 0.85 >= means[:-1].max()
+
+
+class Watched:
+    """A model that notes what it is asked to predict."""
+
+    def __init__(self):
+        self.seen = []
+
+    def predict(self, rows):
+        self.seen.append(rows)
+        return np.zeros(len(rows))
+
+
+def test_the_stop_set_is_the_same_in_every_round():
+    before, now = Watched(), Watched()
+    for unlabelled in (np.arange(500), np.arange(100, 500)):
+        played = PlayedRound(now, before, X, unlabelled, seed=3)
+        assert StabilizingPredictions(stop_set_size=40).measure(played) == {"kappa": 1.0}
+    assert len(now.seen[0]) == 40
+    assert all((rows == now.seen[0]).all() for rows in [*before.seen, *now.seen])
+
+
+def test_a_plateau_stops_a_run_and_needs_validation_data(tmp_path):
+    run = play(ValidationPlateau(patience=2), validation_fraction=0.3, folder=tmp_path)
+    scores = run.learning_curve_["score"].to_numpy()
+    assert run.stop_reason_.startswith("ValidationPlateau")
+    assert scores[-2:].max() <= scores[:-2].max()
+    assert all(scores[i - 1 : i + 1].max() > scores[: i - 1].max() for i in range(2, len(scores) - 1))
+    again = play(ValidationPlateau(patience=2), validation_fraction=0.3, folder=tmp_path)
+    pd.testing.assert_frame_equal(again.learning_curve_, run.learning_curve_)
+    with pytest.raises(ValueError, match="watches 'f1', which is no column of the learning curve"):
+        play(ValidationPlateau("f1"), validation_fraction=0.3)
+
+
+def test_the_first_criterion_that_says_so_ends_it_also_in_a_resumed_run(tmp_path):
+    criteria = [OverallUncertainty(0.4), StabilizingPredictions(0.99, window=3), lambda curve: False]
+    whole = play(criteria, folder=tmp_path)
+    lines = (tmp_path / "journal.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "journal.jsonl").write_text("".join(lines[:4]))
+    resumed = play(criteria, folder=tmp_path)
+    for column in ("labels", "overall_uncertainty", "kappa"):
+        assert resumed.learning_curve_[column].equals(whole.learning_curve_[column])
+    assert resumed.stop_reason_ == whole.stop_reason_
