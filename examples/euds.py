@@ -329,10 +329,11 @@ def plot(accuracies: pd.DataFrame, path: Path) -> None:
         searched = part[part["method"] == "igse, searched"]
         above.plot(100 * searched["share"], searched["accuracy"], "x", color="C0", label="igse, searched")
         above.set(title=f"{data}, {learner}", xlabel="kept, %", ylabel="accuracy", xscale="log")
-        above.set_xticks([100 * share for share in SHARES], [f"{share:.0%}" for share in SHARES])
+        shares = (*SHARES, 1.0)
+        above.set_xticks([100 * share for share in shares], [f"{share:.0%}" for share in shares])
         above.minorticks_off()
         below.set(xlabel=f"centre of the window, {min(SHARES):.0%} kept", ylabel="accuracy")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=7)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=8)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 

@@ -63,7 +63,7 @@ def search_interval(
     -------
     list of dict
         A window each: ``lo``, ``hi``, ``score``, ``std_error``, ``share``. Where a window leaves a training
-        fold fewer than two classes, the score is 0.
+        fold fewer than two classes, or fewer than two rows a class, its score is 0.
     """
     check_search_labels(y, cv)  # copies of a row count once by now
     _, codes, counts = np.unique(y.astype(str), return_inverse=True, return_counts=True)
@@ -100,7 +100,8 @@ def _windows() -> list[tuple[float, float]]:
 
 
 def _accuracy(proxy: Any, features: Any, codes: np.ndarray, train: np.ndarray, test: np.ndarray) -> float:
-    if len(np.unique(codes[train])) < 2:
+    n_classes = len(np.unique(codes[train]))
+    if n_classes < 2 or len(train) < 2 * n_classes:
         return 0.0
     fitted = clone(proxy).fit(features[train], codes[train])
     return float(np.mean(fitted.predict(features[test]) == codes[test]))
