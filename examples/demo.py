@@ -1,7 +1,7 @@
 """The main job, end to end: prune a pool, ask for labels, fine-tune, round after round.
 
 Two real pools (Debian package descriptions with a rare class; film-review snippets), four ways to prune
-them, and a transformer that is fine-tuned each round under modAL. Prints a row a round and a table at last;
+them, and a transformer that is fine-tuned each round. Prints a row a round and a table at last;
 writes both as CSV and the learning curves as PNG. A killed run goes on where it stopped.
 
     python examples/demo.py                      # parts of the pools, some minutes on two cores
@@ -12,7 +12,7 @@ writes both as CSV and the learning curves as PNG. A killed run goes on where it
 from __future__ import annotations
 
 import argparse
-import json
+import hashlib
 import os
 import time
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ from sklearn.metrics import auc, f1_score
 from sklearn.model_selection import train_test_split
 
 from skprune import (
+    ActiveLearningSimulator,
     ActivePruneFilter,
     AnchorFilter,
     AskLLMFilter,
     EntropyIntervalFilter,
     KMeansFilter,
     PerplexityFilter,
-    PrunedQuery,
     RandomFilter,
     SEALSFilter,
     TransformerClassifier,
@@ -42,7 +42,6 @@ from skprune import (
 )
 from skprune.base import BaseFilter
 from skprune.datasets import fetch_model, load_debian, load_movie_snippets, split_by_group
-from skprune.modal import ActiveLearner
 from skprune.strategies import Entropy, LeastConfidence, Margin, RandomSampling
 
 STRATEGIES = {
@@ -68,10 +67,10 @@ COLUMNS = {
     "pool": "pool",
     "subpool": "subpool",
     "llm_calls": "LLM calls",
-    "seconds": "select s",
+    "select_seconds": "select s",
     "labels": "labels",
-    "found": "rare found",
-    "f1": "F1",
+    "minority_found": "rare found",
+    "score": "F1",
 }
 
 
@@ -184,94 +183,52 @@ def make_classifier(args: argparse.Namespace) -> TransformerClassifier:
     )
 
 
-class Journal:
-    """The rounds of one loop, a JSON line each: what a killed run goes on from.
-
-    The first line holds what the picks depend on; a journal of other settings is set aside.
-    """
-
-    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
-        self.path = path
-        self.rounds: list[dict[str, Any]] = []
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        whole = [json.loads(line) for line in lines if line.endswith("\n")]
-        if whole and whole[0] == settings:
-            self.rounds = whole[1:]
-        elif lines:
-            path.rename(path.with_suffix(".old"))
-        # Written anew, so that half a line of a killed run goes.
-        path.write_text("".join(json.dumps(line) + "\n" for line in [settings, *self.rounds]))
-
-    def append(self, round_: dict[str, Any]) -> None:
-        """Keep a round."""
-        with self.path.open("a") as file:
-            file.write(json.dumps(round_) + "\n")
-        self.rounds.append(round_)
-
-
 def play(task: Task, name: str, args: argparse.Namespace) -> pd.DataFrame:
-    """Play the rounds of one filter on one task, printing a row each."""
-    settings = {
-        key: str(value)
-        for key, value in vars(args).items()
-        if key not in {"out", "memory", "data", "filters", "rounds"}
-    }
-    journal = Journal(args.out / f"{task.name}-{name}.jsonl", settings)
-    start = time.perf_counter()
-    query = PrunedQuery(make_filter(name, task, args), STRATEGIES[args.strategy](random_state=args.seed))
-    query.fit(task.texts)
-    print(f"\n{task.name}, {name}: ready after {time.perf_counter() - start:.1f} s")
+    """Play the rounds of one filter on one task, printing a row each, and return them as a table."""
+    print(f"\n{task.name}, {name}")
     print("  ".join(f"{title:>10}" for title in COLUMNS.values()))
-    n_rare = int((task.y == task.rare).sum())
-    batches = [task.seeds, *(np.array(r["picked"]) for r in journal.rounds[1:])]
-    for batch in batches:  # the seeds alone, unless this is a resumed run
-        query.tell([task.texts[i] for i in batch], task.y[batch])
-    known = np.concatenate(batches)  # in order of arrival: the order of training
-    for round_ in journal.rounds[: args.rounds + 1]:
-        show(round_)
-    if len(journal.rounds) > args.rounds:
-        return frame(task, name, journal.rounds[: args.rounds + 1])
-    learner = ActiveLearner(make_classifier(args), query, [task.texts[i] for i in known], task.y[known])
-    while len(journal.rounds) <= args.rounds:
-        pool = np.setdiff1d(np.arange(len(task.texts)), known)
-        round_ = {"round": len(journal.rounds), "pool": len(pool), "subpool": 0, "seconds": 0.0, "picked": []}
-        if round_["round"]:
-            start = time.perf_counter()
-            picked, rows = learner.query([task.texts[i] for i in pool], n_instances=args.batch)
-            round_ |= {"seconds": time.perf_counter() - start, "subpool": len(query.subpool_)}
-            picked = pool[picked]
-            round_["picked"] = picked.tolist()
-            learner.teach(rows, task.y[picked])
-            known = np.concatenate([known, picked])
-        round_["llm_calls"] = getattr(query.filter_, "n_llm_calls_", 0)
-        round_["labels"] = len(known)
-        round_["found"] = float((task.y[known] == task.rare).sum() / n_rare)
-        guess = learner.predict(task.test_texts)
-        round_["f1"] = f1(task, guess)
-        journal.append(round_)
-        show(round_)
-    return frame(task, name, journal.rounds)
-
-
-def f1(task: Task, guess: np.ndarray) -> float:
-    """Return the F1 of the rare class."""
-    return float(
-        f1_score(task.y_test, guess, pos_label=task.rare, sample_weight=task.test_weights, zero_division=0.0)
+    simulator = ActiveLearningSimulator(
+        make_classifier(args),
+        STRATEGIES[args.strategy](random_state=args.seed),
+        make_filter(name, task, args),
+        n_instances=args.batch,
+        n_rounds=args.rounds,
+        initial=task.seeds,
+        scoring=WeightedF1(task.rare, task.test_weights),
+        folder=args.out / "runs" / f"{task.name}-{name}-{fingerprint(args)}",
+        callback=show,
+        random_state=args.seed,
     )
+    simulator.fit(task.texts, task.y, X_val=task.test_texts, y_val=task.y_test)
+    table = simulator.learning_curve_[list(COLUMNS)]
+    table.insert(0, "filter", name)
+    table.insert(0, "data", task.name)
+    return table
+
+
+def fingerprint(args: argparse.Namespace) -> str:
+    """Return a short name for what a run depends on, so that runs with other options stand side by side."""
+    free = {"out", "memory", "data", "filters", "rounds"}
+    settings = sorted((key, str(value)) for key, value in vars(args).items() if key not in free)
+    return hashlib.blake2b(repr(settings).encode(), digest_size=4).hexdigest()
+
+
+@dataclass
+class WeightedF1:
+    """Scores by the F1 of the rare class, with its share of the whole test set."""
+
+    rare: int
+    weights: np.ndarray
+
+    def __call__(self, model: Any, texts: list[str], y: np.ndarray) -> float:
+        guess = model.predict(texts)
+        return f1_score(y, guess, pos_label=self.rare, sample_weight=self.weights, zero_division=0.0)
 
 
 def show(round_: dict[str, Any]) -> None:
     """Print one round."""
     cells = (f"{round_[c]:.3f}" if isinstance(round_[c], float) else str(round_[c]) for c in COLUMNS)
     print("  ".join(f"{cell:>10}" for cell in cells), flush=True)
-
-
-def frame(task: Task, name: str, rounds: list[dict[str, Any]]) -> pd.DataFrame:
-    """Return the rounds as a table."""
-    table = pd.DataFrame(rounds)[list(COLUMNS)]
-    table.insert(0, "filter", name)
-    table.insert(0, "data", task.name)
-    return table
 
 
 def compare(rounds: pd.DataFrame) -> pd.DataFrame:
@@ -284,11 +241,11 @@ def compare(rounds: pd.DataFrame) -> pd.DataFrame:
                 "data": data,
                 "filter": name,
                 "labels": curve["labels"].iloc[-1],
-                "F1 at the end": curve["f1"].iloc[-1],
-                "F1, mean of the curve": auc(curve["labels"], curve["f1"]) / span if span else np.nan,
-                "rare found": curve["found"].iloc[-1],
+                "F1 at the end": curve["score"].iloc[-1],
+                "F1, mean of the curve": auc(curve["labels"], curve["score"]) / span if span else np.nan,
+                "rare found": curve["minority_found"].iloc[-1],
                 "subpool, mean": curve["subpool"][1:].mean(),
-                "select s, a round": curve["seconds"][1:].mean(),
+                "select s, a round": curve["select_seconds"][1:].mean(),
                 "LLM calls": curve["llm_calls"].iloc[-1],
             }
         )
@@ -308,7 +265,7 @@ def plot(rounds: pd.DataFrame, path: Path) -> None:
     )
     for column, data in zip(axes.T, datasets, strict=True):
         for name, curve in rounds[rounds["data"] == data].groupby("filter", sort=False):
-            for axis, key in zip(column, ("f1", "found"), strict=True):
+            for axis, key in zip(column, ("score", "minority_found"), strict=True):
                 axis.plot(curve["labels"], curve[key], marker="o", markersize=4, label=name)
         column[0].set(title=data, ylabel="F1 of the rarer class")
         column[1].set(xlabel="labels", ylabel="share of the rarer class found")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME_OF = {
+    "ActiveLearningSimulator": "skprune.simulate",
     "ActivePruneFilter": "skprune.filters.active_prune",
     "AnchorFilter": "skprune.filters.anchor",
     "AskLLMFilter": "skprune.filters.ask_llm",
@@ -25,6 +26,7 @@ _HOME_OF = {
     "CausalLMScorer": "skprune.scorers.causal_lm",
     "GenerativeEntropy": "skprune.scorers.entropy",
     "InformationEntropy": "skprune.scorers.entropy",
+    "LearningCurveScorer": "skprune.search",
     "NGramScorer": "skprune.scorers.ngram",
     "QualityScorer": "skprune.scorers.quality",
     "SampledSemanticEntropy": "skprune.scorers.semantic",
@@ -33,13 +35,21 @@ _HOME_OF = {
     "TfidfEncoder": "skprune.encoders",
     "TransformerClassifier": "skprune.models.classifier",
     "TransformerSeq2Seq": "skprune.models.seq2seq",
+    "PrunedClassifier": "skprune.compose",
+    "PrunedEstimator": "skprune.compose",
     "PrunedQuery": "skprune.query",
+    "PruneSampler": "skprune.sampler",
+    "pool_recall": "skprune.pool_scoring",
+    "OverallUncertainty": "skprune.stopping",
+    "StabilizingPredictions": "skprune.stopping",
+    "ValidationPlateau": "skprune.stopping",
     "EmptyPoolError": "skprune.exceptions",
     "ModelLoadError": "skprune.exceptions",
     "PoolExhaustedError": "skprune.exceptions",
 }
 
 __all__ = [
+    "ActiveLearningSimulator",
     "ActivePruneFilter",
     "AnchorFilter",
     "AskLLMFilter",
@@ -50,10 +60,15 @@ __all__ = [
     "GenerativeEntropy",
     "InformationEntropy",
     "KMeansFilter",
+    "LearningCurveScorer",
     "ModelLoadError",
     "NGramScorer",
+    "OverallUncertainty",
     "PerplexityFilter",
     "PoolExhaustedError",
+    "PruneSampler",
+    "PrunedClassifier",
+    "PrunedEstimator",
     "PrunedQuery",
     "QualityScorer",
     "RandomFilter",
@@ -61,14 +76,18 @@ __all__ = [
     "SampledSemanticEntropy",
     "SemanticEntropy",
     "SentenceEncoder",
+    "StabilizingPredictions",
     "TfidfEncoder",
     "TransformerClassifier",
     "TransformerSeq2Seq",
     "UPSFilter",
+    "ValidationPlateau",
+    "pool_recall",
 ]
 
 if TYPE_CHECKING:
     from skprune.base import BaseFilter
+    from skprune.compose import PrunedClassifier, PrunedEstimator
     from skprune.encoders import SentenceEncoder, TfidfEncoder
     from skprune.exceptions import EmptyPoolError, ModelLoadError, PoolExhaustedError
     from skprune.filters.active_prune import ActivePruneFilter
@@ -82,12 +101,17 @@ if TYPE_CHECKING:
     from skprune.filters.ups import UPSFilter
     from skprune.models.classifier import TransformerClassifier
     from skprune.models.seq2seq import TransformerSeq2Seq
+    from skprune.pool_scoring import pool_recall
     from skprune.query import PrunedQuery
+    from skprune.sampler import PruneSampler
     from skprune.scorers.causal_lm import CausalLMScorer
     from skprune.scorers.entropy import GenerativeEntropy, InformationEntropy
     from skprune.scorers.ngram import NGramScorer
     from skprune.scorers.quality import QualityScorer
     from skprune.scorers.semantic import SampledSemanticEntropy, SemanticEntropy
+    from skprune.search import LearningCurveScorer
+    from skprune.simulate import ActiveLearningSimulator
+    from skprune.stopping import OverallUncertainty, StabilizingPredictions, ValidationPlateau
 
 
 def __getattr__(name: str) -> Any:

@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import TransformerTags
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils._set_output import _get_output_config
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from skprune.exceptions import PoolExhaustedError
 from skprune.pools import Pool, RowTable, check_labels, check_pool, digests, take_rows
@@ -81,8 +82,16 @@ class Labelled:
         if fresh:
             self.pool = _append(self.pool, pool, np.array(fresh))
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"pool": self.pool, "_labels": self._labels}  # skops can keep no dict with keys of bytes
 
-class BaseFilter(BaseEstimator, ABC):
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        keys = [] if self.pool is None else self.pool.keys.tolist()
+        self.positions = {key: position for position, key in enumerate(keys)}
+
+
+class BaseFilter(TransformerMixin, BaseEstimator, ABC):
     """A pool filter: keeps the part of a pool that is worth labelling.
 
     Subclasses implement :meth:`_fit` and :meth:`_select`, and :meth:`_learn` where labels matter.
@@ -220,12 +229,39 @@ class BaseFilter(BaseEstimator, ABC):
         return eligible[self._select(pool, eligible, min_rows).order]
 
     def transform(self, X: Any) -> Any:
-        """Return the rows of ``X`` that survive, in X's own container and order."""
-        return take_rows(X, np.sort(self.select(X)))
+        """Return the rows of ``X`` that survive, in X's own container and order.
+
+        After ``set_output(transform="pandas")`` they come as a DataFrame: with X's own index where X has one,
+        else the index says which rows of X they are.
+        """
+        rows = np.sort(self.select(X))
+        kept = take_rows(X, rows)
+        wants_frame = _get_output_config("transform", self)["dense"] != "default"
+        return _as_frame(kept, rows) if wants_frame else kept
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Fit, then :meth:`transform` the same ``X``."""
         return self.fit(X, y).transform(X)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the columns: those that came in, for a filter drops rows only.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of a numeric pool that has none.
+
+        Returns
+        -------
+        ndarray of object, shape (n_features,)
+            Texts make one column, ``"text"`` unless the pool was a Series with a name, or a DataFrame.
+        """
+        check_is_fitted(self)
+        if not self.pool_.holds_texts:
+            return np.asarray(_check_feature_names_in(self, input_features))
+        data = self.pool_.data
+        names = data.columns if hasattr(data, "columns") else [getattr(data, "name", None) or "text"]
+        return np.asarray(names, dtype=object)
 
     def get_support(self, indices: bool = False) -> np.ndarray:
         """Return which rows given to :meth:`fit` survive now.
@@ -350,7 +386,7 @@ class BaseFilter(BaseEstimator, ABC):
                 for name in ("n_features_in_", "feature_names_in_"):
                     self.__dict__.pop(name, None)
         else:
-            X = pool.data if hasattr(pool.data, "shape") else pool.vectors
+            X = pool.data if hasattr(pool.data, "iloc") else pool.vectors  # a frame's columns have names
             validate_data(self, X, reset=reset, skip_check_array=True)
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -393,6 +429,17 @@ def lowest(values: np.ndarray, k: int, ties: np.ndarray) -> np.ndarray:
         threshold = np.partition(values, k - 1)[k - 1] if k else -np.inf
         candidates = np.flatnonzero(values <= threshold)
     return candidates[np.lexsort((ties[candidates], values[candidates]))[:k]]
+
+
+def _as_frame(kept: Any, rows: np.ndarray) -> Any:
+    """Return the kept rows of any container as a frame, whose columns scikit-learn then names."""
+    import pandas as pd
+
+    if hasattr(kept, "iloc"):
+        return kept if kept.ndim == 2 else kept.to_frame()
+    pool = Pool(kept)
+    values = pool.texts if pool.holds_texts else pool.vectors
+    return values if sp.issparse(values) else pd.DataFrame(values, index=rows)
 
 
 def _append(known: Pool | None, pool: Pool, rows: np.ndarray) -> Pool:

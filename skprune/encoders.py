@@ -9,6 +9,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+import sklearn
 from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -21,6 +22,10 @@ from skprune.exceptions import ModelLoadError
 from skprune.models.devices import choose_device, has_native_bfloat16
 from skprune.models.sources import commit_of, first_line, quiet_transformers
 from skprune.pools import check_texts, digests
+
+# Part of the fingerprint of what is fitted here: another version may find another basis, and vectors of two
+# bases must not mix. A model that comes as a file means the same vectors whatever reads it.
+_LEARNED_BY = f"scikit-learn {sklearn.__version__}"
 
 
 class TfidfEncoder(BaseEstimator):
@@ -39,7 +44,7 @@ class TfidfEncoder(BaseEstimator):
     ----------
     pipeline_ : Pipeline
     fingerprint : str
-        Parameters and training corpus, hashed.
+        Parameters, training corpus and the version of scikit-learn.
 
     Examples
     --------
@@ -71,13 +76,15 @@ class TfidfEncoder(BaseEstimator):
             terms = tfidf.fit_transform(sample)
         except ValueError as error:
             raise ValueError("no text of the pool holds a word: name another encoder") from error
-        self.pipeline_ = make_pipeline(tfidf, Normalizer(copy=False))
+        # Arrays, whatever a user has scikit-learn's transformers return.
+        self.pipeline_ = make_pipeline(tfidf, Normalizer(copy=False).set_output(transform="default"))
         if terms.shape[1] > 1:  # else there is nothing to decompose
             n_components = max(1, min(self.n_components, terms.shape[1] - 1, len(sample) - 1))
             svd = TruncatedSVD(n_components, n_iter=2, random_state=self.random_state)
+            svd.set_output(transform="default")
             with np.errstate(invalid="ignore"):  # equal rows have no variance to explain
                 self.pipeline_.steps.insert(1, ("svd", svd.fit(terms)))
-        self.fingerprint = f"tfidf {self.get_params()} {_corpus_digest(sample)}"
+        self.fingerprint = f"tfidf {self.get_params()} {_corpus_digest(sample)} {_LEARNED_BY}"
         return self
 
     def __call__(self, texts: Any) -> np.ndarray:
@@ -168,7 +175,7 @@ class TransformerEncoder(BaseEstimator):
         """Fit a clone of the transformer."""
         texts = check_texts(X)
         self.transformer_ = clone(self.transformer).fit(texts.tolist())
-        self.fingerprint = f"sklearn {joblib.hash(self.transformer)} {_corpus_digest(texts)}"
+        self.fingerprint = f"sklearn {joblib.hash(self.transformer)} {_corpus_digest(texts)} {_LEARNED_BY}"
         return self
 
     def __call__(self, texts: Any) -> np.ndarray:

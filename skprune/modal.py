@@ -1,12 +1,22 @@
-"""modAL's ``ActiveLearner``, made to work with current scikit-learn and with pools of texts."""
+"""modAL's learners and two of its strategies, made to work with current scikit-learn and with pools of texts.
+
+modAL's other strategies work as they are, alone or in a :class:`~skprune.PrunedQuery`:
+``uncertainty_sampling``, ``margin_sampling`` and ``entropy_sampling`` of ``modAL.uncertainty``,
+``vote_entropy_sampling``, ``consensus_entropy_sampling`` and ``max_disagreement_sampling`` of
+``modAL.disagreement``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.stats import entropy
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length
 
@@ -14,13 +24,50 @@ from skprune._optional import require
 from skprune.pools import Pool, take_rows
 from skprune.query import PrunedQuery, as_pair
 
-__all__ = ["ActiveLearner", "PrunedQuery"]
+__all__ = [
+    "ActiveLearner",
+    "Committee",
+    "PrunedQuery",
+    "expected_error_reduction",
+    "uncertainty_batch_sampling",
+]
 
 _modal = require("modAL.models", extra="modal", purpose="skprune.modal")
+_batch = require("modAL.batch", extra="modal", purpose="skprune.modal")
+_disagreement = require("modAL.disagreement", extra="modal", purpose="skprune.modal")
 _uncertainty = require("modAL.uncertainty", extra="modal", purpose="skprune.modal")
+_validation = require("modAL.utils.validation", extra="modal", purpose="skprune.modal")
 
 
-class ActiveLearner(_modal.ActiveLearner):  # type: ignore[name-defined]
+class _Queries:
+    """What a learner and a committee share."""
+
+    query_strategy: Callable[..., Any]
+
+    def query(
+        self, X_pool: Any, *query_args: Any, return_metrics: bool = False, **query_kwargs: Any
+    ) -> tuple[Any, ...]:
+        """Ask the strategy which rows of ``X_pool`` to label next.
+
+        Parameters
+        ----------
+        X_pool : container of n_rows rows
+        *query_args, **query_kwargs
+            Passed on to the strategy, ``n_instances`` for one.
+        return_metrics : bool, default=False
+
+        Returns
+        -------
+        indices : ndarray of int, shape (n_instances,)
+        rows : the rows themselves, in X_pool's container
+        metrics : ndarray, only with ``return_metrics``
+        """
+        indices, metrics = as_pair(self.query_strategy(self, X_pool, *query_args, **query_kwargs))
+        rows = take_rows(X_pool, indices)
+        return (indices, rows, metrics) if return_metrics else (indices, rows)
+
+
+class ActiveLearner(_Queries, _modal.ActiveLearner):  # type: ignore[name-defined]
     """The estimator, the rows it was taught, and the strategy that asks for more.
 
     As ``modAL.models.ActiveLearner``, of which it is a subclass, with these faults of modAL 0.4.2 mended:
@@ -91,27 +138,11 @@ class ActiveLearner(_modal.ActiveLearner):  # type: ignore[name-defined]
             **fit_kwargs,
         )
 
-    def query(
-        self, X_pool: Any, *query_args: Any, return_metrics: bool = False, **query_kwargs: Any
-    ) -> tuple[Any, ...]:
-        """Ask the strategy which rows of ``X_pool`` to label next.
-
-        Parameters
-        ----------
-        X_pool : container of n_rows rows
-        *query_args, **query_kwargs
-            Passed on to the strategy, ``n_instances`` for one.
-        return_metrics : bool, default=False
-
-        Returns
-        -------
-        indices : ndarray of int, shape (n_instances,)
-        rows : the rows themselves, in X_pool's container
-        metrics : ndarray, only with ``return_metrics``
-        """
-        indices, metrics = as_pair(self.query_strategy(self, X_pool, *query_args, **query_kwargs))
-        rows = take_rows(X_pool, indices)
-        return (indices, rows, metrics) if return_metrics else (indices, rows)
+    def transform_without_estimating(self, X: Any) -> Any:
+        """Return the vectors that the last step of a Pipeline gets; without one, ``X`` itself."""
+        if isinstance(self.estimator, Pipeline):
+            return Pool(self.estimator[:-1].transform(X)).vectors  # modAL loses frames
+        return super().transform_without_estimating(X)
 
     def teach(
         self, X: Any, y: Any, bootstrap: bool = False, only_new: bool = False, **fit_kwargs: Any
@@ -161,10 +192,250 @@ class ActiveLearner(_modal.ActiveLearner):  # type: ignore[name-defined]
         return self
 
 
+class Committee(_Queries, _modal.Committee):  # type: ignore[name-defined]
+    """Several learners that vote, and the strategy that asks for what they disagree about.
+
+    As ``modAL.models.Committee``, of which it is a subclass, with the same faults mended as in
+    :class:`ActiveLearner`, and these: pools may be lists; labels may be strings; ``X_training`` and
+    ``y_training`` are what the learners were taught between them (modAL keeps None there, so that ranked
+    batches know no labelled row), by which :class:`~skprune.PrunedQuery` knows what is labelled.
+
+    Parameters
+    ----------
+    learner_list : list of ActiveLearner
+        This module's, not modAL's.
+    query_strategy : callable, default=modAL.disagreement.vote_entropy_sampling
+        ``(committee, X_pool, n_instances=..., **kwargs) -> (indices, metrics)``. It gets a list of texts as
+        an object array, since modAL's measures ask a pool for its shape.
+    on_transformed : bool, default=False
+        See modAL.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+        The classes that any learner knows.
+    X_training, y_training
+        The distinct rows taught, and their labels; None before.
+
+    Examples
+    --------
+    >>> from sklearn.feature_extraction.text import TfidfVectorizer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.naive_bayes import MultinomialNB
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skprune import PrunedQuery, RandomFilter
+    >>> from skprune.modal import ActiveLearner, Committee
+    >>> from modAL.disagreement import vote_entropy_sampling
+    >>> texts, labels = ["good film", "bad film"], ["yes", "no"]
+    >>> committee = Committee(
+    ...     [
+    ...         ActiveLearner(make_pipeline(TfidfVectorizer(), model), X_training=texts, y_training=labels)
+    ...         for model in (LogisticRegression(), MultinomialNB())
+    ...     ],
+    ...     PrunedQuery(RandomFilter(keep=3, random_state=0), vote_entropy_sampling),
+    ... )
+    >>> indices, rows = committee.query(["a good one", "a bad one", "bad", "good", "no"], n_instances=2)
+    >>> committee.teach(rows, ["yes", "no"])
+    >>> len(committee.X_training)
+    4
+    """
+
+    def __init__(
+        self,
+        learner_list: list[ActiveLearner],
+        query_strategy: Callable[..., Any] = _disagreement.vote_entropy_sampling,
+        on_transformed: bool = False,
+    ) -> None:
+        super().__init__(learner_list, query_strategy, on_transformed)
+        self.y_training = None
+        for learner in learner_list:
+            if learner.X_training is not None:
+                self._note(learner.X_training, learner.y_training)
+
+    def query(
+        self, X_pool: Any, *query_args: Any, return_metrics: bool = False, **query_kwargs: Any
+    ) -> tuple[Any, ...]:
+        """Ask the strategy which rows to label next. See :meth:`ActiveLearner.query`."""
+        pool = _with_shape(X_pool)
+        indices, _, metrics = super().query(pool, *query_args, return_metrics=True, **query_kwargs)
+        rows = take_rows(X_pool, indices)
+        return (indices, rows, metrics) if return_metrics else (indices, rows)
+
+    def teach(
+        self, X: Any, y: Any, bootstrap: bool = False, only_new: bool = False, **fit_kwargs: Any
+    ) -> None:
+        """Add rows and their labels to what each learner knows, and fit the estimators again.
+
+        Parameters
+        ----------
+        X : container of n_new rows
+        y : array-like of shape (n_new,)
+        bootstrap : bool, default=False
+            Fit each estimator on a bootstrap sample of its own.
+        only_new : bool, default=False
+            Fit on these rows alone. They are added all the same, as in modAL.
+        **fit_kwargs
+            Passed on to the estimators' ``fit``.
+        """
+        _check(X, y)
+        super().teach(X, y, bootstrap=bootstrap, only_new=only_new, **fit_kwargs)
+
+    def fit(self, X: Any, y: Any, **fit_kwargs: Any) -> Committee:
+        """Forget what was taught, and fit every learner on these rows."""
+        _check(X, y)
+        super().fit(X, y, **fit_kwargs)
+        self.X_training = self.y_training = None
+        self._note(X, y)
+        return self
+
+    def vote(self, X: Any, **predict_kwargs: Any) -> np.ndarray:
+        """Return the label that each learner predicts, of shape (n_rows, n_learners)."""
+        votes = [learner.predict(X, **predict_kwargs) for learner in self.learner_list]
+        return np.stack(votes, axis=1)
+
+    def vote_proba(self, X: Any, **predict_proba_kwargs: Any) -> np.ndarray:
+        """Return the probabilities each learner gives, of shape (n_rows, n_learners, n_classes)."""
+        probabilities = [
+            _validation.check_class_proba(
+                learner.predict_proba(X, **predict_proba_kwargs), learner.estimator.classes_, self.classes_
+            )
+            for learner in self.learner_list
+        ]
+        return np.stack(probabilities, axis=1)
+
+    def _add_training_data(self, X: Any, y: Any) -> None:
+        super()._add_training_data(X, y)
+        self._note(X, y)
+
+    def _note(self, X: Any, y: Any) -> None:
+        if self.X_training is not None:
+            X, y = _concatenate(self.X_training, X), _concatenate(self.y_training, y)
+        _, first = np.unique(Pool(X).table.row_of, return_index=True)
+        self.X_training, self.y_training = take_rows(X, np.sort(first)), take_rows(y, np.sort(first))
+
+
+def uncertainty_batch_sampling(
+    learner: Any,
+    X: Any,
+    n_instances: int = 20,
+    metric: str | Callable[..., Any] = "euclidean",
+    n_jobs: int | None = None,
+    **uncertainty_kwargs: Any,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ranked batches: rows that are uncertain, and unlike the labelled ones and each other.
+
+    As ``modAL.batch.uncertainty_batch_sampling``, for any pool: texts where the learner has
+    ``on_transformed=True`` and its estimator is a Pipeline, whose vectors are then compared; frames, which
+    modAL takes for arrays.
+
+    Parameters
+    ----------
+    learner : ActiveLearner or Committee
+    X : container of n_rows rows
+    n_instances : int, default=20
+    metric, n_jobs
+        As in :func:`sklearn.metrics.pairwise_distances`.
+    **uncertainty_kwargs
+        Passed on to the learner's ``predict_proba``.
+
+    Returns
+    -------
+    indices : ndarray of int, shape (n_instances,)
+        Best first.
+    uncertainty : ndarray of shape (n_instances,)
+
+    Raises
+    ------
+    ValueError
+        If there are no vectors to compare.
+
+    References
+    ----------
+    Cardoso et al., "Ranked batch-mode active learning", Information Sciences 379, 2017.
+    """
+
+    def vectors_of(rows: Any) -> Any:
+        vectors = Pool(learner.transform_without_estimating(rows) if learner.on_transformed else rows).vectors
+        if vectors is None:
+            raise ValueError(
+                "uncertainty_batch_sampling compares vectors, and the pool holds texts: give the learner a "
+                "Pipeline that makes vectors, and on_transformed=True"
+            )
+        return vectors
+
+    vectors = vectors_of(X)
+    known = None if learner.X_training is None else vectors_of(learner.X_training)
+    uncertainty = _uncertainty.classifier_uncertainty(learner, X, **uncertainty_kwargs)
+    taught = SimpleNamespace(on_transformed=False, X_training=known)
+    return as_pair(_batch.ranked_batch(taught, vectors, uncertainty, n_instances, metric, n_jobs))
+
+
+def expected_error_reduction(
+    learner: ActiveLearner,
+    X: Any,
+    loss: str = "binary",
+    p_subsample: float = 1.0,
+    n_instances: int = 1,
+    random_state: Any = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows whose label, whatever it turns out to be, should leave the least error on the rest of the pool.
+
+    As ``modAL.expected_error.expected_error_reduction``, which no longer imports, for any pool. It fits the
+    estimator once a row and class, so that pruning first is what makes it affordable.
+
+    Parameters
+    ----------
+    learner : ActiveLearner
+    X : container of n_rows rows
+    loss : {"binary", "log"}, default="binary"
+        What is summed over the other rows: 1 − max p, or the entropy of p in nats.
+    p_subsample : float, default=1.0
+        Try a row with this probability only. At least ``n_instances`` are tried.
+    n_instances : int, default=1
+    random_state : int, RandomState or None, default=None
+        What decides which rows are tried.
+
+    Returns
+    -------
+    indices : ndarray of int, shape (n_instances,)
+        Best first.
+    expected_error : ndarray of shape (n_instances,)
+
+    References
+    ----------
+    Roy and McCallum, "Toward optimal active learning through sampling estimation of error reduction",
+    ICML 2001.
+    """
+    if loss not in ("binary", "log"):
+        raise ValueError(f"loss must be 'binary' or 'log', got {loss!r}")
+    n_rows = len(Pool(X))
+    draws = check_random_state(random_state).uniform(size=n_rows)
+    tried = np.flatnonzero(draws <= max(p_subsample, np.sort(draws)[n_instances - 1]))
+    probabilities = learner.predict_proba(X)
+    expected = np.zeros(len(tried))
+    for i, row in enumerate(tried):
+        rows = _concatenate(learner.X_training, take_rows(X, np.array([row])))
+        rest = take_rows(X, np.delete(np.arange(n_rows), row))
+        for label, probability in zip(learner.estimator.classes_, probabilities[row], strict=True):
+            labels = _concatenate(learner.y_training, np.array([label]))
+            after = clone(learner.estimator).fit(rows, labels).predict_proba(rest)
+            losses = entropy(after, axis=1) if loss == "log" else 1 - after.max(axis=1)
+            expected[i] += probability * losses.sum()
+    best = np.argsort(expected, kind="stable")[:n_instances]
+    return tried[best], expected[best]
+
+
 def _check(X: Any, y: Any) -> None:
     pool = Pool(X)
     pool.check()
     check_consistent_length(np.arange(len(pool)), y)
+
+
+def _with_shape(X: Any) -> Any:
+    if hasattr(X, "shape"):
+        return X
+    pool = Pool(X)
+    return pool.texts if pool.holds_texts else pool.vectors
 
 
 def _concatenate(known: Any, new: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -24,7 +24,9 @@ class Pool:
     X : container
         Texts: a list, a tuple, a 1-D ``str`` or object ndarray, a pandas Series, a DataFrame with one
         column of strings, a torch or Hugging Face ``Dataset``. Vectors: a numeric 2-D array (or
-        memmap, sparse matrix, numeric DataFrame, torch tensor).
+        memmap, sparse matrix, numeric DataFrame, torch tensor, either ``Dataset``). Of a Hugging Face
+        ``Dataset`` the one column of strings is read, else the one of lists; of a torch ``Dataset`` the
+        first thing of each item.
     name : str, default="X"
         What errors call it.
 
@@ -73,7 +75,8 @@ class Pool:
         return RowTable(self.keys)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "table"}  # made on demand
+        made_on_demand = {"table", "_isin_last"}
+        return {name: value for name, value in self.__dict__.items() if name not in made_on_demand}
 
     def keys_at(self, indices: np.ndarray) -> np.ndarray:
         """Return the keys of the rows at ``indices``."""
@@ -90,21 +93,41 @@ class Pool:
             return np.asarray(self.vectors.sum(axis=1)).ravel()
         return np.array(self.vectors[:, 0])
 
+    @cached_property
+    def _isin_last(self) -> tuple[KnownRows | None, int, np.ndarray]:
+        """What :meth:`isin` was asked about last, how many rows that held, and the answer."""
+        return None, 0, np.zeros(len(self), dtype=bool)
+
     def isin(self, known: KnownRows) -> np.ndarray:
         """Mask of the rows whose content is among ``known``.
 
-        Of numeric rows only those are hashed whose mark (the first feature, or a sparse row's sum)
-        is that of a known row: hashing a million rows a round would cost more than the search.
+        ``known`` may grow from call to call; a pool that stays looks at what is new in it only.
         """
-        if known.pool is None:
-            return np.zeros(len(self), dtype=bool)
+        last, n_seen, mask = self._isin_last
+        if last is not known:
+            n_seen, mask = 0, np.zeros(len(self), dtype=bool)
+        n_known = len(known.positions)
+        if n_known > n_seen:
+            mask = mask | self._isin_from(known, n_seen)
+            self._isin_last = (known, n_known, mask)  # in one step: another thread may be here too
+        return mask.copy()
+
+    def _isin_from(self, known: KnownRows, first: int) -> np.ndarray:
+        """Mask of the rows that are among those of ``known`` from position ``first`` on.
+
+        Of numeric rows only those are hashed whose mark (the first feature, or a sparse row's sum) is that of
+        such a row: hashing a million rows a round would cost more than the search.
+        """
+        positions = known.positions
         if self.texts is not None:
-            return np.fromiter(map(known.positions.__contains__, self.texts), dtype=bool, count=len(self))
+            found = (positions.get(text, -1) >= first for text in self.texts)
+            return np.fromiter(found, dtype=bool, count=len(self))
         import pandas as pd
 
+        new_marks = known.pool._row_marks[first:]  # type: ignore[union-attr]
         mask = np.zeros(len(self), dtype=bool)
-        suspects = np.flatnonzero(pd.Index(self._row_marks).isin(known.pool._row_marks))
-        mask[suspects] = [key in known.positions for key in self.keys_at(suspects)]
+        suspects = np.flatnonzero(pd.Index(self._row_marks).isin(new_marks))
+        mask[suspects] = [positions.get(key, -1) >= first for key in self.keys_at(suspects)]
         return mask
 
     def check(self, indices: np.ndarray | None = None) -> None:
@@ -261,7 +284,7 @@ def take_rows(X: Any, indices: np.ndarray) -> Any:
     if hasattr(X, "select") and hasattr(X, "column_names"):  # datasets.Dataset
         return X.select(indices)
     if isinstance(X, (list, tuple)):
-        return type(X)(X[i] for i in indices)
+        return type(X)(map(X.__getitem__, np.asarray(indices).tolist()))
     if sp.issparse(X):
         return X.tocsr()[indices]
     if hasattr(X, "shape"):  # ndarray, memmap, torch.Tensor
@@ -296,9 +319,10 @@ def _read(X: Any, name: str) -> Any:
         return _read_pandas(X, name)
     if sp.issparse(X):
         return X
+    if isinstance(X, Mapping):
+        raise TypeError(f"{name} is a {type(X).__name__}; pass one of its values: {', '.join(map(repr, X))}")
     if hasattr(X, "column_names") and hasattr(X, "select"):  # datasets.Dataset
-        strings = [c for c, f in X.features.items() if getattr(f, "dtype", None) == "string"]
-        return _objects(X[_only_text_column(strings, name)])
+        return _read_hugging_face(X, name)
     if isinstance(X, (list, tuple)):
         return _read_sequence(X, name)
     if hasattr(X, "__array__"):
@@ -318,20 +342,48 @@ def _read_pandas(X: Any, name: str) -> Any:
     if X.shape[1] and numeric.shape[1] == X.shape[1]:
         return X.to_numpy()
     strings = [c for c in X.columns if c not in numeric.columns]
-    return _objects(X[_only_text_column(strings, name)].to_numpy(dtype=object))
+    column = _only_column(strings, f"{name}[[column]]", name)
+    return _objects(X[column].to_numpy(dtype=object))
 
 
-def _only_text_column(columns: Sequence[Any], name: str) -> Any:
+def _read_hugging_face(X: Any, name: str) -> Any:
+    """Read the column of strings; where there is none, that of vectors; rows, where all are numbers."""
+    if not len(X):
+        return _objects([])
+    kinds = {c: str(getattr(f, "dtype", "")) for c, f in X.features.items()}
+    kinds_within = {c: str(getattr(getattr(f, "feature", None), "dtype", "")) for c, f in X.features.items()}
+
+    def numbers(column: str, kind: str) -> np.ndarray:
+        # Named, for the default is float32 whatever the column holds.
+        return np.asarray(X.with_format("numpy", dtype=np.dtype(kind))[column][:])
+
+    if all(map(_is_numeric, kinds.values())):
+        return _read_array(np.column_stack([numbers(*item) for item in kinds.items()]), name)
+    strings = [column for column, kind in kinds.items() if kind.endswith("string")]
+    vectors = [column for column, kind in kinds_within.items() if _is_numeric(kind)]
+    column = _only_column(strings or vectors, f"{name}.select_columns(column)", name)
+    if strings:
+        return _objects(X.with_format(None)[column][:])
+    return _read_array(numbers(column, kinds_within[column]), name)
+
+
+def _is_numeric(kind: str) -> bool:
+    return kind.startswith(("int", "uint", "float", "bool"))
+
+
+def _only_column(columns: Sequence[Any], take_one: str, name: str) -> Any:
     if len(columns) != 1:
         found = ", ".join(map(repr, columns)) or "none"
         raise ValueError(
-            f"{name} must have exactly one column of texts, found {found}; pass {name}[[column]]"
+            f"{name} must have exactly one column of texts or of vectors, found {found}; pass {take_one}"
         )
     return columns[0]
 
 
 def _read_sequence(X: Sequence[Any], name: str) -> np.ndarray:
-    if X and isinstance(X[0], (list, tuple, np.ndarray)) and not isinstance(X[0], str):
+    if len(X) and getattr(X[0], "ndim", 0):  # an array or tensor a row
+        return _read_array(np.stack([np.asarray(x) for x in X]), name)
+    if X and isinstance(X[0], (list, tuple)):
         return _read_array(np.asarray(X), name)
     if X and all(isinstance(x, (int, float, np.number)) and x == x for x in X[:10]):
         raise ValueError(f"Expected 2D array, got 1D array instead: {name} must hold texts or rows")

@@ -7,151 +7,142 @@ process all find it again, and two fingerprints never mix.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 from uuid import uuid4
 
 import numpy as np
 
+from skprune.disk_store import DiskStore, disk_store
 from skprune.pools import RowTable, digests
+from skprune.runs import Run, check_width, find, gather, info_table, merge, n_to_merge, places_in, sorted_run
+
+__all__ = ["DiskStore", "MemoryStore", "Remembered", "Store", "clear_process_store", "open_store"]
 
 # (positions, values) of one batch, as it becomes available
 Batches = Iterable[tuple[np.ndarray, np.ndarray]]
 
 
+class Turn(Protocol):
+    """What :meth:`Store.claim` gives."""
+
+    mine: np.ndarray
+
+    def release(self) -> None:
+        """Let others compute what this one did not."""
+
+    def wait(self) -> None:
+        """Wait for those who are computing the rest."""
+
+
 class Store(Protocol):
-    """Where values are kept: rows of float64 scalars (width 0) or float32 vectors."""
+    """Where values are kept: float64 scalars (width 0) or float32 vectors, by fingerprint and key.
+
+    What is kept stays as it is: a later value of the same key is not taken.
+    """
 
     def get(self, fingerprint: str, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return ``(values, found)``; values are those of the found keys, in order."""
 
-    def put(self, fingerprint: str, keys: np.ndarray, values: np.ndarray) -> None:
-        """Keep one value a key."""
+    def put(self, fingerprint: str, keys: np.ndarray, values: np.ndarray, what: str = "") -> None:
+        """Keep one value a key; ``what`` says in words whose they are."""
+
+    def claim(self, fingerprint: str, keys: np.ndarray) -> Turn:
+        """Claim keys to compute, so that nobody else does; look for them again before you begin."""
+
+    def info(self) -> Any:
+        """Return a DataFrame of what is kept: ``fingerprint, what, values, width, bytes``."""
+
+    def clear(self, fingerprint: str | None = None) -> None:
+        """Forget the values of one fingerprint, or of all."""
 
 
 class MemoryStore:
-    """A store that lives as long as the process."""
+    """A store that lives as long as the process: 24 bytes a scalar, and a vector's own size beside."""
 
     def __init__(self) -> None:
-        self._shelves: dict[str, dict[bytes, np.ndarray]] = {}
+        self._shelves: dict[str, _Shelf] = {}
+        self._turns: dict[str, Any] = {}
         self._lock = threading.Lock()
 
     def get(self, fingerprint: str, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return ``(values, found)``."""
-        shelf = self._shelves.get(fingerprint, {})
-        hits = [shelf.get(key) for key in _key_bytes(keys)]
-        found = np.array([hit is not None for hit in hits], dtype=bool)
-        return np.array([hit for hit in hits if hit is not None]), found
+        shelf = self._shelves.get(fingerprint)
+        if shelf is None:
+            return np.empty(0), np.zeros(len(keys), dtype=bool)
+        payload, found = find(shelf.runs, keys)
+        payload = payload[found]
+        if not shelf.width:
+            return payload.view(np.float64), found
+        return gather(payload, shelf.width, shelf.blocks.__getitem__), found
 
-    def put(self, fingerprint: str, keys: np.ndarray, values: np.ndarray) -> None:
+    def put(self, fingerprint: str, keys: np.ndarray, values: np.ndarray, what: str = "") -> None:
         """Keep one value a key."""
+        width = values.shape[1] if values.ndim == 2 else 0
         with self._lock:
-            shelf = self._shelves.setdefault(fingerprint, {})
-            shelf.update(zip(_key_bytes(keys), values, strict=True))
+            shelf = self._shelves.get(fingerprint) or _Shelf(width, what)
+            check_width(fingerprint, width, shelf.width)
+            fresh = ~find(shelf.runs, keys)[1]
+            if not fresh.any():
+                return
+            self._shelves[fingerprint] = shelf
+            if width:
+                shelf.blocks.append(np.asarray(values[fresh], dtype=np.float32))
+                payload = places_in(len(shelf.blocks) - 1, int(fresh.sum()))
+            else:
+                payload = np.asarray(values[fresh], dtype=np.float64).view(np.uint64)
+            run = sorted_run(keys[fresh], payload)
+            kept = len(shelf.runs) - n_to_merge([len(old.high) for old in shelf.runs], len(run.high))
+            shelf.runs = [*shelf.runs[:kept], merge([*shelf.runs[kept:], run])]
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._shelves.clear()
+    def claim(self, fingerprint: str, keys: np.ndarray) -> Turn:
+        """Let the threads that want something of one fingerprint take turns."""
+        with self._lock:
+            turn = self._turns.setdefault(fingerprint, threading.RLock())
+        return _ThreadTurn(turn, len(keys))
+
+    def info(self) -> Any:
+        """Return a DataFrame of what is kept: ``fingerprint, what, values, width, bytes``."""
+        rows = []
+        for fingerprint, shelf in list(self._shelves.items()):
+            n_rows = sum(len(run.high) for run in shelf.runs)
+            n_bytes = 24 * n_rows + sum(block.nbytes for block in shelf.blocks)
+            rows.append((fingerprint, shelf.what, n_rows, shelf.width, n_bytes))
+        return info_table(rows)
+
+    def clear(self, fingerprint: str | None = None) -> None:
+        """Forget the values of one fingerprint, or of all."""
+        if fingerprint is None:
+            self._shelves.clear()
+        else:
+            self._shelves.pop(fingerprint, None)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return open_store, (None,)  # another process has its own
 
 
-class DiskStore:
-    """A store in a folder, shared by processes and safe against crashes.
+class _Shelf:
+    """The values of one fingerprint."""
 
-    Every :meth:`put` is one transaction: after a crash it is there whole or not at all.
+    def __init__(self, width: int, what: str) -> None:
+        self.width = width
+        self.what = what
+        self.runs: list[Run] = []
+        self.blocks: list[np.ndarray] = []
 
-    Parameters
-    ----------
-    folder : path
-        Made if it does not exist.
 
-    Raises
-    ------
-    OSError
-        If the folder cannot be written, its content is no store, or the disk is full. What was put
-        before stays.
-    """
+class _ThreadTurn:
+    def __init__(self, lock: Any, n_keys: int) -> None:
+        lock.acquire()
+        self.release = lock.release
+        self.mine = np.ones(n_keys, dtype=bool)
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder).expanduser().resolve()
-        self._lock = threading.RLock()
-        self._pid = -1
-        self._open()
-
-    def get(self, fingerprint: str, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return ``(values, found)``."""
-        prefix = _prefix(fingerprint)
-        wanted = [prefix + key for key in _key_bytes(keys)]
-
-        def read(txn: Any) -> list[bytes | None]:
-            return [txn.get(key) for key in wanted]
-
-        hits = self._transact(read, write=False)
-        found = np.array([hit is not None for hit in hits], dtype=bool)
-        held = [hit for hit in hits if hit is not None]
-        if not held:
-            return np.empty(0), found
-        # One letter says what the bytes are: a scalar, or a vector.
-        dtype = np.dtype("<f8") if held[0][:1] == b"s" else np.dtype("<f4")
-        values = np.frombuffer(b"".join(hit[1:] for hit in held), dtype=dtype)
-        return (values if dtype.itemsize == 8 else values.reshape(len(held), -1)), found
-
-    def put(self, fingerprint: str, keys: np.ndarray, values: np.ndarray) -> None:
-        """Keep one value a key."""
-        prefix = _prefix(fingerprint)
-        letter, dtype = (b"s", "<f8") if values.ndim == 1 else (b"v", "<f4")
-        rows = np.ascontiguousarray(values, dtype=dtype)
-        items = [
-            (prefix + key, letter + row.tobytes()) for key, row in zip(_key_bytes(keys), rows, strict=True)
-        ]
-
-        def write(txn: Any) -> None:
-            txn.cursor().putmulti(items)
-
-        self._transact(write, write=True)
-
-    def _open(self) -> None:
-        import lmdb
-
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._env = lmdb.open(str(self.folder), map_size=2**30, max_readers=512)
-        except (OSError, lmdb.Error) as error:
-            raise OSError(f"memory={str(self.folder)!r} cannot be used as a store: {error}") from error
-        self._pid = os.getpid()
-
-    def _transact(self, action: Callable[[Any], Any], *, write: bool) -> Any:
-        """Run ``action`` in a transaction; the map grows as needed, here or in another process."""
-        import lmdb
-
-        with self._lock:
-            if self._pid != os.getpid():  # an LMDB environment must not be used across a fork
-                self._env.close()
-                self._open()
-            while True:
-                try:
-                    with self._env.begin(write=write) as txn:
-                        return action(txn)
-                except lmdb.MapFullError:
-                    self._env.set_mapsize(2 * self._env.info()["map_size"])
-                except lmdb.MapResizedError:
-                    self._env.set_mapsize(0)
-                except lmdb.Error as error:
-                    raise OSError(
-                        f"memory={str(self.folder)!r}: {error}. The batch in flight is lost; everything "
-                        "kept before is still there"
-                    ) from error
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return open_store, (str(self.folder),)
+    def wait(self) -> None:
+        """Nobody holds the rest: there is none."""
 
 
 class Remembered:
@@ -191,6 +182,7 @@ class Remembered:
             fingerprint, memory = _token_of(compute), None
         self.fingerprint = fingerprint
         self.store = open_store(memory)
+        self._what = " ".join(f"{name}={compute!r}".split())[:200]
 
     def __call__(
         self, texts: np.ndarray, keys: np.ndarray | None = None, limit: int | None = None
@@ -210,19 +202,32 @@ class Remembered:
         distinct = texts[first]
         hashes = digests(distinct) if keys is None else keys[first]
         held, found = self.store.get(self.fingerprint, hashes)
-        missing = np.flatnonzero(~found)[:limit]
-        parts = []
-        for rows, values in self._computed(distinct[missing]):
-            self.store.put(self.fingerprint, hashes[missing[rows]], values)
-            self.n_computed += len(rows)
-            parts.append((missing[rows], values))
-        shape = next((v.shape[1:] for v in [held, *(v for _, v in parts)] if len(v)), ())
-        out = np.full((len(distinct), *shape), np.nan, dtype=np.float32 if shape else np.float64)
-        if len(held):
-            out[found] = held
-        for rows, values in parts:
-            out[rows] = values
+        wanted = np.flatnonzero(~found)[:limit]
+        while len(wanted):  # again where another process claimed a text and died
+            self._compute(distinct[wanted], hashes[wanted])
+            held, found = self.store.get(self.fingerprint, hashes)
+            wanted = wanted[~found[wanted]]
+        width = held.shape[1:] if len(held) else ()
+        out = np.full((len(distinct), *width), np.nan, dtype=np.float32 if width else np.float64)
+        out[found] = held
         return out[table.row_of]
+
+    def _compute(self, texts: np.ndarray, keys: np.ndarray) -> None:
+        """Compute and keep those texts that nobody else is computing, then wait for the others."""
+        claim = self.store.claim(self.fingerprint, keys)
+        try:
+            mine = np.flatnonzero(claim.mine)
+            mine = mine[~self.store.get(self.fingerprint, keys[mine])[1]]  # done while we claimed them
+            done = np.zeros(len(mine), dtype=bool)
+            for rows, values in self._computed(texts[mine]):
+                self.store.put(self.fingerprint, keys[mine[rows]], values, self._what)
+                self.n_computed += len(rows)
+                done[rows] = True
+        finally:
+            claim.release()
+        if not done.all():
+            raise ValueError(f"{self.name} returned no value for the text {texts[mine[~done]][0][:60]!r}")
+        claim.wait()
 
     def _computed(self, texts: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         if not len(texts):
@@ -256,23 +261,43 @@ class Remembered:
 
 
 _process_store = MemoryStore()
-_disk_stores: dict[Path, DiskStore] = {}
 _tokens: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 
 
 def open_store(memory: Any) -> Store:
-    """Return the store that a ``memory`` parameter means: None is this process's, a path is a folder.
+    """Return the store that a ``memory`` parameter means.
 
-    One folder is opened once a process: LMDB forbids more.
+    Parameters
+    ----------
+    memory : None or path
+        None is the store of this process, a path a folder's. Each is opened once a process.
+
+    Returns
+    -------
+    Store
+        ``info()`` says what it keeps, ``clear()`` forgets it.
+
+    Raises
+    ------
+    TypeError
+        If ``memory`` is neither.
+    OSError
+        If the folder cannot be used as a store.
+
+    Examples
+    --------
+    >>> from skprune.pools import digests
+    >>> store = open_store(None)
+    >>> store.put("length-1", digests(["a", "bb"]), np.array([1.0, 2.0]), "quality=len")
+    >>> store.get("length-1", digests(["bb", "ccc"]))
+    (array([2.]), array([ True, False]))
+    >>> store.clear("length-1")
     """
     if memory is None:
         return _process_store
     if not isinstance(memory, (str, os.PathLike)):
         raise TypeError(f"memory must be None or the path of a folder, got {memory!r}")
-    folder = Path(memory).expanduser().resolve()
-    if folder not in _disk_stores:
-        _disk_stores[folder] = DiskStore(folder)
-    return _disk_stores[folder]
+    return disk_store(memory)
 
 
 def clear_process_store() -> None:
@@ -287,16 +312,11 @@ def clear_process_store() -> None:
 
 def _token_of(compute: Any) -> str:
     """Name a callable that has no fingerprint by its identity, for as long as it lives."""
+    token = f"object {uuid4()}"
     try:
-        return _tokens.setdefault(compute, f"object {uuid4()}")
+        if compute not in _tokens:
+            _tokens[compute] = token
+            weakref.finalize(compute, _process_store.clear, token)  # nobody can ask for its values any more
+        return _tokens[compute]
     except TypeError:  # cannot be referenced weakly: never recognised again
-        return f"object {uuid4()}"
-
-
-def _prefix(fingerprint: str) -> bytes:
-    return hashlib.blake2b(fingerprint.encode(), digest_size=16).digest()
-
-
-def _key_bytes(keys: np.ndarray) -> Sequence[bytes]:
-    data = np.ascontiguousarray(keys).tobytes()
-    return [data[i : i + 16] for i in range(0, len(data), 16)]
+        return token

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from pathlib import Path
 
@@ -31,3 +32,11 @@ def smollm2() -> Path:
 def minilm() -> Path:
     """Folder of all-MiniLM-L6-v2, for sentence-transformers and transformers."""
     return fetch_model("minilm")
+
+
+@pytest.fixture(scope="session")
+def forkserver() -> multiprocessing.context.BaseContext:
+    """Where a test starts processes of its own: they have numpy, pandas and scikit-learn imported already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["skprune.store"])
+    return context

@@ -10,7 +10,8 @@ from sklearn.base import clone
 
 from skprune import ActivePruneFilter, CausalLMScorer, GenerativeEntropy, SampledSemanticEntropy
 from skprune.models import causal_lm
-from skprune.models.causal_lm import CausalLM, load_causal_lm
+from skprune.models.causal_lm import CausalLM
+from skprune.models.causal_lm_loader import load_causal_lm
 
 TEXTS = [
     "The train to the coast leaves every morning at seven.",

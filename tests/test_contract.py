@@ -3,6 +3,8 @@
 import re
 import subprocess
 import sys
+from copy import copy
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -102,6 +104,36 @@ class Global(RandomFilter):
         return np.random.rand(len(rows))  # noqa: NPY002
 
 
+class Stuck(RandomFilter):
+    """Makes the draws of round 0 in every round."""
+
+    def _uniforms(self, pool, rows):
+        still = copy(self)
+        still.round_ = 0
+        return super(Stuck, still)._uniforms(pool, rows)
+
+
+class ByWorkers(RandomFilter):
+    """Draws otherwise when it is not alone."""
+
+    def __init__(self, keep=0.25, *, random_state=None, n_jobs=None):
+        super().__init__(keep, random_state=random_state)
+        self.n_jobs = n_jobs
+
+    _parameter_constraints: ClassVar = {**RandomFilter._parameter_constraints, "n_jobs": [None, int]}
+
+    def _uniforms(self, pool, rows):
+        return super()._uniforms(pool, rows) ** (self.n_jobs or 1) * (-1) ** (self.n_jobs or 1)
+
+
+class ListsOnly(RandomFilter):
+    """Returns a list, whatever it was given."""
+
+    def transform(self, X):
+        kept = super().transform(X)
+        return kept if hasattr(kept, "shape") else list(kept)
+
+
 class Forgetful(RandomFilter):
     """Takes no note of what was labelled after the first round."""
 
@@ -142,6 +174,9 @@ class Silent(RandomFilter):
         (Twice, r"check_select_and_its_companions_agree\[texts\]: select returned a row twice"),
         (ByPosition, "check_a_reordered_or_shrunken_pool_is_recognised.*a reordered pool gave other rows"),
         (Global, "check_select_and_its_companions_agree.*transform must give select's rows"),
+        (Stuck, "check_each_round_has_a_stream_of_its_own.*every round made the same draws"),
+        (ByWorkers, "check_n_jobs_changes_no_picks.*n_jobs=2 gave other rows"),
+        (ListsOnly, "check_every_text_container_gives_the_same_rows.*tuple came back as list"),
         (Forgetful, "check_labelled_rows_are_passed_over"),
         (TooFew, "check_a_query_never_gets_too_few.*min_rows=60, got"),
         (Rounded, "check_keep_is_hit_exactly.*keep=17 of"),
@@ -159,14 +194,6 @@ def test_another_seed_gives_other_picks(name):
         clone(FILTERS[name]).set_params(random_state=seed).fit(TEXTS).select(TEXTS) for seed in (0, 1)
     )
     assert set(first) != set(other)
-
-
-def test_rounds_have_streams_of_their_own():
-    for name in ("random", "active prune", "k-means", "UPS"):
-        pruner = clone(FILTERS[name]).fit(TEXTS)
-        before = pruner.select(TEXTS)
-        pruner.partial_fit(["a stranger"], [0])
-        assert set(before) != set(pruner.select(TEXTS))
 
 
 def test_texts_and_numbers_do_not_mix():

@@ -75,6 +75,13 @@ def test_farthest_takes_the_lowest_rank_among_what_rounding_cannot_tell_apart() 
     assert rows.farthest(np.full(5, np.inf), rank) == 0
 
 
+def test_no_row_is_picked_twice_where_products_underflow() -> None:
+    rows = OuterProducts(np.float32([[1e-30], [2e-30], [3e-30], [4e-30]]))
+    picked: list[int] = []
+    rows.pick_apart(picked, np.full(4, np.inf), 4, lambda squared: int(squared.argmax()), np.arange(4))
+    assert sorted(picked) == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("n_distinct", [1, 3])
 def test_once_nothing_is_apart_the_rest_is_drawn_uniformly(n_distinct: int) -> None:
     h = np.tile(np.eye(3)[:n_distinct], (4, 1))

@@ -51,8 +51,9 @@ def demo(out, *more):
 
 def picks(out):
     rounds = {}
-    for path in out.glob("*.jsonl"):
-        rounds[path.stem] = [json.loads(line).get("picked") for line in path.read_text().splitlines()[1:]]
+    for path in out.glob("runs/*/journal.jsonl"):
+        lines = path.read_text().splitlines()[1:]
+        rounds[path.parent.name] = [json.loads(line)["picked"] for line in lines]
     return rounds
 
 
@@ -67,7 +68,8 @@ def test_the_demo_prunes_labels_and_trains_and_goes_on_after_a_kill(tmp_path):
     assert (whole / "learning-curves.png").stat().st_size > 10_000
 
     process = subprocess.Popen(demo(killed), stdout=subprocess.DEVNULL)
-    journal = killed / "movies-activeprune.jsonl"
+    run = next(name for name in picks(whole) if name.startswith("movies-activeprune"))
+    journal = killed / "runs" / run / "journal.jsonl"
     deadline = time.monotonic() + 300
     while not (journal.exists() and journal.read_text().count("\n") >= 3):
         assert process.poll() is None, "it ended before it could be killed"
@@ -75,6 +77,6 @@ def test_the_demo_prunes_labels_and_trains_and_goes_on_after_a_kill(tmp_path):
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert len(picks(killed)["movies-activeprune"]) < 4
+    assert len(picks(killed)[run]) < 4
     subprocess.run(demo(killed), check=True, capture_output=True)
     assert picks(killed) == picks(whole)

@@ -71,6 +71,65 @@ def test_torch_containers():
     pool = check_pool(Rows())
     assert pool.texts.tolist() == TEXTS
     assert [text for text, _ in pool.take(np.array([1, 2]))] == ["green", "blue"]
+    vectors = torch.utils.data.TensorDataset(torch.from_numpy(NUMBERS), torch.zeros(3))
+    assert check_pool(vectors).vectors.tolist() == NUMBERS.tolist()
+    assert check_pool(vectors).keys.tolist() == check_pool(NUMBERS).keys.tolist()
+
+
+@pytest.fixture
+def hugging_face():
+    return pytest.importorskip("datasets", reason="datasets is in no extra: it is the user's own container")
+
+
+@pytest.mark.parametrize("kind", [None, "numpy", "pandas", "torch", "arrow"])
+def test_hugging_face_texts_of_any_format(hugging_face, kind):
+    X = hugging_face.Dataset.from_dict({"text": TEXTS, "label": [1, 2, 3, 4]}).with_format(kind)
+    pool = check_pool(X)
+    assert pool.texts.tolist() == TEXTS
+    assert all(type(text) is str for text in pool.texts)
+    taken = pool.take(np.array([2, 0]))
+    assert type(taken) is type(X)
+    assert taken.format == X.format
+    assert taken.with_format(None)[:] == {"text": ["blue", "red"], "label": [3, 1]}
+    assert check_pool(X.shuffle(seed=0)).texts.tolist() == X.shuffle(seed=0).with_format(None)["text"][:]
+
+
+def test_hugging_face_long_strings_and_vectors(hugging_face):
+    text = hugging_face.Value("large_string")
+    X = hugging_face.Dataset.from_dict({"t": TEXTS}, features=hugging_face.Features({"t": text}))
+    assert check_pool(X).texts.tolist() == TEXTS
+    for columns in ({"v": NUMBERS.tolist(), "label": [0, 1, 1]}, {"a": NUMBERS[:, 0], "b": NUMBERS[:, 1]}):
+        pool = check_pool(hugging_face.Dataset.from_dict(columns))
+        assert pool.vectors.tolist() == NUMBERS.tolist()
+        assert pool.keys.tolist() == check_pool(NUMBERS).keys.tolist()
+    tenths = np.arange(6).reshape(3, 2) / 10  # no float32 holds them
+    assert (
+        check_pool(hugging_face.Dataset.from_dict({"v": tenths.tolist()})).vectors.tolist() == tenths.tolist()
+    )
+
+
+@pytest.mark.parametrize(
+    ("columns", "error", "message"),
+    [
+        ({"text": ["a", None]}, ValueError, r"X\[1\] is None"),
+        (
+            {"text": ["a"], "title": ["b"]},
+            ValueError,
+            r"found 'text', 'title'; pass X.select_columns\(column\)",
+        ),
+        ({"v": [[1.0]], "w": [[1.0]]}, ValueError, "found 'v', 'w'"),
+        ({"text": []}, EmptyPoolError, "X has no rows"),
+    ],
+    ids=["a gap", "two texts", "two vectors", "empty"],
+)
+def test_hugging_face_data_that_cannot_be_a_pool(hugging_face, columns, error, message):
+    with pytest.raises(error, match=message):
+        check_pool(hugging_face.Dataset.from_dict(columns))
+
+
+def test_several_splits_are_no_pool():
+    with pytest.raises(TypeError, match="X is a dict; pass one of its values: 'train', 'test'"):
+        check_pool({"train": TEXTS, "test": TEXTS})
 
 
 @pytest.mark.parametrize(
@@ -97,7 +156,11 @@ def test_a_row_that_is_no_text_is_named(row, error, message):
         (np.array([b"a"]), TypeError, "X holds bytes"),
         (np.array([1.0, 2.0]), ValueError, "Expected 2D array"),
         (pd.Series([1.0, 2.0]), TypeError, "X is a Series of numbers"),
-        (pd.DataFrame({"a": ["x"], "b": ["y"]}), ValueError, "exactly one column of texts, found 'a', 'b'"),
+        (
+            pd.DataFrame({"a": ["x"], "b": ["y"]}),
+            ValueError,
+            "exactly one column of texts or of vectors, found 'a', 'b'; pass",
+        ),
         (np.array([[1.0], [np.nan]]), ValueError, r"Input X contains NaN \(first in row 1\)"),
         (np.array([[1.0], [np.inf]]), ValueError, r"Input X contains infinity \(first in row 1\)"),
         (3, TypeError, "X must be a list"),
@@ -146,6 +209,25 @@ def known(rows):
     out = Labelled()
     out.add(Pool(rows), np.zeros(rows.shape[0]))
     return out
+
+
+@pytest.mark.parametrize("texts", [True, False])
+def test_isin_of_a_growing_set_is_isin_of_the_set_as_it_is(texts):
+    rng = np.random.default_rng(0)
+    X = rng.integers(3, size=(40, 2)).astype(float)  # copies, and equal first features
+    rows = [str(row) for row in X] if texts else X
+    pool, grown, other = Pool(rows), Labelled(), Labelled()
+    other.add(Pool(rows[:3]), np.zeros(3))
+    for start in (0, 2, 2, 9):
+        grown.add(Pool(rows[start : start + 3]), np.zeros(3))
+        expected = np.isin(pool.keys, grown.pool.keys)
+        assert pool.isin(grown).tolist() == expected.tolist()
+        if start == 9:  # another set in between
+            assert pool.isin(other).tolist() == np.isin(pool.keys, other.pool.keys).tolist()
+            assert pool.isin(grown).tolist() == expected.tolist()
+    mask = pool.isin(grown)
+    mask[:] = False  # the caller's own
+    assert pool.isin(grown).any()
 
 
 def test_isin_finds_rows_by_content_wherever_they_stand():

@@ -18,7 +18,8 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from skprune import ModelLoadError, QualityScorer
-from skprune.models.causal_lm import CausalLM, load_causal_lm
+from skprune.models.causal_lm import CausalLM
+from skprune.models.causal_lm_loader import load_causal_lm
 from skprune.scorers import quality
 from skprune.scorers.prompts import PROMPT, Answers, Frame, check_template
 

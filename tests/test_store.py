@@ -1,7 +1,9 @@
 """Values are bought once, and a crash or a full disk loses the batch in flight at most."""
 
-import json
+import gc
+import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,6 +53,55 @@ def test_fingerprints_never_mix(store):
     store.put("b", KEYS[:2], np.array([3.0, 4.0]))
     assert store.get("a", KEYS[:2])[0].tolist() == [1.0, 2.0]
     assert not store.get("c", KEYS[:2])[1].any()
+    assert len(store.get("c", KEYS[:0])[1]) == len(store.get("a", KEYS[:0])[1]) == 0
+
+
+@pytest.mark.parametrize("width", [0, 3])
+def test_many_puts_in_any_order_against_a_dictionary(store, width):
+    rng = np.random.default_rng(0)
+    # Keys that repeat, and that share their first half: what hashes hardly ever do.
+    keys = rng.integers(0, 60, size=(4_000, 2)).astype(np.uint64)
+    values = rng.normal(size=(4_000, width) if width else 4_000).astype(np.float32 if width else float)
+    kept = {}
+    for part in np.array_split(rng.permutation(2_000), np.sort(rng.integers(0, 2_000, size=60))):
+        store.put("a", keys[part], values[part])
+        for row in part:
+            kept.setdefault(tuple(keys[row]), values[row])
+        looked = rng.integers(0, 4_000, size=50)
+        got, found = store.get("a", keys[looked])
+        assert found.tolist() == [tuple(k) in kept for k in keys[looked]]
+        right = [kept[tuple(k)] for k in keys[looked[found]]]
+        assert got.tolist() == np.array(right).reshape(got.shape).tolist()
+    assert store.info()["values"].tolist() == [len(kept)]
+
+
+def test_what_is_kept_can_be_seen_and_cleared(store):
+    store.put("lengths of texts", KEYS, np.arange(10.0), "quality=len")
+    store.put("lengths of texts", KEYS[:2], np.arange(2.0), "not the first")
+    store.put("vectors", KEYS[:2], np.ones((2, 5)))
+    info = store.info().sort_values("fingerprint")
+    assert info.to_numpy().tolist() == [
+        ["lengths of texts", "quality=len", 10, 0, 240],
+        ["vectors", "", 2, 5, 2 * (24 + 20)],
+    ]
+    store.clear("vectors")
+    assert store.info()["fingerprint"].tolist() == ["lengths of texts"]
+    assert not store.get("vectors", KEYS)[1].any()
+    assert store.get("lengths of texts", KEYS)[1].all()
+    store.put("vectors", KEYS[:2], np.ones((2, 4)))
+    store.clear()
+    store.clear()
+    assert not len(store.info())
+    store.put("lengths of texts", KEYS, np.ones(10))
+    assert store.get("lengths of texts", KEYS)[0].sum() == 10
+
+
+def test_one_fingerprint_for_two_things_is_refused(store):
+    store.put("a", KEYS[:2], np.ones((2, 3)))
+    for values in (np.ones((2, 4)), np.ones(2)):
+        with pytest.raises(ValueError, match="two scorers or encoders share one fingerprint"):
+            store.put("a", KEYS[2:4], values)
+    assert store.get("a", KEYS)[1].sum() == 2
 
 
 def test_each_distinct_text_is_computed_once(tmp_path):
@@ -92,6 +143,9 @@ def test_values_that_are_no_numbers_name_the_text_and_are_not_kept(tmp_path):
         Remembered(Broken(), tmp_path, name="quality")(TEXTS)
     with pytest.raises(ValueError, match=r"encoder must return one value or vector a text: shape \(2,\)"):
         Remembered(lambda texts: [1.0, 2.0], None, name="encoder")(TEXTS)
+    Broken.iter_scores = lambda self, texts: [(np.arange(9), np.ones(9))]
+    with pytest.raises(ValueError, match="quality returned no value for the text 'text 9'"):
+        Remembered(Broken(), tmp_path, name="quality")(TEXTS)
 
 
 def test_a_callable_without_fingerprint_is_not_kept_on_disk(tmp_path):
@@ -101,6 +155,11 @@ def test_a_callable_without_fingerprint_is_not_kept_on_disk(tmp_path):
     assert not list(tmp_path.iterdir())
     other = Remembered(lambda texts: np.zeros(len(texts)), None, name="quality")
     assert other(TEXTS).sum() == 0, "two nameless callables are two scorers"
+    names = {remembered.fingerprint, other.fingerprint}
+    assert names <= set(open_store(None).info()["fingerprint"])
+    del remembered, other
+    gc.collect()
+    assert not names & set(open_store(None).info()["fingerprint"]), "their values go with them"
 
 
 def test_memory_that_is_no_folder(tmp_path):
@@ -123,82 +182,123 @@ def test_the_map_grows(tmp_path):
     assert store.get("big", keys)[1].all()
 
 
-WRITER = textwrap.dedent(
-    """
-    import sys, json
-    import numpy as np
-    from skprune.pools import digests
-    from skprune.store import DiskStore
-    store = DiskStore(sys.argv[1])
-    for batch in range(10**6):
-        texts = np.array([f"{batch} {i}" for i in range(100)], dtype=object)
-        store.put("w", digests(texts), np.full(100, float(batch)))
-        print(batch, flush=True)
-    """
-)
+def batch_of(number, n_rows=200):
+    """Keys, scalars and vectors of a batch; each value follows from its key."""
+    texts = np.array([f"{number} {i}" for i in range(n_rows)], dtype=object)
+    keys = digests(texts)
+    scalars = (keys[:, 0] % 1_000_003).astype(float)
+    return keys, scalars, np.float32(scalars[:, None] / np.arange(1, 33))
 
 
-def test_a_killed_writer_leaves_whole_batches(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    done = [int(process.stdout.readline()) for _ in range(20)]
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+def write(folder, first, sender):
+    """Put batch after batch, and tell which are done."""
+    store = DiskStore(folder)
+    for number in itertools.count(first):
+        keys, scalars, vectors = batch_of(number)
+        store.put("scalars", keys, scalars)
+        store.put("vectors", keys, vectors)
+        os.write(sender.fileno(), number.to_bytes(4, "little"))
+
+
+def start_writer(forkserver, folder, first):
+    receiver, sender = forkserver.Pipe(duplex=False)
+    process = forkserver.Process(target=write, args=(folder, first, sender))
+    process.start()
+    sender.close()
+    return process, receiver
+
+
+def done_by(receiver):
+    """Return the number of the next batch that a writer has done, None once it is dead."""
+    data = os.read(receiver.fileno(), 4)
+    return int.from_bytes(data, "little") if data else None
+
+
+def test_killed_writers_leave_whole_batches_and_right_values(tmp_path, forkserver):
+    rng = np.random.default_rng(0)
+    reported, next_ = [], 0
+    for _ in range(25):
+        process, receiver = start_writer(forkserver, tmp_path, next_)
+        last = done_by(receiver)
+        time.sleep(rng.uniform(0, 0.05))
+        os.kill(process.pid, signal.SIGKILL)
+        process.join(60)
+        while (number := done_by(receiver)) is not None:
+            last = number
+        receiver.close()
+        reported += range(next_, last + 1)
+        next_ = last + 3  # batches may have been under way
     store = DiskStore(tmp_path)
-    for batch in range(done[-1] + 3):
-        texts = np.array([f"{batch} {i}" for i in range(100)], dtype=object)
-        values, found = store.get("w", digests(texts))
-        assert found.all() or not found.any(), "a batch is whole or absent"
-        assert found.all() or batch > done[-1], "a batch that was reported is kept"
-        assert (values == batch).all()
+    for number in range(next_):
+        keys, scalars, vectors = batch_of(number)
+        for name, right in (("scalars", scalars), ("vectors", vectors)):
+            values, found = store.get(name, keys)
+            assert found.all() or not found.any(), "a batch is whole or absent"
+            assert found.all() or number not in reported, "a batch that was reported is kept"
+            assert (values == right[found]).all(), "no value is wrong"
+    assert len(reported) > 25
 
 
-def test_two_processes_share_a_folder(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    process.stdout.readline()
+def test_processes_write_and_read_one_folder_at_once(tmp_path, forkserver):
+    writers = [start_writer(forkserver, tmp_path, first) for first in (0, 10_000)]
     store = DiskStore(tmp_path)
     store.put("mine", KEYS, np.arange(10.0))
-    for _ in range(5):
-        process.stdout.readline()
+    last = [done_by(receiver) for _, receiver in writers]
+    for _ in range(10):
+        for writer, (_, receiver) in enumerate(writers):
+            last[writer] = done_by(receiver)
+            keys, scalars, vectors = batch_of(last[writer])
+            assert (store.get("scalars", keys)[0] == scalars).all()
+            assert (store.get("vectors", keys)[0] == vectors).all()
+    for process, receiver in writers:
+        process.kill()
+        process.join(60)
+        receiver.close()
     assert store.get("mine", KEYS)[0].tolist() == list(range(10))
-    assert store.get("w", digests(np.array(["3 7"], dtype=object)))[0].tolist() == [3.0]
-    process.kill()
-    process.wait()
-    process.stdout.close()
 
 
-def test_a_full_disk_is_a_clear_error_and_loses_nothing_kept_before(tmp_path):
-    # A limit on file size stands in for the full disk.
-    script = textwrap.dedent(
-        """
-        import resource, signal, sys, json
-        import numpy as np
-        from skprune.pools import digests
-        from skprune.store import DiskStore
-        store = DiskStore(sys.argv[1])
-        texts = np.array([str(i) for i in range(3000)], dtype=object)
-        store.put("kept", digests(texts[:10]), np.arange(10.0))
+FULL = textwrap.dedent(
+    """
+    import sys
+    import numpy as np
+    from skprune.pools import digests
+    from skprune.store import DiskStore, Remembered
+
+    store = DiskStore(sys.argv[1])
+    texts = np.array([str(i) for i in range(3000)], dtype=object)
+    keys = digests(texts)
+    store.put("kept", keys[:10], np.arange(10.0))
+    if sys.argv[2] == "limit":
+        import resource, signal
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-        try:
-            store.put("lost", digests(texts), np.ones((3000, 512), dtype=np.float32))
-        except OSError as error:
-            print(json.dumps([str(error), store.get("kept", digests(texts[:10]))[0].tolist(),
-                              bool(store.get("lost", digests(texts))[1].any())]))
-        """
-    )
-    out = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
-    ).stdout
-    message, kept, any_lost = json.loads(out)
-    assert "memory=" in message
-    assert "everything kept before is still there" in message
-    assert kept == list(range(10))
-    assert not any_lost
+    try:
+        for start in range(0, 3000, 1000):
+            store.put("lost", keys[start : start + 1000], np.ones((1000, 512), dtype=np.float32))
+    except OSError as error:
+        print(error)
+    assert store.get("kept", keys[:10])[0].tolist() == list(range(10))
+    found = store.get("lost", keys)[1]
+    assert not found.all() and found.reshape(3, 1000).all(axis=1).sum() * 1000 == found.sum()
+    store.clear("lost")
+    store.put("kept", keys[10:20], np.arange(10.0))
+    assert store.get("kept", keys[:20])[1].all()
+    """
+)
+MOUNT = 'mount -t tmpfs -o size=4m none "$0" && exec "$@"'
+
+
+@pytest.mark.parametrize("kind", ["limit", "tmpfs"])
+def test_a_full_disk_is_a_clear_error_and_loses_nothing_kept_before(tmp_path, kind):
+    command = [sys.executable, "-c", FULL, str(tmp_path), kind]
+    if kind == "tmpfs":
+        command = ["unshare", "-rm", "sh", "-c", MOUNT, str(tmp_path), *command]
+        if shutil.which("unshare") is None or subprocess.run([*command[:6], "true"]).returncode:
+            pytest.skip("no small file system can be mounted here")
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert f"memory={str(tmp_path)!r}" in run.stdout
+    assert "everything kept before is still there" in run.stdout
 
 
 def test_a_store_is_usable_after_a_fork(tmp_path):

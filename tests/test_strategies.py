@@ -160,6 +160,7 @@ def test_what_is_no_seed_is_named(strategy: type, learner: Any) -> None:
         strategy(random_state="often")(learner, TEXTS)
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_transformer_is_asked_by_every_strategy(minilm: Path) -> None:
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)

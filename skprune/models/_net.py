@@ -311,4 +311,4 @@ def _initialise(module: nn.Module, std: float) -> None:
         nn.init.normal_(module.weight, std=std)
         nn.init.zeros_(module.bias)
     else:
-        module.reset_parameters()  # type: ignore[operator]
+        module.reset_parameters()

@@ -23,6 +23,7 @@ from skprune.scorers.ngram import NGramScorer
 from skprune.scorers.prepare import CHUNK, Preparation, count_tokens, parts_for_workers
 from skprune.scorers.tokens import TokenizerCallable
 
+_FORMAT = 1  # part of the fingerprint: raised whenever a score changes
 _NGRAM_BATCH = 32_768  # texts an n-gram model scores between two yields
 
 
@@ -112,7 +113,8 @@ class InformationEntropy(BaseEstimator):
     def fingerprint(self) -> str:
         """What identifies the scores: tokenizer, normaliser and the division by the length."""
         prepare = Preparation(self.normalizer, self.tokenizer)
-        return digest_of("information", prepare.fingerprint, str(bool(self.normalize_length)))
+        content = (str(_FORMAT), prepare.fingerprint, str(bool(self.normalize_length)))
+        return f"information-{digest_of(*content)}"
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
@@ -244,7 +246,7 @@ class GenerativeEntropy(BaseEstimator):
     def fingerprint(self) -> str:
         """What identifies the scores: the model, and what is measured."""
         scorer = self._scorer()
-        return digest_of("generative", scorer.fingerprint, self._measure_of(scorer))
+        return f"generative-{digest_of(str(_FORMAT), scorer.fingerprint, self._measure_of(scorer))}"
 
     def _given(self) -> Any:
         if self.model is None:

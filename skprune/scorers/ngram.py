@@ -31,6 +31,7 @@ from skprune.scorers.tokens import TokenizerCallable
 _CHECKED_TOKENS = 1000
 _SETTINGS_FILE, _MODEL_STEM, _PIECES_FILE = "ngram.json", "model", "tokenizer.model"
 _FORMAT = 1
+_SCORING = 1  # part of the fingerprint: raised whenever a score changes
 
 
 class NGramScorer(BaseEstimator):
@@ -231,9 +232,10 @@ class NGramScorer(BaseEstimator):
         """What identifies the scores: model content (or training), normaliser and tokenizer."""
         if self.model is None:
             self._model()
-            return digest_of("ngram", str(self.training_digest_))
+            return f"ngram-{digest_of(str(_SCORING), str(self.training_digest_))}"
         prepare = Preparation(self.normalizer, self.tokenizer)
-        return digest_of("ngram", content_digest(self.model, MODEL_FILE), prepare.fingerprint)
+        content = (str(_SCORING), content_digest(self.model, MODEL_FILE), prepare.fingerprint)
+        return f"ngram-{digest_of(*content)}"
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the model and the settings that belong to it.

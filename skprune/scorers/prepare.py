@@ -13,7 +13,7 @@ from skprune.scorers.normalize import normalize_all
 from skprune.scorers.tokens import Tokenizer, TokenizerCallable, make_tokenizer
 
 CHUNK = 1024  # texts that are normalised and taken apart together
-_PARTS_PER_WORKER = 4
+_PARTS_PER_WORKER = 8  # the last parts end at about the same time
 
 # KenLM ends a token at the bytes that C's isspace knows.
 _IS_SPACE = bytes(byte in b" \t\n\v\f\r" for byte in range(256))

@@ -27,6 +27,7 @@ from skprune.scorers.language_model import LanguageModelScorer, Scores
 from skprune.scorers.tokens import callable_fingerprint
 from skprune.store import Remembered
 
+_FORMAT = 1  # part of the fingerprint: raised whenever a score changes
 _CHUNK = 16_384  # rows compared with the centroids at a time
 
 
@@ -165,7 +166,8 @@ class SemanticEntropy(BaseEstimator):
         """What identifies the scores: the encoder, the centroids and the temperature."""
         check_is_fitted(self)
         centroids = hashlib.blake2b(self.centroids_.tobytes(), digest_size=16).digest()
-        return digest_of("semantic", self._encode.fingerprint, centroids, repr(float(self.temperature)))
+        content = (str(_FORMAT), self._encode.fingerprint, centroids, repr(float(self.temperature)))
+        return f"semantic-{digest_of(*content)}"
 
 
 class SampledSemanticEntropy(LanguageModelScorer):
@@ -318,7 +320,7 @@ class SampledSemanticEntropy(LanguageModelScorer):
         else:
             judge = f"{self.encode_.fingerprint} {float(self.threshold)}"
         numbers = (self.n_samples, self.max_new_tokens, float(self.temperature), self.seed, self.max_length)
-        return digest_of("sampled", self._model_fingerprint(), repr(numbers), judge)
+        return f"sampled-{digest_of(str(_FORMAT), self._model_fingerprint(), repr(numbers), judge)}"
 
     def _entropy_of(self, continuations: list[str]) -> float:
         shares = np.bincount(self._meanings(continuations)) / len(continuations)

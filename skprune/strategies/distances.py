@@ -75,8 +75,9 @@ class OuterProducts:
         return np.maximum(out, 0.0)
 
     def farthest(self, squared: np.ndarray, rank: np.ndarray) -> int:
-        """Return the row of largest ``squared`` distance; of those that rounding may have put behind it,
-        the one of lowest ``rank``."""
+        """Return the row of largest ``squared`` distance; of those that rounding cannot tell from it, the
+        one of lowest ``rank``.
+        """
         slack = 8.0 * self.epsilon * (self.squared_norms + squared)
         return first_of_best(squared, np.where(squared > 0, slack, 0.0), rank)
 
@@ -112,6 +113,7 @@ class OuterProducts:
         while len(picked) < n_instances:
             if picked and nearest.any():
                 np.minimum(nearest, self.squared_to(picked[-1]), out=nearest)
+                nearest[picked[-1]] = 0.0  # also where products underflow
             row = choose(nearest) if nearest.any() else next(rest)
             gains.append(nearest[row])
             picked.append(row)

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import pairwise_distances_argmin, pairwise_distances_argmin_min
+from sklearn.metrics import pairwise_distances_argmin
 from sklearn.preprocessing import normalize
 
 from skprune.strategies.base import Picks, Strategy
 from skprune.strategies.capabilities import labelled_rows, penultimate_features
 from skprune.strategies.distances import OuterProducts, dense, squared_norms
+
+_BLOCK = 1_000_000  # distances to labelled rows that are held at a time
 
 
 class Coreset(Strategy):
@@ -135,10 +137,17 @@ class BERTKM(Strategy):
 
 def _squared_to_nearest(rows: OuterProducts, centres: Any) -> np.ndarray:
     """Return the squared distance of each row to the nearest centre."""
-    nearest, distance = pairwise_distances_argmin_min(rows.h, centres)
-    squared = distance.astype(np.float64) ** 2
+    lengths = squared_norms(centres)
+    squared, nearest = np.empty(len(rows.q)), np.empty(len(rows.q), dtype=np.intp)
+    size = max(1, _BLOCK // len(lengths))
+    for start in range(0, len(squared), size):
+        block = slice(start, start + size)
+        apart = -2.0 * dense(rows.h[block] @ centres.T) + lengths.astype(rows.h.dtype)
+        nearest[block] = apart.argmin(axis=1)
+        squared[block] = apart.min(axis=1)
+    squared += rows.squared_norms
+    # As in OuterProducts: where hardly a digit is left, copies must be at distance 0 all the same.
     near = np.flatnonzero(squared < rows.squared_norms * rows.epsilon**0.5)
-    # Copies must be at distance 0 exactly.
     squared[near] = rows.squared_between(near, centres[nearest[near]], rows.q[near])
     return squared
 

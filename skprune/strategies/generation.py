@@ -6,6 +6,7 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import HasMethods, Interval
 
 from skprune.encoders import make_encoder
@@ -158,7 +159,10 @@ class IDDS(Strategy):
     def _encode(self, texts: np.ndarray) -> np.ndarray:
         encoder = make_encoder(self.encoder, verbose=self.verbose)
         if not hasattr(encoder, "fit"):
-            return Remembered(encoder, self.memory, name="encoder")(texts)
+            try:
+                return Remembered(encoder, self.memory, name="encoder")(texts)
+            except NotFittedError as error:  # not to be taken for a learner's
+                raise ValueError(f"encoder was never fitted: {error}") from error
         distinct, row_of = np.unique(texts, return_inverse=True)  # sorted: the pool's order does not matter
         return encoder.fit(distinct)(distinct)[row_of]
 

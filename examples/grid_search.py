@@ -1,0 +1,247 @@
+"""Tune a pool filter by the area under the learning curve that it leads to, and plot the surface.
+
+A pool of package descriptions with a rare class, a linear classifier, margin sampling. The searches, all over
+clones of one ActiveLearningSimulator: a grid over β and the share kept by ActivePrune, and one over A and K
+of AnchorAL; a random search over filters, their parameters and strategies; successive halving that plays more
+rounds with those that do well early. Scores and embeddings are computed once, whatever the search, the fold
+or the process. Prints the best candidates; writes all of them as CSV, and the two grids as PNG.
+
+    python examples/grid_search.py
+    python examples/grid_search.py --pool-size 4000 --rounds 10 --n-jobs 8
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+# Workers that compete for cores are slower than one thread each.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import numpy as np
+import pandas as pd
+from scipy.stats import loguniform, randint
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    RandomizedSearchCV,
+    StratifiedGroupKFold,
+)
+from sklearn.pipeline import make_pipeline
+
+from skprune import (
+    ActiveLearningSimulator,
+    ActivePruneFilter,
+    AnchorFilter,
+    LearningCurveScorer,
+    NGramScorer,
+    RandomFilter,
+)
+from skprune.datasets import fetch_model, load_debian
+from skprune.strategies import Entropy, Margin, RandomSampling
+
+BETAS = [0.1, 0.5, 1.0, 2.0]
+KEEPS = [0.05, 0.1, 0.25, 0.5]
+ANCHORS = [1, 3, 10, 30]
+NEIGHBORS = [5, 15, 50, 150]
+
+
+def load_pool(rare: str, n_rows: int, seed: int) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Return texts, labels (1 is the rare class, at twice its share: the pool is small) and groups."""
+    data = load_debian(rare)
+    rng = np.random.default_rng(seed)
+    rare_rows, others = np.flatnonzero(data.target == 1), np.flatnonzero(data.target == 0)
+    n_rare = min(len(rare_rows), round(2 * n_rows * np.mean(data.target)))
+    rows = np.sort(
+        np.concatenate(
+            [
+                rng.choice(rare_rows, n_rare, replace=False),
+                rng.choice(others, n_rows - n_rare, replace=False),
+            ]
+        )
+    )
+    return [data.data[i] for i in rows], data.target[rows], data.groups[rows]
+
+
+def make_filters(texts: list[str], args: argparse.Namespace) -> dict[str, Any]:
+    """Return the filters, with models that are the same in every fold, so that what they compute is shared.
+
+    An n-gram model that is trained on the pool would be another one in each fold, with scores of its own.
+    """
+    NGramScorer(order=4).fit(texts).save(args.out / "ngram")
+    ngram = NGramScorer(str(next((args.out / "ngram").glob("model.*"))))
+    memory = str(args.out / "memory")
+    return {
+        "random": RandomFilter(),
+        "activeprune": ActivePruneFilter(perplexity=ngram, quality=args.llm, memory=memory),
+        "anchoral": AnchorFilter(encoder=str(fetch_model("minilm")), max_subpool=500, memory=memory),
+    }
+
+
+def make_simulator(args: argparse.Namespace) -> ActiveLearningSimulator:
+    """Return what every candidate is a clone of."""
+    classifier = make_pipeline(
+        TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10, class_weight="balanced")
+    )
+    return ActiveLearningSimulator(
+        classifier,
+        Margin(),
+        n_instances=20,
+        n_rounds=args.rounds,
+        keep_estimators=True,
+        random_state=args.seed,
+    )
+
+
+def search_all(
+    texts: list[str], y: np.ndarray, groups: np.ndarray, filters: dict[str, Any], args: argparse.Namespace
+) -> dict[str, Any]:
+    """Return the fitted searches by name."""
+    common = {
+        "scoring": LearningCurveScorer("average_precision"),
+        "cv": StratifiedGroupKFold(args.folds, shuffle=True, random_state=args.seed),
+        "n_jobs": args.n_jobs,
+        "refit": False,
+    }
+    activeprune, anchoral = filters["activeprune"], filters["anchoral"]
+    simulator = make_simulator(args)
+    distributions = [
+        {
+            "filter": [activeprune],
+            "filter__beta": loguniform(0.05, 5),
+            "filter__keep": loguniform(0.02, 0.5),
+            "filter__reweighting": ["sample", "novelty", None],
+            "strategy": [Margin(), Entropy(), RandomSampling()],
+        },
+        {
+            "filter": [anchoral],
+            "filter__n_anchors": randint(1, 40),
+            "filter__n_neighbors": randint(5, 200),
+            "filter__max_subpool": randint(50, 600),
+            "strategy": [Margin(), Entropy(), RandomSampling()],
+        },
+    ]
+    searches = {
+        "baselines": GridSearchCV(simulator, {"filter": [None, filters["random"]]}, **common),
+        "beta-keep": GridSearchCV(
+            simulator, {"filter": [activeprune], "filter__beta": BETAS, "filter__keep": KEEPS}, **common
+        ),
+        "anchors-neighbors": GridSearchCV(
+            simulator,
+            {"filter": [anchoral], "filter__n_anchors": ANCHORS, "filter__n_neighbors": NEIGHBORS},
+            **common,
+        ),
+        "randomized": RandomizedSearchCV(
+            simulator, distributions, n_iter=args.candidates, random_state=args.seed, **common
+        ),
+        "halving": HalvingGridSearchCV(
+            simulator,
+            {"filter": [anchoral], "filter__n_anchors": ANCHORS, "filter__n_neighbors": NEIGHBORS},
+            resource="n_rounds",
+            min_resources=2,
+            max_resources=2 * args.rounds,
+            **common,
+        ),
+    }
+    for name, search in searches.items():
+        start = time.perf_counter()
+        search.fit(texts, y, groups=groups)
+        n_fits = len(search.cv_results_["params"]) * search.n_splits_
+        print(f"{name}: {n_fits} runs in {time.perf_counter() - start:.0f} s", flush=True)
+    return searches
+
+
+def to_table(searches: dict[str, Any]) -> pd.DataFrame:
+    """Return all candidates, the best first."""
+    parts = []
+    for name, search in searches.items():
+        results = pd.DataFrame(search.cv_results_)
+        part = results[["mean_test_score", "std_test_score", "mean_fit_time"]].copy()
+        part.insert(0, "candidate", [describe(params) for params in results["params"]])
+        part.insert(0, "search", name)
+        part["n_rounds"] = results.get("n_resources", search.estimator.n_rounds)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True).sort_values("mean_test_score", ascending=False)
+
+
+def describe(params: dict[str, Any]) -> str:
+    """Return a candidate's parameters in words."""
+    words = []
+    for name, value in params.items():
+        if name in ("filter", "strategy"):
+            words.append("no filter" if value is None else type(value).__name__)
+        elif name != "n_rounds":
+            shown = f"{value:.3g}" if isinstance(value, float) else value
+            words.append(f"{name.removeprefix('filter__')}={shown}")
+    return " ".join(words)
+
+
+def plot(searches: dict[str, Any], path: Path) -> None:
+    """Draw the surfaces of the two grids, beside what the baselines reach."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    def surface(name: str, rows: str, columns: str) -> pd.DataFrame:
+        results = pd.DataFrame(searches[name].cv_results_)
+        return results.pivot(index=f"param_{rows}", columns=f"param_{columns}", values="mean_test_score")
+
+    surfaces = {
+        "ActivePrune": (surface("beta-keep", "filter__beta", "filter__keep"), "β", "share kept"),
+        "AnchorAL": (surface("anchors-neighbors", "filter__n_anchors", "filter__n_neighbors"), "A", "K"),
+    }
+    heights = np.concatenate([table.to_numpy(dtype=float).ravel() for table, _, _ in surfaces.values()])
+    nothing, random = searches["baselines"].cv_results_["mean_test_score"]
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
+    for axis, (title, (table, rows, columns)) in zip(axes, surfaces.items(), strict=True):
+        image = axis.imshow(
+            table.to_numpy(dtype=float), origin="lower", vmin=heights.min(), vmax=heights.max()
+        )
+        axis.set(title=title, xlabel=columns, ylabel=rows)
+        axis.set_xticks(range(table.shape[1]), table.columns)
+        axis.set_yticks(range(table.shape[0]), table.index)
+        for (row, column), value in np.ndenumerate(table.to_numpy(dtype=float)):
+            axis.text(column, row, f"{value:.3f}", ha="center", va="center", color="white", weight="bold")
+    figure.colorbar(image, ax=axes, label="area under the curve of average precision")
+    figure.suptitle(f"Without pruning {nothing:.3f}, a random quarter {random:.3f}")
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the searches."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rare", default="games", help="the Debian section that is the rare class")
+    parser.add_argument("--pool-size", type=int, default=1500)
+    parser.add_argument("--rounds", type=int, default=5, help="of 20 labels each")
+    parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--candidates", type=int, default=12, help="of the random search")
+    parser.add_argument("--llm", help="ActivePrune's quality LLM, name or path (default: stage one alone)")
+    parser.add_argument("--n-jobs", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("grid-search-results"))
+    args = parser.parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
+
+    texts, y, groups = load_pool(args.rare, args.pool_size, args.seed)
+    print(f"{len(texts)} rows, {y.sum()} of them about {args.rare}")
+    searches = search_all(texts, y, groups, make_filters(texts, args), args)
+    table = to_table(searches)
+    table.to_csv(args.out / "candidates.csv", index=False)
+    plot(searches, args.out / "surfaces.png")
+    print(table.groupby("search", sort=False).head(3).to_string(index=False, float_format="{:.3f}".format))
+    print(f"\nWritten to {args.out}: candidates.csv, surfaces.png")
+
+
+if __name__ == "__main__":
+    main()

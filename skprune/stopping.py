@@ -1,0 +1,225 @@
+"""When to stop asking for labels: criteria over the rounds played so far."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.metrics import cohen_kappa_score
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import _num_samples
+
+from skprune.pools import take_rows
+from skprune.probabilities import entropy, predict_proba
+from skprune.streams import generator
+
+# The stream that the rows a criterion looks at are drawn from.
+_STOP_SET = 5
+
+
+@dataclass(frozen=True)
+class PlayedRound:
+    """What a criterion may measure after a round's training.
+
+    Attributes
+    ----------
+    learner : fitted estimator
+        The model of this round.
+    previous : fitted estimator or None
+        That of the round before.
+    X : container of n_rows rows
+        The whole pool.
+    unlabelled : ndarray of intp
+        Its rows without a label.
+    seed : int
+        For draws that are the same in every round.
+    """
+
+    learner: Any
+    previous: Any
+    X: Any
+    unlabelled: np.ndarray
+    seed: int
+
+
+class StoppingCriterion(BaseEstimator, ABC):
+    """Decides from the learning curve whether to stop.
+
+    Called with the curve so far, a DataFrame with one row a round, it returns a bool. What it needs beyond
+    the curve's own columns it adds to them in :meth:`measure`, so that a resumed run decides alike. A plain
+    function of the curve serves as a criterion too.
+    """
+
+    def measure(self, played: PlayedRound) -> dict[str, float]:
+        """Return further columns of the curve, by name."""
+        return {}
+
+    @abstractmethod
+    def __call__(self, curve: Any) -> bool:
+        """Whether to stop after the last round of ``curve``."""
+
+
+class ValidationPlateau(StoppingCriterion):
+    """Stop when the score on validation data has not risen for some rounds.
+
+    Parameters
+    ----------
+    metric : str, default="score"
+        The column of the learning curve to watch; more is better.
+    patience : int, default=3
+        Rounds without a new best score.
+    min_delta : float, default=0.0
+        By how much a score must exceed the best one to be a new best one.
+
+    Notes
+    -----
+    Early stopping, over rounds. It spends labels: those of the validation data. The two other criteria need
+    none, and did better in the comparison of [1]_.
+
+    References
+    ----------
+    .. [1] G. Beatty, E. Kochis and M. Bloodgood, "The use of unlabeled data versus labeled data for stopping
+       active learning for text classification", ICSC 2019.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> plateau = ValidationPlateau(patience=2)
+    >>> plateau(pd.DataFrame({"score": [0.5, 0.7, 0.7]})), plateau(pd.DataFrame({"score": [0.7, 0.7, 0.6]}))
+    (False, True)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "metric": [str],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "min_delta": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(self, metric: str = "score", patience: int = 3, min_delta: float = 0.0) -> None:
+        self.metric = metric
+        self.patience = patience
+        self.min_delta = min_delta
+
+    def __call__(self, curve: Any) -> bool:
+        """Whether the last ``patience`` rounds brought no new best score."""
+        if self.metric not in curve:
+            raise ValueError(
+                f"ValidationPlateau watches {self.metric!r}, which is no column of the learning curve "
+                f"({', '.join(curve)}); give X_val and y_val to fit, or a validation_fraction"
+            )
+        scores = curve[self.metric].to_numpy()
+        if len(scores) <= self.patience:
+            return False
+        return bool(scores[-self.patience :].max() <= scores[: -self.patience].max() + self.min_delta)
+
+
+class OverallUncertainty(StoppingCriterion):
+    """Stop when the learner is sure of the rows that have no label yet, on average.
+
+    Parameters
+    ----------
+    threshold : float, default=0.05
+        Stop at a mean uncertainty below it. Uncertainty is the entropy of the predicted probabilities over
+        ln C, between 0 and 1.
+    max_rows : int or None, default=2000
+        Look at so many unlabelled rows at the most, drawn anew each round; None looks at all of them.
+
+    Notes
+    -----
+    Adds the column ``overall_uncertainty``. In [1]_ it is the mean over all unlabelled rows. Ours: the
+    division by ln C, so that the threshold means the same for any number of classes, the sample, and the
+    default threshold.
+
+    References
+    ----------
+    .. [1] J. Zhu, H. Wang and E. Hovy, "Multi-criteria-based strategy to stop active learning for data
+       annotation", COLING 2008.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "threshold": [Interval(Real, 0, 1, closed="both")],
+        "max_rows": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    def __init__(self, threshold: float = 0.05, max_rows: int | None = 2000) -> None:
+        self.threshold = threshold
+        self.max_rows = max_rows
+
+    def measure(self, played: PlayedRound) -> dict[str, float]:
+        """Return ``overall_uncertainty``, 0 where every row is labelled."""
+        if not len(played.unlabelled):
+            return {"overall_uncertainty": 0.0}
+        rows = _draw(played.unlabelled, self.max_rows, played.seed)
+        proba = predict_proba(played.learner, take_rows(played.X, rows), needed_by="OverallUncertainty")
+        # Never None: a learner that was just trained is fitted.
+        mean = float(entropy(proba).mean())  # type: ignore[arg-type]
+        return {"overall_uncertainty": mean / np.log(max(2, proba.shape[1]))}  # type: ignore[union-attr]
+
+    def __call__(self, curve: Any) -> bool:
+        """Whether the last round's uncertainty is below the threshold."""
+        return bool(curve["overall_uncertainty"].iloc[-1] < self.threshold)
+
+
+class StabilizingPredictions(StoppingCriterion):
+    """Stop when successive models predict alike.
+
+    Agreement is Cohen's kappa between the predictions of a round's model and of the one before on a fixed set
+    of rows, the stop set.
+
+    Parameters
+    ----------
+    threshold : float, default=0.99
+        Stop at a mean kappa above it.
+    window : int, default=3
+        Rounds that the mean is taken over.
+    stop_set_size : int, default=2000
+        Rows of the pool that are predicted, the same ones in every round; all of a smaller pool. They need no
+        labels.
+
+    Notes
+    -----
+    Adds the column ``kappa``, NaN in the first round. The defaults are those of [1]_.
+
+    References
+    ----------
+    .. [1] M. Bloodgood and K. Vijay-Shanker, "A method for stopping active learning based on stabilizing
+       predictions and the need for user-adjustable stopping", CoNLL 2009.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "threshold": [Interval(Real, -1, 1, closed="both")],
+        "window": [Interval(Integral, 1, None, closed="left")],
+        "stop_set_size": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(self, threshold: float = 0.99, window: int = 3, stop_set_size: int = 2000) -> None:
+        self.threshold = threshold
+        self.window = window
+        self.stop_set_size = stop_set_size
+
+    def measure(self, played: PlayedRound) -> dict[str, float]:
+        """Return ``kappa``."""
+        if played.previous is None:
+            return {"kappa": np.nan}
+        rows = _draw(np.arange(_num_samples(played.X)), self.stop_set_size, played.seed)
+        stop_set = take_rows(played.X, rows)
+        before, now = (np.asarray(m.predict(stop_set)) for m in (played.previous, played.learner))
+        if (before == now).all():
+            return {"kappa": 1.0}  # 0/0 where both predict one class only
+        return {"kappa": float(cohen_kappa_score(before, now))}
+
+    def __call__(self, curve: Any) -> bool:
+        """Whether the mean kappa of the last ``window`` rounds is above the threshold."""
+        kappa = curve["kappa"].to_numpy()[-self.window :]
+        return len(kappa) == self.window and bool(kappa.mean() > self.threshold)  # NaN is not above
+
+
+def _draw(rows: np.ndarray, n: int | None, seed: int) -> np.ndarray:
+    """Return ``n`` of the rows, by a seeded draw, in order; all of fewer."""
+    if n is None or len(rows) <= n:
+        return rows
+    return np.sort(generator(seed, _STOP_SET).choice(rows, n, replace=False))

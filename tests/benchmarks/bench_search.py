@@ -1,0 +1,93 @@
+"""What a grid search over β costs, against one fit's scores and the model fits that it must make anyway.
+
+The scores are perplexities of 20 Newsgroups (the first 64 tokens) under a causal language model. The aim:
+beside its models, the search costs at most 1.3 times one fit's scores. One process, CPU seconds.
+
+python tests/benchmarks/bench_search.py [n_rows] [n_betas] [n_folds]
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import sys
+import tempfile
+import time
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+
+from skprune import ActiveLearningSimulator, ActivePruneFilter, LearningCurveScorer
+from skprune.datasets import fetch_model, load_newsgroups
+from skprune.scorers import CausalLMScorer
+from skprune.strategies import Margin
+
+SPENT = {"fit": 0.0, "predict": 0.0}
+
+
+class Timed(ClassifierMixin, BaseEstimator):
+    """A classifier of texts that notes the CPU seconds it is used for."""
+
+    def fit(self, X: Any, y: Any) -> "Timed":
+        """Train."""
+        start = time.process_time()
+        self.model_ = make_pipeline(TfidfVectorizer(), LogisticRegression(C=10, max_iter=1000)).fit(X, y)
+        self.classes_ = self.model_.classes_
+        SPENT["fit"] += time.process_time() - start
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict."""
+        start = time.process_time()
+        proba = self.model_.predict_proba(X)
+        SPENT["predict"] += time.process_time() - start
+        return proba
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+def main() -> None:
+    """Print what each part costs."""
+    n_rows, n_betas, n_folds = (int(a) for a in (*sys.argv[1:], *("1000", "12", "5")[len(sys.argv) - 1 :]))
+    data = load_newsgroups()
+    texts, y = [text[:500] for text in data.data[:n_rows]], data.target[:n_rows]
+    scorer = CausalLMScorer(fetch_model("smollm2-135m"), max_length=64)
+    with tempfile.TemporaryDirectory() as memory:
+        pruner = ActivePruneFilter(keep=0.25, perplexity=scorer, quality=None, memory=memory, random_state=0)
+        start = time.process_time()
+        clone(pruner).fit(texts)
+        scoring = time.process_time() - start
+    with tempfile.TemporaryDirectory() as memory:
+        simulator = ActiveLearningSimulator(
+            Timed(), Margin(), pruner.set_params(memory=memory), n_instances=50, n_rounds=5,
+            keep_estimators=True, random_state=0,
+        )  # fmt: skip
+        search = GridSearchCV(
+            simulator,
+            {"filter__beta": np.linspace(0.1, 3, n_betas)},
+            scoring=LearningCurveScorer("accuracy"),
+            cv=StratifiedKFold(n_folds),
+            refit=False,
+        )
+        start = time.process_time()
+        search.fit(texts, y)
+        whole = time.process_time() - start
+    models = SPENT["fit"] + SPENT["predict"]
+    print(f"{n_rows} rows, {n_betas} β × {n_folds} folds, CPU seconds")
+    print(f"one fit's scores {scoring:.1f}")
+    print(f"model fits {SPENT['fit']:.1f}, their predictions {SPENT['predict']:.1f}")
+    print(f"the search {whole:.1f}: {(whole - models) / scoring:.2f} × the scores beside the models")
+    print(f"all of it {whole / (scoring + models):.2f} × scores and models")
+
+
+if __name__ == "__main__":
+    main()

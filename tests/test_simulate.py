@@ -1,0 +1,409 @@
+"""The simulator: whose rows are labelled when, what the curve says, and that a killed run goes on alike."""
+
+import json
+import pickle
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from modAL.batch import uncertainty_batch_sampling
+from modAL.uncertainty import uncertainty_sampling
+from sklearn.base import BaseEstimator, clone
+from sklearn.datasets import load_digits
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import f1_score
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.utils import estimator_html_repr
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skprune import (
+    ActiveLearningSimulator,
+    ActivePruneFilter,
+    AnchorFilter,
+    KMeansFilter,
+    PrunedQuery,
+    RandomFilter,
+    SEALSFilter,
+    TransformerClassifier,
+    UPSFilter,
+)
+from skprune.datasets import load_movie_snippets
+from skprune.journal import Journal
+from skprune.modal import ActiveLearner
+from skprune.store import clear_process_store
+from skprune.strategies import Entropy, LeastConfidence, Margin, RandomSampling
+
+X, Y = load_digits(return_X_y=True)
+X, Y = X[:400], Y[:400]
+MOVIES = load_movie_snippets()
+TEXTS, SENTIMENT = MOVIES.data[:200], MOVIES.target[:200]
+
+
+def text_model():
+    return make_pipeline(TfidfVectorizer(), LogisticRegression(C=10))
+
+
+def length(texts):
+    """A quality of one's own: any callable serves."""
+    return np.array([len(t) for t in texts], dtype=float)
+
+
+def simulator(**params):
+    settings = {"n_instances": 5, "n_rounds": 4, "random_state": 0, **params}
+    run = ActiveLearningSimulator(GaussianNB(), LeastConfidence(), RandomFilter(0.3))
+    return run.set_params(**settings)
+
+
+FILTERS = {
+    "none": None,
+    "random": RandomFilter(keep=0.3),
+    "anchor": AnchorFilter(4, 10),
+    "anchor, entropy": AnchorFilter(4, 10, anchor_selection="entropy"),
+    "active prune": ActivePruneFilter(keep=0.3, quality=length),
+    "k-means": KMeansFilter(keep=20),
+    "SEALS": SEALSFilter(4),
+    "UPS": UPSFilter(keep=0.3),
+}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_it_makes_the_picks_of_a_loop_written_by_hand(name):
+    run = ActiveLearningSimulator(
+        text_model(), Margin(random_state=1), FILTERS[name], n_instances=6, n_rounds=4, random_state=2
+    ).set_params(**{} if name == "none" else {"filter__random_state": 3})
+    run.fit(TEXTS, SENTIMENT)
+    picks = [np.array(batch) for batch in np.split(run.labelled_indices_, run.learning_curve_["labels"])[:-1]]
+
+    pruner = RandomFilter(keep=1.0, random_state=0) if name == "none" else clone(run.filter)
+    learner = ActiveLearner(
+        text_model(),
+        PrunedQuery(pruner, Margin(random_state=1)).fit(TEXTS),
+        [TEXTS[i] for i in picks[0]],
+        SENTIMENT[picks[0]],
+    )
+    free = np.setdiff1d(np.arange(200), picks[0])
+    for batch in picks[1:]:
+        indices, rows = learner.query([TEXTS[i] for i in free], n_instances=6)
+        assert free[indices].tolist() == batch.tolist()
+        learner.teach(rows, SENTIMENT[free[indices]])
+        free = np.delete(free, indices)
+    assert (learner.predict_proba(TEXTS) == run.predict_proba(TEXTS)).all()
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_run_that_was_cut_short_goes_on_with_the_same_picks(name, tmp_path):
+    run = ActiveLearningSimulator(
+        text_model(), Margin(), FILTERS[name], n_instances=5, n_rounds=4, validation_fraction=0.2
+    ).set_params(random_state=0)
+    clear_process_store()
+    whole = clone(run).fit(TEXTS, SENTIMENT)
+    assert (whole.learning_curve_["llm_calls"].iloc[-1] > 10) == (name == "active prune")
+    for cut in (0, 3):
+        clear_process_store()
+        folder = tmp_path / str(cut)
+        clone(run).set_params(n_rounds=cut, folder=folder).fit(TEXTS, SENTIMENT)
+        resumed = clone(run).set_params(folder=folder).fit(TEXTS, SENTIMENT)
+        assert (resumed.labelled_indices_ == whole.labelled_indices_).all()
+        timeless = [c for c in whole.learning_curve_ if not c.endswith("seconds")]
+        pd.testing.assert_frame_equal(resumed.learning_curve_[timeless], whole.learning_curve_[timeless])
+        assert (resumed.predict(TEXTS) == whole.predict(TEXTS)).all()
+
+
+KILLED = textwrap.dedent(
+    """
+    import os, signal, sys
+    from sklearn.datasets import load_digits
+    from sklearn.ensemble import RandomForestClassifier
+    from skprune import ActiveLearningSimulator, AnchorFilter
+    from skprune.strategies import Entropy
+
+    X, y = load_digits(return_X_y=True)
+    run = ActiveLearningSimulator(
+        RandomForestClassifier(10), Entropy(), AnchorFilter(3, 5), n_instances=5, n_rounds=4
+    ).set_params(folder=sys.argv[1])
+    sync = os.fsync
+
+    def die(file):  # at a write of the journal: in the middle of a line, or after it
+        global deadly, cut
+        deadly -= 1
+        if not deadly:
+            os.ftruncate(file, os.fstat(file).st_size - cut)
+            os.kill(os.getpid(), signal.SIGKILL)
+        sync(file)
+
+    os.fsync = die
+    for deadly, cut in (1, 9), (4, 0), (1, 7), (1, 0):
+        child = os.fork()
+        if not child:
+            run.fit(X[:300], y[:300])
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    os.fsync = sync
+    run.fit(X[:300], y[:300])
+    again = run.set_params(folder=None, random_state=run.seed_)
+    print(*again.fit(X[:300], y[:300]).labelled_indices_)
+    """
+)
+
+
+def test_a_killed_process_resumes_though_nothing_was_seeded(tmp_path):
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    whole = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    rounds = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()[1:]]
+    assert [row["round"] for row in rounds] == [0, 1, 2, 3, 4]
+    assert [row for round_ in rounds for row in round_["picked"]] == [int(row) for row in whole]
+
+
+def test_a_finished_run_is_prolonged_and_another_one_is_refused(tmp_path):
+    simulator(folder=tmp_path).fit(X, Y)
+    before = (tmp_path / "journal.jsonl").read_text()
+    longer = simulator(folder=tmp_path, n_rounds=6, verbose=1).fit(X, Y)
+    assert (tmp_path / "journal.jsonl").read_text().startswith(before)
+    assert (longer.labelled_indices_ == simulator(n_rounds=6).fit(X, Y).labelled_indices_).all()
+    shorter = simulator(folder=tmp_path, n_rounds=2).fit(X, Y)
+    assert len(shorter.learning_curve_) == 3
+    assert (shorter.labelled_indices_ == longer.labelled_indices_[:20]).all()
+
+    for other, difference in [
+        (simulator(folder=tmp_path, random_state=1), "seed was 0 there, and is 1 now"),
+        (simulator(folder=tmp_path, filter__keep=0.4), "filter.keep was 0.3 there, and is 0.4 now"),
+        (simulator(folder=tmp_path, n_instances=6), "n_instances was 5 there, and is 6 now"),
+        (simulator(folder=tmp_path, estimator__var_smoothing=1.0), "estimator.var_smoothing was 1e-09"),
+        (simulator(folder=tmp_path, strategy=uncertainty_sampling), "strategy was .*LeastConfidence"),
+    ]:
+        with pytest.raises(ValueError, match=f"holds another run: {difference}"):
+            other.fit(X, Y)
+    with pytest.raises(ValueError, match="X and y was"):
+        simulator(folder=tmp_path).fit(X, np.roll(Y, 1))
+    with pytest.raises(ValueError, match="X and y was"):
+        simulator(folder=tmp_path).fit(X + 1, Y)
+    assert (tmp_path / "journal.jsonl").read_text().count("\n") == 8
+
+
+def test_a_folder_in_use_or_of_something_else_is_refused(tmp_path):
+    journal = Journal(tmp_path, {}, 0)
+    with pytest.raises(OSError, match="is in use by another run"):
+        simulator(folder=tmp_path).fit(X, Y)
+    journal.close()
+    (tmp_path / "journal.jsonl").write_text("a letter\n")
+    with pytest.raises(ValueError, match=r"journal.jsonl is no journal of a run"):
+        simulator(folder=tmp_path).fit(X, Y)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        simulator(folder=tmp_path / "file").fit(X, Y)
+
+
+def test_the_curve_says_what_happened():
+    rare = (Y == 7).astype(int)
+    rows = []
+    run = simulator(
+        filter=AnchorFilter(3, 10, 25), scoring={"f1": "f1", "ap": "average_precision"}, n_initial=9
+    )
+    run.set_params(callback=rows.append).fit(X[:300], rare[:300], X_val=X[300:], y_val=rare[300:])
+    curve = run.learning_curve_
+    labels = [9, 14, 19, 24, 29]
+    assert curve["labels"].tolist() == labels
+    assert curve["pool"].tolist() == [300, 291, 286, 281, 276]
+    assert curve["subpool"].tolist()[0] == 0
+    assert curve["subpool"][1:].max() <= 25
+    assert run.minority_class_ == 1
+    for n, found, f1 in zip(labels, curve["minority_found"], curve["f1"], strict=True):
+        known = run.labelled_indices_[:n]
+        assert found == rare[known].sum() / rare[:300].sum()
+        model = GaussianNB().fit(X[known], rare[known])
+        assert f1 == f1_score(rare[300:], model.predict(X[300:]))
+    assert [row["round"] for row in rows] == [0, 1, 2, 3, 4]
+    assert np.concatenate([row["picked"] for row in rows]).tolist() == run.labelled_indices_.tolist()
+    assert run.score(X[300:], rare[300:]) == (run.predict(X[300:]) == rare[300:]).mean()
+
+
+def test_held_out_rows_are_never_labelled_and_stand_for_all_classes():
+    run = simulator(validation_fraction=0.25, n_rounds=None).fit(X, Y)
+    assert run.stop_reason_ == "every row is labelled"
+    assert len(run.labelled_indices_) == 300
+    held_out = np.setdiff1d(np.arange(400), run.labelled_indices_)
+    assert set(np.bincount(Y[held_out]).tolist()) <= {9, 10, 11}
+    assert run.learning_curve_["score"].iloc[-1] == run.score(X[held_out], Y[held_out])
+
+
+@pytest.mark.parametrize(
+    ("params", "reason", "n_labels"),
+    [
+        ({"n_rounds": 2}, "n_rounds", 20),
+        ({"n_rounds": 0, "n_initial": 33}, "n_rounds", 33),
+        ({"label_budget": 23}, "label_budget", 23),
+        ({"time_budget": 0}, "time_budget", 10),
+        ({"stopping": lambda curve: len(curve) == 3}, "<lambda>", 20),
+        ({"n_rounds": None, "n_instances": 150}, "every row is labelled", 400),
+    ],
+)
+def test_it_stops_when_it_should(params, reason, n_labels):
+    run = simulator(**params).fit(X, Y)
+    assert run.stop_reason_ == reason
+    assert len(set(run.labelled_indices_)) == len(run.labelled_indices_) == n_labels
+
+
+def test_copies_of_a_labelled_row_are_not_asked_for():
+    run = simulator(filter=None, n_rounds=None, n_instances=90).fit(np.vstack([X, X]), np.r_[Y, Y])
+    assert run.stop_reason_ == "every row is labelled"
+    asked = np.split(run.labelled_indices_, run.learning_curve_["labels"])[:-1]
+    known = set()
+    for batch in asked:
+        assert not known & set(batch % 400)
+        known |= set(batch % 400)
+    assert known == set(range(400))
+
+
+@pytest.mark.parametrize(
+    "initial", ["auto", "per_class", "stratified", "random", [3, 1, 2], np.array([10, 11, 0])]
+)
+def test_where_it_begins(initial):
+    run = simulator(initial=initial, n_rounds=0, n_initial=40).fit(X, Y)
+    first = run.labelled_indices_
+    if not isinstance(initial, str):
+        assert first.tolist() == list(initial)
+        return
+    assert len(set(first)) == 40
+    counts = np.bincount(Y[first], minlength=10)
+    if initial in ("auto", "per_class"):
+        assert counts.min() >= 1
+    if initial == "stratified":
+        assert (np.abs(counts - 40 * np.bincount(Y) / 400) < 1).all()
+    other = simulator(initial=initial, n_rounds=0, n_initial=40, random_state=1).fit(X, Y)
+    assert set(first) != set(other.labelled_indices_)
+
+
+def test_what_it_refuses_it_refuses_before_any_work():
+    def refuse(match, *data, error=ValueError, **params):
+        run = simulator(filter=KMeansFilter(encoder=lambda texts: pytest.fail("it worked")), **params)
+        with pytest.raises(error, match=match):
+            run.fit(*(data or (TEXTS, SENTIMENT)))
+
+    refuse("y has 3 labels for 200 rows", TEXTS, SENTIMENT[:3])
+    refuse(r"y\[7\] is -1, which means no label", TEXTS, [*SENTIMENT[:7], -1, *SENTIMENT[8:]])
+    refuse(r"X\[1\] is None", ["a", None], [0, 1])
+    refuse("X has no rows", [], [])
+    refuse("hold one class only \\(0\\)", TEXTS, np.zeros(200, int))
+    refuse("hold one class only", initial=np.flatnonzero(SENTIMENT == 1)[:5])
+    refuse("n_initial=1 is less than the 2 classes of y", n_initial=1)
+    refuse("n_initial=201 exceeds the 200 rows", n_initial=201)
+    refuse("label_budget=4 is less than the 5 initial labels", label_budget=4)
+    refuse("initial must name rows of X, each once", initial=[0, 0, 1])
+    refuse("initial must name rows of X, each once", initial=[0, 200])
+    refuse("initial must be a way to draw rows, or", initial=[0.5, 2])
+    refuse("X_val and y_val go together", TEXTS, SENTIMENT, TEXTS)
+    refuse("not both", TEXTS, SENTIMENT, TEXTS, SENTIMENT, validation_fraction=0.5)
+    refuse("'n_instances' parameter", n_instances=0)
+    refuse("'scoring' parameter", scoring="f2")
+    refuse("'strategy' parameter", strategy="margin")
+
+
+# ---------------------------------------------------------------------- whatever learns
+
+
+class Translator(BaseEstimator):
+    """Answers with the translation of the known text nearest in length: y is text, and no class."""
+
+    def fit(self, X, y):
+        assert all(isinstance(text, str) for text in [*X, *y])
+        self.lengths_, self.answers_ = np.array([len(x) for x in X]), np.array(y, dtype=object)
+        return self
+
+    def predict(self, X):
+        return self.answers_[[np.abs(self.lengths_ - len(x)).argmin() for x in X]]
+
+    def score(self, X, y):
+        return float(np.mean([a[0] == b[0] for a, b in zip(self.predict(X), y, strict=True)]))
+
+
+def test_it_teaches_a_learner_whose_labels_are_texts(tmp_path):
+    run = ActiveLearningSimulator(
+        Translator(), RandomSampling(), ActivePruneFilter(quality=length), validation_fraction=0.2,
+        n_instances=7, n_rounds=2, folder=tmp_path, random_state=0,
+    )  # fmt: skip
+    targets = [text[::-1] for text in TEXTS]
+    run.fit(TEXTS, targets)
+    assert run.learning_curve_["labels"].tolist() == [7, 14, 21]
+    assert run.learning_curve_["minority_found"].isna().all()
+    assert run.learning_curve_["score"].between(0, 1).all()
+    assert run.predict([TEXTS[run.labelled_indices_[0]]])[0] in targets
+    assert not hasattr(run, "predict_proba")
+    assert not hasattr(run, "classes_")
+    again = clone(run).fit(TEXTS, targets)
+    assert (again.labelled_indices_ == run.labelled_indices_).all()
+
+
+def test_it_teaches_a_regressor():
+    run = ActiveLearningSimulator(Ridge(), RandomSampling(), n_rounds=2, random_state=0).fit(X, X[:, 2])
+    assert run.score(X, X[:, 2]) > 0.9
+
+
+def test_it_teaches_a_transformer(minilm):
+    classifier = TransformerClassifier(
+        minilm, max_length=16, max_epochs=1, min_steps=2, patience=None, frozen_layers=6, precision="float32"
+    )
+    run = ActiveLearningSimulator(
+        classifier, Entropy(), RandomFilter(keep=12), n_instances=4, n_rounds=2, validation_fraction=0.1,
+        scoring="f1_macro", random_state=0,
+    )  # fmt: skip
+    run.fit(TEXTS, np.array(["bad", "good"])[SENTIMENT])
+    assert run.learning_curve_["labels"].tolist() == [4, 8, 12]
+    assert set(run.predict(TEXTS[:5])) <= {"bad", "good"}
+    assert run.estimator_.random_state is not None  # it was seeded by the simulator
+
+
+@pytest.mark.parametrize("strategy", [uncertainty_sampling, uncertainty_batch_sampling])
+def test_modals_own_strategies_serve(strategy):
+    run = ActiveLearningSimulator(GaussianNB(), strategy, RandomFilter(0.3), n_rounds=2, random_state=0)
+    assert len(run.fit(X, Y).labelled_indices_) == 60
+
+
+@pytest.mark.parametrize(
+    ("pool", "model"),
+    [
+        (np.array(TEXTS), text_model()),
+        (pd.Series(TEXTS, index=np.arange(200)[::-1]), text_model()),
+        (pd.DataFrame(X[:200], columns=[f"pixel {i}" for i in range(64)]), LogisticRegression(max_iter=5000)),
+        (sp.csr_array(X[:200]), LogisticRegression(max_iter=5000)),
+    ],
+)
+def test_pools_of_any_kind(pool, model):
+    run = ActiveLearningSimulator(
+        model, Margin(), AnchorFilter(3, 5), n_instances=5, n_rounds=2, random_state=0
+    )
+    run.fit(pool, SENTIMENT)
+    assert len(run.predict(pool)) == 200
+    assert hasattr(run, "n_features_in_") == (model.__class__ is LogisticRegression)
+    assert hasattr(run, "feature_names_in_") == isinstance(pool, pd.DataFrame)
+
+
+# ---------------------------------------------------------------------- as scikit-learn does
+
+
+def test_clone_pickle_and_repr():
+    run = simulator(filter=AnchorFilter(3, 5), keep_estimators=True).fit(X, Y)
+    assert not hasattr(clone(run), "estimator_")
+    again = pickle.loads(pickle.dumps(run))
+    assert (again.predict_proba(X) == run.predict_proba(X)).all()
+    assert len(again.estimators_) == 5
+    pickle.loads(
+        pickle.dumps(clone(run).set_params(filter=UPSFilter()).fit(X, Y))
+    )  # it holds on to a learner
+    assert run.get_params()["filter__n_anchors"] == 3
+    assert "AnchorFilter" in repr(run)
+    assert "GaussianNB" in estimator_html_repr(run)
+
+
+@parametrize_with_checks(
+    [ActiveLearningSimulator(GaussianNB(), LeastConfidence(), RandomFilter(0.5), n_instances=40, n_rounds=2)],
+    expected_failed_checks=lambda run: {
+        "check_classifiers_classes": "a label of -1 means none, as in sklearn.semi_supervised"
+    },
+)
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
