@@ -13,8 +13,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skprune._optional import require
 from skprune.exceptions import EmptyPoolError
+from skprune.metrics import rouge_l, sacrebleu
 from skprune.models.devices import choose_device
 from skprune.models.fine_tuning import FineTuned, import_engine, seeded_torch
 from skprune.pools import check_texts
@@ -284,12 +284,12 @@ class TransformerSeq2Seq(FineTuned):
         Returns
         -------
         float
-            Corpus SacreBLEU, 0 to 100; or the mean ROUGE-L F1, 0 to 1.
+            :func:`skprune.metrics.sacrebleu`, 0 to 100, or :func:`skprune.metrics.rouge_l`, 0 to 1.
         """
         check_is_fitted(self)
         sources, references = _check_pairs(X, y)
         hypotheses = self.predict(sources)
-        measure = _sacrebleu if self.metric == "sacrebleu" else _rouge_l
+        measure = sacrebleu if self.metric == "sacrebleu" else rouge_l
         return measure(references.tolist(), hypotheses.tolist())
 
     def _train(
@@ -367,14 +367,3 @@ def _check_pairs(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
 def _limit(by_device: dict[str, int], net: Any) -> int:
     """Return what a batch may hold on the net's device."""
     return by_device["cpu" if str(net.device) == "cpu" else "other"]
-
-
-def _sacrebleu(references: list[str], hypotheses: list[str]) -> float:
-    sacrebleu = require("sacrebleu", extra="generation", purpose="score")
-    return float(sacrebleu.corpus_bleu(hypotheses, [references]).score)
-
-
-def _rouge_l(references: list[str], hypotheses: list[str]) -> float:
-    scorer = require("rouge_score.rouge_scorer", extra="generation", purpose="score").RougeScorer(["rougeL"])
-    pairs = zip(references, hypotheses, strict=True)
-    return float(np.mean([scorer.score(*pair)["rougeL"].fmeasure for pair in pairs]))
