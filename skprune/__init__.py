@@ -21,6 +21,7 @@ _HOME_OF = {
     "EntropyIntervalFilter": "skprune.filters.entropy_interval",
     "RandomFilter": "skprune.filters.random",
     "SEALSFilter": "skprune.filters.seals",
+    "SemiPruneFilter": "skprune.filters.semi_prune",
     "UPSFilter": "skprune.filters.ups",
     "BaseFilter": "skprune.base",
     "CausalLMScorer": "skprune.scorers.causal_lm",
@@ -33,6 +34,8 @@ _HOME_OF = {
     "SemanticEntropy": "skprune.scorers.semantic",
     "SentenceEncoder": "skprune.encoders",
     "TfidfEncoder": "skprune.encoders",
+    "FixMatchClassifier": "skprune.models.fixmatch",
+    "ProxyClassifier": "skprune.models.proxy",
     "TransformerClassifier": "skprune.models.classifier",
     "PrunedClassifier": "skprune.compose",
     "PrunedEstimator": "skprune.compose",
@@ -57,6 +60,7 @@ __all__ = [
     "CausalLMScorer",
     "EmptyPoolError",
     "EntropyIntervalFilter",
+    "FixMatchClassifier",
     "GenerativeEntropy",
     "InformationEntropy",
     "KMeansFilter",
@@ -66,6 +70,7 @@ __all__ = [
     "OverallUncertainty",
     "PerplexityFilter",
     "PoolExhaustedError",
+    "ProxyClassifier",
     "PruneSampler",
     "PrunedClassifier",
     "PrunedEstimator",
@@ -75,6 +80,7 @@ __all__ = [
     "SEALSFilter",
     "SampledSemanticEntropy",
     "SemanticEntropy",
+    "SemiPruneFilter",
     "SentenceEncoder",
     "StabilizingPredictions",
     "TfidfEncoder",
@@ -98,8 +104,11 @@ if TYPE_CHECKING:
     from skprune.filters.perplexity import PerplexityFilter
     from skprune.filters.random import RandomFilter
     from skprune.filters.seals import SEALSFilter
+    from skprune.filters.semi_prune import SemiPruneFilter
     from skprune.filters.ups import UPSFilter
     from skprune.models.classifier import TransformerClassifier
+    from skprune.models.fixmatch import FixMatchClassifier
+    from skprune.models.proxy import ProxyClassifier
     from skprune.models.seq2seq import TransformerSeq2Seq
     from skprune.pool_scoring import pool_recall
     from skprune.query import PrunedQuery

@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.utils import Bunch, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from skprune import _fashion_mnist
 from skprune._debian import Package, Translated, packages, translations
 from skprune._t5 import trainable_t5
 from skprune.assets import ASSETS, fetch
@@ -25,9 +26,11 @@ __all__ = [
     "load_debian",
     "load_debian_summaries",
     "load_debian_translations",
+    "load_fashion_mnist",
     "load_movie_snippets",
     "load_newsgroups",
     "load_reuters52",
+    "long_tail",
     "split_by_group",
 ]
 
@@ -373,6 +376,103 @@ def load_debian_translations(
         "Licence: each package's.",
         release,
     )
+
+
+@validate_params(_SUBSET, prefer_skip_nested_validation=True)
+def load_fashion_mnist(subset: str = "train") -> Bunch:
+    """Fashion-MNIST: 28 × 28 grey images of ten balanced kinds of clothes.
+
+    Parameters
+    ----------
+    subset : {"train", "test", "all"}, default="train"
+        60,000 rows, 10,000 rows, or both in this order.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        ``data`` (uint8 ndarray of shape (n, 28, 28)), ``target`` (int64 ndarray), ``target_names`` (list of
+        str) and ``DESCR``.
+
+    Raises
+    ------
+    skprune.assets.AssetError
+        If this machine has no apt, its apt does not reach the package, or the content is not the pinned one.
+
+    Notes
+    -----
+    Xiao, Rasul and Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
+    Algorithms", 2017. From the Debian package dataset-fashion-mnist, which is downloaded, not installed.
+
+    Examples
+    --------
+    >>> from skprune.datasets import load_fashion_mnist
+    >>> pool = load_fashion_mnist("train")  # doctest: +SKIP
+    """
+    parts = {"train": ("train",), "test": ("t10k",), "all": ("train", "t10k")}[subset]
+    images, labels = zip(*map(_fashion_mnist.read, parts), strict=True)
+    return Bunch(
+        data=np.concatenate(images),
+        target=np.concatenate(labels).astype(np.int64),
+        target_names=[
+            "T-shirt",
+            "Trouser",
+            "Pullover",
+            "Dress",
+            "Coat",
+            "Sandal",
+            "Shirt",
+            "Sneaker",
+            "Bag",
+            "Boot",
+        ],
+        DESCR=f"Fashion-MNIST, {subset}. From dataset-fashion-mnist, through this machine's apt. Licence: MIT.",
+    )
+
+
+@validate_params(
+    {
+        "y": ["array-like"],
+        "imbalance": [Interval(Real, 0, 1, closed="right")],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def long_tail(
+    y: np.ndarray,
+    imbalance: float = 0.01,
+    random_state: int | np.random.RandomState | None = None,
+) -> np.ndarray:
+    """Rows of a long-tailed subsample: class sizes fall exponentially.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels.
+    imbalance : float, default=0.01
+        Size of the last class over that of the first (the imbalance factor, IF): of C classes the c-th keeps
+        n_max · IF^(c / (C − 1)) rows, one at least, or all it has where these are fewer; n_max is the size
+        of the largest class.
+    random_state : int, RandomState or None, default=None
+        Which rows of each class.
+
+    Returns
+    -------
+    ndarray of intp
+        Indices of the rows, ascending.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y = np.repeat([0, 1, 2], 100)
+    >>> np.bincount(y[long_tail(y, 0.01, random_state=0)])
+    array([100,  10,   1])
+    """
+    rng = check_random_state(random_state)
+    _, codes, sizes = np.unique(y, return_inverse=True, return_counts=True)
+    shares = imbalance ** (np.arange(len(sizes)) / max(1, len(sizes) - 1))
+    kept = np.minimum(sizes, np.maximum(1, np.round(sizes.max() * shares).astype(np.intp)))
+    parts = [rng.choice(np.flatnonzero(codes == c), k, replace=False) for c, k in enumerate(kept)]
+    return np.sort(np.concatenate(parts))
 
 
 @validate_params(

@@ -39,6 +39,8 @@ class Pool:
         pool that comes back every round costs nothing.
     vectors : ndarray or csr_array, shape (n_rows, n_features), or None
         The numeric rows. No copy is made of a float array.
+    row_shape : tuple of int
+        What a numeric row came as: ``(n_features,)``, or for instance ``(height, width)``; ``()`` for texts.
     """
 
     def __init__(self, X: Any, *, name: str = "X") -> None:
@@ -47,12 +49,13 @@ class Pool:
         self.texts: Any = None
         self.vectors: Any = None
         values = _read(X, name)
+        self.row_shape: tuple[int, ...] = values.shape[1:]
         if sp.issparse(values):
             self.vectors = values.tocsr()
         elif values.ndim == 1:
             self.texts = values
         else:
-            self.vectors = values
+            self.vectors = values.reshape(len(values), -1) if values.ndim > 2 else values
 
     def __len__(self) -> int:
         return len(self.texts) if self.texts is not None else int(self.vectors.shape[0])
@@ -400,7 +403,9 @@ def _read_array(X: np.ndarray, name: str) -> np.ndarray:
         if X.ndim == 1 or all(isinstance(x, str) for x in flat[:10]):
             return _objects(flat)
     # sklearn's own messages for 1-D numbers, complex numbers, no features.
-    return check_array(X, dtype="numeric", ensure_all_finite=False, ensure_min_samples=0, input_name=name)
+    return check_array(
+        X, dtype="numeric", ensure_all_finite=False, ensure_min_samples=0, allow_nd=True, input_name=name
+    )
 
 
 def _objects(values: Iterable[Any]) -> np.ndarray:

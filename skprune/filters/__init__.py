@@ -8,6 +8,7 @@ from skprune.filters.kmeans import KMeansFilter
 from skprune.filters.perplexity import PerplexityFilter
 from skprune.filters.random import RandomFilter
 from skprune.filters.seals import SEALSFilter
+from skprune.filters.semi_prune import SemiPruneFilter
 from skprune.filters.ups import UPSFilter
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "PerplexityFilter",
     "RandomFilter",
     "SEALSFilter",
+    "SemiPruneFilter",
     "UPSFilter",
 ]
