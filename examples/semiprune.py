@@ -1,7 +1,7 @@
 """SemiPrune on Fashion-MNIST (balanced, long-tailed) and 20 Newsgroups, against chance, k-means, true labels.
 
 A pool is pruned to a share of its rows, those rows are labelled and a net is trained on them, for as many
-steps whatever their number. A labelled seed counts: of the rows that SemiPrune may train on, its seed is a part.
+steps whatever their number. A labelled seed counts: it is a part of the rows that SemiPrune may train on.
 Prints a table and writes it as CSV, with a plot; a killed run goes on where it stopped.
 
     python examples/semiprune.py                                  # parts of the pools, under 40 minutes

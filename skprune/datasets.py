@@ -425,7 +425,7 @@ def load_fashion_mnist(subset: str = "train") -> Bunch:
             "Bag",
             "Boot",
         ],
-        DESCR=f"Fashion-MNIST, {subset}. From dataset-fashion-mnist, through this machine's apt. Licence: MIT.",
+        DESCR=f"Fashion-MNIST, {subset}. Debian's dataset-fashion-mnist, through apt. Licence: MIT.",
     )
 
 

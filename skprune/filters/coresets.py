@@ -55,7 +55,7 @@ class Candidates:
         return np.argsort(-self.difficulty, kind="stable")
 
     def without_mislabelled(self, k: int) -> np.ndarray:
-        """Positions but for the hardest ``mis_ratio`` (fewer, where ``k`` would not be left), hardest first."""
+        """Positions but for the hardest ``mis_ratio`` (fewer where ``k`` are to stay), hardest first."""
         n_dropped = min(int(np.floor(self.mis_ratio * len(self) + 0.5)), len(self) - k)
         return self.hardest_first[n_dropped:]
 
@@ -162,7 +162,7 @@ def d2(rows: Candidates, k: int) -> np.ndarray:
     heap = [(-s, i) for i, s in enumerate(score.tolist())]
     heapq.heapify(heap)
     taken = np.zeros(len(rows), dtype=bool)
-    order = []
+    order: list[int] = []
     while len(order) < k:
         negative, i = heapq.heappop(heap)
         if taken[i] or -negative != score[i]:

@@ -1,4 +1,4 @@
-"""SemiPrune: few labels make pseudo-labels, and a proxy trained on them shows which rows are worth keeping."""
+"""SemiPrune: few labels make pseudo-labels; a proxy trained on them shows which rows are worth keeping."""
 
 from __future__ import annotations
 
@@ -207,10 +207,10 @@ class SemiPruneFilter(VectorFilter):
     def _fit(self, pool: Pool) -> None:
         self._embed_pool(pool)
         self.classes_: list[Any] = []
-        self.pseudo_labels_: np.ndarray | None = None
-        self.pseudo_confidence_: np.ndarray | None = None
+        self.pseudo_labels_: Any = None  # until two classes are known
+        self.pseudo_confidence_: Any = None
         self.agreement_: float | None = None
-        self.dynamics_: TrainingDynamics | None = None
+        self.dynamics_: Any = None
         self.n_held_out_ = 0
 
     def _learn(self, pool: Pool, *, learner: Any) -> None:
@@ -383,8 +383,8 @@ def default_ssl() -> Any:
     """Return the classifier that makes the pseudo-labels unless another is given: the most robust measured.
 
     With 2 % and 5 % of 3,000 labels (mean of three draws, share of right pseudo-labels): 0.61 and 0.74 on
-    Fashion-MNIST, 0.51 and 0.66 on 20 Newsgroups (TF-IDF with SVD); LabelSpreading over 20 neighbours 0.60, 0.68,
-    0.51 and 0.58, FixMatch with a perceptron (one draw, 5 %) 0.74 and 0.48.
+    Fashion-MNIST, 0.51 and 0.66 on 20 Newsgroups (TF-IDF with SVD); LabelSpreading over 20 neighbours 0.60,
+    0.68, 0.51 and 0.58, FixMatch with a perceptron (one draw, 5 %) 0.74 and 0.48.
     """
     return make_pipeline(CommonScaler(), SelfTrainingClassifier(LogisticRegression(C=10.0, max_iter=1000)))
 
