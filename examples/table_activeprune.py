@@ -56,6 +56,7 @@ STRATEGIES = {"LC": LeastConfidence, "Coreset": Coreset}
 # What each variant of ActivePrune is made of: the reweightings, then the ablations of Table 3.
 VARIANTS: dict[str, dict[str, Any]] = {
     "ActivePrune, sample": {},
+    "ActivePrune, sample, β = 0": {"beta": 0.0},  # draws by weight, but never reweights
     "ActivePrune, novelty": {"reweighting": "novelty"},
     "ActivePrune, paper": {"reweighting": "paper"},
     "ActivePrune, no reweighting": {"reweighting": None},
@@ -201,10 +202,11 @@ def show(runs: pd.DataFrame, table: pd.DataFrame) -> str:
         for measure in ("perplexity", "cosine"):
             values = [found[measure] for found in group["diversity"]]
             covered.append(named | {"distance": measure} | by_round(values, 1, 2, first=1))
-    tested = differences(table, "F1, mean", ["data", "strategy"], "random")
+    groups = ["data", "strategy"]
     parts = {
         "Outcome": pd.DataFrame(outcome),
-        "Against a random quarter": tested,
+        "Mean F1 against a random quarter": differences(table, "F1, mean", groups, "random"),
+        "F1 at the end against a random quarter": differences(table, "F1 at the end", groups, "random"),
         "100 × macro F1 by round, mean ± standard error": pd.DataFrame(f1),
         "Diversity of each round's labels, mean ± standard error": pd.DataFrame(covered),
     }

@@ -155,7 +155,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def show(table: pd.DataFrame) -> str:
-    """Return the two tables in Markdown."""
+    """Return the tables in Markdown."""
     rows = []
     for (rare, strategy, name), group in table.groupby(["rare", "strategy", "filter"], sort=False):
         rows.append(
@@ -173,8 +173,13 @@ def show(table: pd.DataFrame) -> str:
                 "CPU s selecting": spread(group["CPU s selecting"], 2),
             }
         )
-    tested = differences(table[table["strategy"] != "passive"], "F1, mean", ["rare", "strategy"], "none")
-    return markdown(pd.DataFrame(rows)) + "\n\n" + markdown(tested)
+    active, groups = table[table["strategy"] != "passive"], ["rare", "strategy"]
+    parts = {
+        "Outcome": pd.DataFrame(rows),
+        "Mean F1 against no filter": differences(active, "F1, mean", groups, "none"),
+        "Rare rows found against no filter": differences(active, "found", groups, "none"),
+    }
+    return "\n\n".join(f"## {title}\n\n{markdown(part)}" for title, part in parts.items())
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
