@@ -5,7 +5,7 @@ with, a linear model. Each filter sees the pool, then the labels and the model, 
 linear model learns from the labels and from what was kept, with its true labels. Prints a table, writes CSV.
 The filters are those of demo.py: one that is added there is in the table.
 
-    python examples/every_filter.py                                    # three minutes on one core
+    python examples/every_filter.py                                    # some minutes on one core
     python examples/every_filter.py --pool-size 5000 --data debian     # an hour: an LLM reads all of them
     python examples/every_filter.py --filters random seals anchoral ups --pool-size 0
 """
