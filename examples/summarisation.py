@@ -25,6 +25,7 @@ def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
             "prefix": "summarize: ",
             "max_source_length": 96,
             "max_target_length": 24,
+            "num_beams": 2,
             "metric": "rouge_l",
             "lr": 1e-3,
         },

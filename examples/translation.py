@@ -28,6 +28,7 @@ def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
             "prefix": "translate English to German: ",
             "max_source_length": 64,
             "max_target_length": 64,
+            "num_beams": 2,
             "metric": "sacrebleu",
             "lr": 1e-3,
         },

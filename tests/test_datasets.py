@@ -170,8 +170,8 @@ def check_pairs(bunch: Bunch) -> None:
     train, test = split_by_group(bunch, test_size=0.2, random_state=0)
     assert not set(train.groups) & set(test.groups)
     assert len(test.data) / len(bunch.data) == pytest.approx(0.2, abs=0.02)
-    pairs = dict(zip(bunch.data, bunch.target, strict=True))
-    assert all(pairs[text] == target for text, target in zip(test.data[-9:], test.target[-9:], strict=True))
+    pairs = set(zip(bunch.data, bunch.target, strict=True))
+    assert set(zip(test.data, test.target, strict=True)) <= pairs
 
 
 @needs_apt
@@ -183,7 +183,8 @@ def test_debian_summaries():
     mutt = bunch.packages.tolist().index("mutt")
     assert bunch.target[mutt].startswith("text-based mailreader")
     assert bunch.data[mutt].startswith("Mutt is")
-    assert max(map(len, bunch.target)) < 150
+    assert np.mean([len(synopsis) <= 80 for synopsis in bunch.target]) > 0.98
+    assert not any("\n" in synopsis for synopsis in bunch.target)
     whole = load_debian(None)
     texts = dict(zip(whole.packages, whole.data, strict=True))
     for row in range(0, len(bunch.data), 997):
@@ -199,10 +200,10 @@ def test_debian_translations(monkeypatch):
     n_words = [len(text.split()) for text in bunch.data]
     assert (min(n_words), max(n_words)) == (4, 60)
     german = {"der", "die", "das", "und", "für", "ein", "eine", "ist", "von", "zu", "zur", "mit"}
-    assert np.mean([bool(german & set(text.split())) for text in bunch.target]) > 0.7
+    assert np.mean([bool(german & set(text.split())) for text in bunch.target]) > 0.5
     assert np.mean([bool(german & set(text.split())) for text in bunch.data]) < 0.1
-    client = bunch.data.index("This package contains the client.")
-    assert bunch.target[client] == "Dieses Paket enthält den Client."
+    pair = ("This package contains the client.", "Dieses Paket enthält den Client.")
+    assert pair in set(zip(bunch.data, bunch.target, strict=True))
     monkeypatch.setenv("PATH", "")  # cached: no apt any more
     assert load_debian_translations().digest == bunch.digest
     assert len(load_debian_translations(min_words=1, max_words=None).data) > len(bunch.data)
