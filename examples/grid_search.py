@@ -203,13 +203,13 @@ def plot(searches: dict[str, Any], path: Path) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
     for axis, (title, (table, rows, columns)) in zip(axes, surfaces.items(), strict=True):
         image = axis.imshow(
-            table.to_numpy(dtype=float), origin="lower", vmin=heights.min(), vmax=heights.max()
+            table.to_numpy(dtype=float), origin="lower", cmap="Wistia", vmin=heights.min(), vmax=heights.max()
         )
         axis.set(title=title, xlabel=columns, ylabel=rows)
         axis.set_xticks(range(table.shape[1]), table.columns)
         axis.set_yticks(range(table.shape[0]), table.index)
         for (row, column), value in np.ndenumerate(table.to_numpy(dtype=float)):
-            axis.text(column, row, f"{value:.3f}", ha="center", va="center", color="white", weight="bold")
+            axis.text(column, row, f"{value:.3f}", ha="center", va="center", weight="bold")
     figure.colorbar(image, ax=axes, label="area under the curve of average precision")
     figure.suptitle(f"Without pruning {nothing:.3f}, a random quarter {random:.3f}")
     figure.savefig(path, dpi=130)
