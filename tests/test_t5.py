@@ -62,12 +62,12 @@ def rounded_as_in_the_graph(layer: torch.nn.Module, inputs: tuple[torch.Tensor])
 
 
 def test_the_encoder_is_the_graphs_but_for_the_rounding_of_activations(t5: Path, source: Path) -> None:
-    """With that rounding imitated, the first blocks agree; later ones amplify a step more or less."""
+    """With that rounding imitated, the first blocks agree; from the third on a value may fall a step aside."""
     model, tokenizer = load_pretrained(t5).build(None).model, load_pretrained(t5).tokenizer
     inputs = tokenizer(TEXT, return_tensors="pt")
     onnx, runtime = (pytest.importorskip(name) for name in ("onnx", "onnxruntime"))
     graph = onnx.load(source / "encoder.onnx")
-    sums = [f"/enc/block.{block}/layer.1/Add_output_0" for block in range(3)]
+    sums = [f"/enc/block.{block}/layer.1/Add_output_0" for block in range(2)]
     graph.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in sums)
     session = runtime.InferenceSession(graph.SerializeToString())
     expected = session.run(sums, {name: ids.numpy() for name, ids in inputs.items()})
@@ -81,7 +81,7 @@ def test_the_encoder_is_the_graphs_but_for_the_rounding_of_activations(t5: Path,
         model.encoder(**inputs)
     for ours, theirs in zip(found, expected, strict=False):
         hidden = (ours[0] if isinstance(ours, tuple) else ours).numpy()
-        assert np.abs(hidden - theirs).max() < 1e-3 * np.abs(theirs).max()
+        assert np.abs(hidden - theirs).max() < 1e-5 * np.abs(theirs).max()
 
 
 def test_the_decoder_agrees_with_the_graph(t5: Path, source: Path) -> None:
