@@ -62,7 +62,7 @@ def rounded_as_in_the_graph(layer: torch.nn.Module, inputs: tuple[torch.Tensor])
 
 
 def test_the_encoder_is_the_graphs_but_for_the_rounding_of_activations(t5: Path, source: Path) -> None:
-    """With that rounding imitated, the first blocks agree; from the third on a value may fall a step aside."""
+    """With that rounding imitated, the first blocks agree; from the third on a value may fall a step off."""
     model, tokenizer = load_pretrained(t5).build(None).model, load_pretrained(t5).tokenizer
     inputs = tokenizer(TEXT, return_tensors="pt")
     onnx, runtime = (pytest.importorskip(name) for name in ("onnx", "onnxruntime"))
