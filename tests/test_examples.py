@@ -15,6 +15,7 @@ def run(name, cwd):
     return subprocess.run(command, capture_output=True, text=True, check=True, cwd=cwd).stdout
 
 
+@pytest.mark.slow
 def test_sklearn_pipeline(tmp_path):
     out = run("sklearn_pipeline.py", tmp_path)
     random, k_means, whole = (float(line.split("accuracy ")[1]) for line in out.splitlines()[:3])
@@ -24,6 +25,7 @@ def test_sklearn_pipeline(tmp_path):
     assert "kept: low perplexity" in out
 
 
+@pytest.mark.slow
 def test_imblearn_pipeline(tmp_path):
     out = run("imblearn_pipeline.py", tmp_path)
     assert out.count("average precision 0.") == 5

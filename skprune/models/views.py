@@ -310,7 +310,7 @@ def altered(text: str, dropout: float, swaps: float, rng: Any) -> str:
     Examples
     --------
     >>> altered("the old red fox runs", 0.4, 0.2, np.random.default_rng(3))
-    'the red'
+    'red fox'
     """
     words = text.split()
     kept = rng.random(len(words)) >= dropout
