@@ -214,13 +214,19 @@ def located(model: str | os.PathLike[str]) -> tuple[str, tuple[Any, ...]]:
     return name, tuple(sorted((f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in folder.glob("*.*")))
 
 
-@lru_cache(maxsize=2)
-def _load(name: str, stamp: tuple[Any, ...]) -> Pretrained:
+def load_pair(loader: Any, name: str, *, kind: str) -> tuple[Any, Any, list[str]]:
+    """Return the tokenizer, the float32 model that an auto class loads, and the names of weights not found.
+
+    Raises
+    ------
+    ModelLoadError
+        If it does not load as ``kind``, in words, or its tokenizer does not pad.
+    """
     try:
-        # Missing heads are drawn at random: not from the caller's generator.
+        # Missing weights are drawn at random: not from the caller's generator.
         with torch.random.fork_rng(devices=[]), quiet_transformers():
             tokenizer = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-            model, info = transformers.AutoModelForSequenceClassification.from_pretrained(
+            model, info = loader.from_pretrained(
                 name,
                 dtype=torch.float32,
                 output_loading_info=True,
@@ -228,13 +234,21 @@ def _load(name: str, stamp: tuple[Any, ...]) -> Pretrained:
                 use_safetensors=True,
             )
     except Exception as error:  # transformers, safetensors, tokenizers and json raise what they like
-        raise ModelLoadError(f"model={name!r} does not load as a text encoder: {error}") from error
+        raise ModelLoadError(f"model={name!r} does not load as {kind}: {error}") from error
     if tokenizer.pad_token_id is None:
         raise ModelLoadError(f"model={name!r}: its tokenizer has no padding token")
+    return tokenizer, model, sorted(info["missing_keys"])
+
+
+@lru_cache(maxsize=2)
+def _load(name: str, stamp: tuple[Any, ...]) -> Pretrained:
+    tokenizer, model, missing = load_pair(
+        transformers.AutoModelForSequenceClassification, name, kind="a text encoder"
+    )
     head = [key for key, module in model.named_modules() if isinstance(module, nn.Linear)][-1]
     n_features = model.get_submodule(head).in_features
     model.set_submodule(head, nn.Identity())
-    untrained = {key.rpartition(".")[0] for key in info["missing_keys"]} - {head}
+    untrained = {key.rpartition(".")[0] for key in missing} - {head}
     return Pretrained(model.eval(), tokenizer, n_features, tuple(sorted(untrained)))
 
 

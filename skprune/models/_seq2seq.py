@@ -14,8 +14,7 @@ import transformers
 from torch import nn
 
 from skprune.exceptions import ModelLoadError
-from skprune.models._net import located, pad
-from skprune.models.sources import quiet_transformers
+from skprune.models._net import load_pair, located, pad
 
 IGNORED = -100  # the label of padding, by convention of transformers and of torch's loss
 
@@ -149,22 +148,8 @@ def load_pretrained(model: str | os.PathLike[str]) -> Pretrained:
 
 @lru_cache(maxsize=2)
 def _load(name: str, stamp: tuple[Any, ...]) -> Pretrained:
-    try:
-        # Missing weights are drawn at random: not from the caller's generator.
-        with torch.random.fork_rng(devices=[]), quiet_transformers():
-            tokenizer = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-            model, info = transformers.AutoModelForSeq2SeqLM.from_pretrained(
-                name,
-                dtype=torch.float32,
-                output_loading_info=True,
-                trust_remote_code=False,
-                use_safetensors=True,
-            )
-    except Exception as error:  # transformers, safetensors, tokenizers and json raise what they like
-        raise ModelLoadError(f"model={name!r} does not load as an encoder–decoder: {error}") from error
-    if tokenizer.pad_token_id is None:
-        raise ModelLoadError(f"model={name!r}: its tokenizer has no padding token")
-    if info["missing_keys"]:
-        raise ModelLoadError(f"model={name!r} lacks weights: {', '.join(sorted(info['missing_keys']))}")
+    tokenizer, model, missing = load_pair(transformers.AutoModelForSeq2SeqLM, name, kind="an encoder–decoder")
+    if missing:
+        raise ModelLoadError(f"model={name!r} lacks weights: {', '.join(missing)}")
     model.generation_config.max_length = None  # one limit is enough: the estimator's
     return Pretrained(model.eval(), tokenizer)
