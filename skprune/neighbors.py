@@ -9,8 +9,8 @@ import scipy.sparse as sp
 
 from skprune._optional import require
 
-# A block of similarities stays in the processor's cache.
-_BLOCK = 16_384
+# A block of the vectors, and its similarities, stay in the cache (4,096 x 384 floats are 6 MB).
+_BLOCK = 4_096
 # Rows beyond which an approximate index pays for being built (measured: docs/benchmarks.md).
 _HNSW_FROM = 4_000_000
 # Single precision misplaces a cosine by less; what lies closer to the border is compared in double.
