@@ -170,9 +170,9 @@ def run(search: Any, texts: list[str], y: np.ndarray, groups: np.ndarray) -> dic
     candidates = [
         {
             "candidate": describe(params),
-            "n_rounds": int(n_rounds[i]),
             **{name: float(results[name][i]) for name in numbers},
             **{name.removeprefix("filter__"): float(v) for name, v in params.items() if isinstance(v, Real)},
+            "n_rounds": int(n_rounds[i]),
         }
         for i, params in enumerate(results["params"])
     ]

@@ -204,9 +204,6 @@ class DiskStore:
                         "kept before is still there"
                     ) from error
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return disk_store, (str(self.folder),)
-
 
 _disk_stores: dict[Path, DiskStore] = {}
 

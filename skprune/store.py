@@ -12,6 +12,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -121,9 +122,6 @@ class MemoryStore:
         else:
             self._shelves.pop(fingerprint, None)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return open_store, (None,)  # another process has its own
-
 
 class _Shelf:
     """The values of one fingerprint."""
@@ -182,7 +180,17 @@ class Remembered:
             fingerprint, memory = _token_of(compute), None
         self.fingerprint = fingerprint
         self.store = open_store(memory)
+        self._memory = None if memory is None else os.path.abspath(os.path.expanduser(memory))
         self._what = " ".join(f"{name}={compute!r}".split())[:200]
+
+    @cached_property
+    def store(self) -> Store:
+        """Where the values are kept."""
+        return open_store(self._memory)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A store is its process's own: a copy opens the folder again when it needs it.
+        return {name: value for name, value in self.__dict__.items() if name != "store"}
 
     def __call__(
         self, texts: np.ndarray, keys: np.ndarray | None = None, limit: int | None = None
