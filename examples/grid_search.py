@@ -84,10 +84,10 @@ def load_pool(rare: str, n_rows: int, seed: int) -> tuple[list[str], np.ndarray,
 def make_filters(texts: list[str], args: argparse.Namespace) -> dict[str, Any]:
     """Return the filters, with models that are the same in every fold, so that what they compute is shared.
 
-    An n-gram model that is trained on the pool would be another one in each fold, with scores of its own.
+    The n-gram model is fitted here, and stays so in the clones of a search: one that is trained on the pool
+    would be another one in each fold, with scores of its own.
     """
-    NGramScorer(order=4).fit(texts).save(args.out / "ngram")
-    ngram = NGramScorer(str(next((args.out / "ngram").glob("model.*"))))
+    ngram = NGramScorer(order=4).fit(texts)
     memory = str(args.out / "memory")
     return {
         "random": RandomFilter(),

@@ -24,6 +24,11 @@ class StaysFitted(BaseEstimator):
     _learned: ClassVar[tuple[str, ...]]
     _learned_with: ClassVar[tuple[str, ...]]
 
+    @property
+    def has_learned(self) -> bool:
+        """Whether ``fit`` was called, with the parameters that it has now."""
+        return any(name in vars(self) for name in self._learned)
+
     def __sklearn_clone__(self) -> Any:
         copy = super().__sklearn_clone__()
         vars(copy).update({name: vars(self)[name] for name in self._learned if name in vars(self)})

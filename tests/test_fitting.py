@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skprune import (
+    ActiveLearningSimulator,
     ActivePruneFilter,
     AnchorFilter,
     EntropyIntervalFilter,
@@ -23,6 +24,7 @@ from skprune import (
 from skprune.datasets import load_movie_snippets
 from skprune.scorers import GenerativeEntropy, SemanticEntropy
 from skprune.store import open_store
+from skprune.strategies import Margin
 
 MOVIES = load_movie_snippets()
 TEXTS, Y = MOVIES.data[:9600:80], MOVIES.target[:9600:80]
@@ -92,6 +94,21 @@ def test_a_grid_of_ready_models_keeps_them_apart(tmp_path):
     pruned = PrunedClassifier(PerplexityFilter(memory=str(tmp_path)), words)
     GridSearchCV(pruned, {"filter__perplexity": models}, cv=2, refit=False, error_score="raise").fit(TEXTS, Y)
     assert set(open_store(tmp_path).info()["fingerprint"]) == {model.fingerprint for model in models}
+
+
+def test_a_run_in_a_folder_goes_on_with_the_model_it_began_with(tmp_path):
+    classifier = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    settings = {"n_instances": 5, "n_rounds": 1, "folder": tmp_path, "random_state": 0}
+
+    def play(perplexity):
+        pruner = PerplexityFilter(perplexity=perplexity)
+        return ActiveLearningSimulator(classifier, Margin(), pruner, **settings).fit(TEXTS, Y)
+
+    first, again = play(NGRAM), play(NGramScorer(order=3).fit(CORPUS))
+    assert again.labelled_indices_.tolist() == first.labelled_indices_.tolist()
+    for other in (NGramScorer(order=3).fit(TEXTS), NGramScorer(order=3)):
+        with pytest.raises(ValueError, match=r"filter.perplexity.fitted was 'ngram-"):
+            play(other)
 
 
 def test_what_is_not_fitted_learns_from_the_pool():
