@@ -35,8 +35,8 @@ from skprune import (
     ValidationPlateau,
 )
 from skprune.datasets import load_movie_snippets
-from skprune.journal import Journal
 from skprune.modal import ActiveLearner
+from skprune.simulate.journal import Journal
 from skprune.store import clear_process_store
 from skprune.strategies import Entropy, LeastConfidence, Margin, RandomSampling
 

@@ -16,7 +16,7 @@ from skprune import (
     StabilizingPredictions,
     ValidationPlateau,
 )
-from skprune.stopping import PlayedRound
+from skprune.simulate.stopping import PlayedRound
 from skprune.strategies import Margin
 
 X, Y = load_digits(return_X_y=True)

@@ -14,9 +14,9 @@ MARKER = "###"
 # better than one question. All but the last line is the same for all texts and run once, so its length is
 # free, while each token after the text is paid for with every text.
 PROMPT = (
-    "An example is wanted for the training set of the task: {task}. An informative example is well-formed and "
-    "readable, holds something of use for the task, and is neither harmful nor broken: no garbled text, no "
-    "boilerplate, no markup, no fragments that nobody can follow. "
+    "An example is wanted for the training set of the task: {task}. An informative example is well-formed "
+    "and readable, holds something of use for the task, and is neither harmful nor broken: no garbled text, "
+    "no boilerplate, no markup, no fragments that nobody can follow. "
     f"Should the example between the two lines of {MARKER} be included in the training set?\n"
     "Options: yes, no\n"
     f"{MARKER}\n{{text}}\n{MARKER} Answer:"

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skprune.metrics import learning_curve_auc
 
 if TYPE_CHECKING:
-    from skprune.simulate import ActiveLearningSimulator
+    from skprune.simulate.simulator import ActiveLearningSimulator
 
 
 class LearningCurveScorer(BaseEstimator):

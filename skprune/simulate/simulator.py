@@ -21,11 +21,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from skprune.base import BaseFilter
 from skprune.filters.random import RandomFilter
-from skprune.journal import Journal, data_fingerprint, describe
 from skprune.pools import check_labels, check_pool, take_rows
 from skprune.query import PrunedQuery
-from skprune.rounds import Learner, Run, draw_initial
-from skprune.stopping import PlayedRound, ValidationPlateau
+from skprune.simulate.journal import Journal, data_fingerprint, describe
+from skprune.simulate.rounds import Learner, Run, draw_initial
+from skprune.simulate.stopping import PlayedRound, ValidationPlateau
 from skprune.streams import draw_seed, generator
 
 # Streams of a run's seed.
@@ -76,7 +76,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         Seconds of selecting, training and predicting after which no new round begins, over all the
         processes that a resumed run took.
     stopping : callable or list of callables, default=None
-        Criteria of :mod:`skprune.stopping`, or functions ``curve -> bool``. The run ends when one says so.
+        Criteria of :mod:`skprune.simulate`, or functions ``curve -> bool``. The run ends when one says so.
     scoring : str, callable, list, dict or None, default=None
         Metrics of the learning curve, as in :func:`~sklearn.model_selection.cross_validate`. None is the
         estimator's own ``score``. Needs validation data.
