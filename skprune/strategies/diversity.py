@@ -165,10 +165,11 @@ def _squared_to_nearest(rows: OuterProducts, centres: Any) -> np.ndarray:
 def _nearest_apart(rows: Any, centres: np.ndarray) -> np.ndarray:
     """Return the nearest row to each centre, none twice: the first centre has the first choice."""
     picked = pairwise_distances_argmin(centres, rows)
+    lengths = squared_norms(rows)
     taken: set[int] = set()
     for centre, row in enumerate(picked):
         if row in taken:
-            squared = squared_norms(rows) - 2.0 * (rows @ centres[centre])
+            squared = lengths - 2.0 * (rows @ centres[centre])
             squared[list(taken)] = np.inf
             picked[centre] = row = np.argmin(squared)
         taken.add(int(row))
