@@ -53,7 +53,7 @@ def test_what_an_encoder_parameter_means():
     assert np.allclose(encoder(TEXTS), pipeline.fit_transform(TEXTS), atol=1e-6)
     assert make_encoder(len) is len
     fitted = TfidfEncoder(2).fit(TEXTS)
-    assert make_encoder(fitted) is not fitted
+    assert make_encoder(fitted) is fitted
     with pytest.raises(TypeError, match="encoder must be None, the name or path"):
         make_encoder(3)
     with pytest.raises(TypeError, match="encoder must be an instance, got the class TfidfEncoder"):

@@ -57,7 +57,8 @@ class Timed(ClassifierMixin, BaseEstimator):
 
 def main() -> None:
     """Print what each part costs."""
-    n_rows, n_betas, n_folds = (int(a) for a in (*sys.argv[1:], *("1000", "12", "5")[len(sys.argv) - 1 :]))
+    given = [int(argument) for argument in sys.argv[1:]]
+    n_rows, n_betas, n_folds = (*given, *(300, 12, 5)[len(given) :])
     data = load_newsgroups()
     texts, y = [text[:500] for text in data.data[:n_rows]], data.target[:n_rows]
     scorer = CausalLMScorer(fetch_model("smollm2-135m"), max_length=64)
