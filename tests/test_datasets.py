@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils import Bunch
 
-from skprune import _fashion_mnist
-from skprune._debian import Translated, _plain, _stanzas
 from skprune.assets import AssetError
 from skprune.datasets import (
     BOILERPLATE_SECTIONS,
+    _fashion_mnist,
     fetch_model,
     load_debian,
     load_debian_summaries,
@@ -26,6 +25,7 @@ from skprune.datasets import (
     long_tail,
     split_by_group,
 )
+from skprune.datasets._packages import Translated, _plain, _stanzas
 
 needs_apt = pytest.mark.skipif(
     shutil.which("apt-get") is None, reason="this data set is the index of a Debian-family system"
