@@ -220,7 +220,7 @@ def test_paragraphs_are_paired_only_where_both_sides_have_as_many(monkeypatch):
         Translated("c", "src", "net", "a tool too\nOne.\n\nTwo.", "auch ein Tool\nEins und zwei."),
         Translated("d", "other", "net", "same\nIt does this.", "same\nEs tut dies."),
     ]
-    monkeypatch.setattr("skprune.datasets.translations", lambda language, refresh: ("Debian", rows))
+    monkeypatch.setattr("skprune.datasets.debian.translations", lambda language, refresh: ("Debian", rows))
     bunch = load_debian_translations(min_words=2)
     pairs = [("a tool", "ein Tool"), ("It does this.", "Es tut dies."), ("And that.", "Und das.")]
     assert list(zip(bunch.data, bunch.target, strict=True)) == [*pairs, ("a tool too", "auch ein Tool")]
