@@ -72,7 +72,9 @@ def play(task: Task, args: argparse.Namespace) -> list[dict[str, Any]]:
         "train s": time.perf_counter() - clock,
     }
     rounds = []
-    print(f"{estimator.metric}, {len(test_texts)} texts to test on, {args.filter}, {args.strategy}")
+    print(f"filter {args.filter}, strategy {args.strategy}, seed {args.seed}")
+    print(f"score: {estimator.metric} on {len(test_texts)} texts, after the round's labels")
+    print("subpool: the filter's part of the pool, which the query chooses from; LLM calls add up\n")
     print("  ".join(f"{title:>10}" for title in COLUMNS))
     for number in range(args.rounds + 1):
         pool = np.setdiff1d(np.arange(len(texts)), known)
@@ -94,6 +96,10 @@ def play(task: Task, args: argparse.Namespace) -> list[dict[str, Any]]:
         cells = (f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in cells)
         print("  ".join(f"{cell:>10}" for cell in cells), flush=True)
         rounds.append(round_)
+    for text, written, reference in zip(
+        test_texts[:3], learner.predict(test_texts[:3]), references[:3], strict=True
+    ):
+        print(f"\n{text}\n     model: {written}\n reference: {reference}")
     return rounds
 
 

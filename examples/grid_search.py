@@ -1,12 +1,13 @@
 """Tune a pool filter by the area under the learning curve that it leads to, and plot the surface.
 
 A pool of package descriptions with a rare class, a linear classifier, margin sampling. The searches, all over
-clones of one ActiveLearningSimulator: a grid over β and the share kept by ActivePrune, and one over A and K
-of AnchorAL; a random search over filters, their parameters and strategies; successive halving that plays more
-rounds with those that do well early. Scores and embeddings are computed once, whatever the search, the fold
-or the process. Prints the best candidates; writes all of them as CSV, and the two grids as PNG.
+clones of one ActiveLearningSimulator: a grid over β and the share kept by ActivePrune, and two over A and K,
+and K and M, of AnchorAL; a random search over filters, their parameters and strategies; successive halving
+that plays more rounds with those that do well early. Scores and embeddings are computed once, whatever the
+search, the fold or the process. Prints the best candidates; writes all of them as CSV, and the grids as PNG.
+A search that is done is kept in the folder of results: a command that was stopped goes on with the next one.
 
-    python examples/grid_search.py
+    python examples/grid_search.py               # three minutes on one core
     python examples/grid_search.py --pool-size 4000 --rounds 10 --n-jobs 8
 """
 
@@ -15,6 +16,8 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import numpy as np
 import pandas as pd
+from _runs import Runs, cut
 from scipy.stats import loguniform, randint
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -51,32 +55,39 @@ BETAS = [0.1, 0.5, 1.0, 2.0]
 KEEPS = [0.05, 0.1, 0.25, 0.5]
 ANCHORS = [1, 3, 10, 30]
 NEIGHBORS = [5, 15, 50, 150]
+SUBPOOLS = [30, 100, 300, 1000]
+# The grids to draw: search, title, and the parameters of its rows and columns with their names there.
+SURFACES = [
+    ("beta-keep", "ActivePrune", ("beta", "β"), ("keep", "share kept")),
+    ("anchors-neighbors", "AnchorAL, M = 500", ("n_anchors", "A"), ("n_neighbors", "K")),
+    ("subpool-neighbors", "AnchorAL, A = 10", ("max_subpool", "M"), ("n_neighbors", "K")),
+]
 
 
-def load_pool(rare: str, n_rows: int, seed: int) -> tuple[list[str], np.ndarray, np.ndarray]:
+def load_pool(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return texts, labels (1 is the rare class, at twice its share: the pool is small) and groups."""
-    data = load_debian(rare)
-    rng = np.random.default_rng(seed)
+    data = load_debian(args.rare)
+    rng = np.random.default_rng(args.seed)
     rare_rows, others = np.flatnonzero(data.target == 1), np.flatnonzero(data.target == 0)
-    n_rare = min(len(rare_rows), round(2 * n_rows * np.mean(data.target)))
+    n_rare = min(len(rare_rows), round(2 * args.pool_size * np.mean(data.target)))
     rows = np.sort(
         np.concatenate(
             [
                 rng.choice(rare_rows, n_rare, replace=False),
-                rng.choice(others, n_rows - n_rare, replace=False),
+                rng.choice(others, args.pool_size - n_rare, replace=False),
             ]
         )
     )
-    return [data.data[i] for i in rows], data.target[rows], data.groups[rows]
+    return cut([data.data[i] for i in rows], args.max_words), data.target[rows], data.groups[rows]
 
 
-def make_filters(texts: list[str], args: argparse.Namespace) -> dict[str, Any]:
+def make_filters(texts: np.ndarray, args: argparse.Namespace) -> dict[str, Any]:
     """Return the filters, with models that are the same in every fold, so that what they compute is shared.
 
-    An n-gram model that is trained on the pool would be another one in each fold, with scores of its own.
+    The n-gram model is fitted here, and stays so in the clones of a search: one that is trained on the pool
+    would be another one in each fold, with scores of its own.
     """
-    NGramScorer(order=4).fit(texts).save(args.out / "ngram")
-    ngram = NGramScorer(str(next((args.out / "ngram").glob("model.*"))))
+    ngram = NGramScorer(order=4).fit(texts)
     memory = str(args.out / "memory")
     return {
         "random": RandomFilter(),
@@ -100,10 +111,8 @@ def make_simulator(args: argparse.Namespace) -> ActiveLearningSimulator:
     )
 
 
-def search_all(
-    texts: list[str], y: np.ndarray, groups: np.ndarray, filters: dict[str, Any], args: argparse.Namespace
-) -> dict[str, Any]:
-    """Return the fitted searches by name."""
+def make_searches(filters: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
+    """Return the searches by name."""
     common = {
         "scoring": LearningCurveScorer("average_precision"),
         "cv": StratifiedGroupKFold(args.folds, shuffle=True, random_state=args.seed),
@@ -128,47 +137,47 @@ def search_all(
             "strategy": [Margin(), Entropy(), RandomSampling()],
         },
     ]
-    searches = {
+    of_anchors = {"filter": [anchoral], "filter__n_anchors": ANCHORS, "filter__n_neighbors": NEIGHBORS}
+    of_subpools = {"filter": [anchoral], "filter__max_subpool": SUBPOOLS, "filter__n_neighbors": NEIGHBORS}
+    return {
         "baselines": GridSearchCV(simulator, {"filter": [None, filters["random"]]}, **common),
         "beta-keep": GridSearchCV(
             simulator, {"filter": [activeprune], "filter__beta": BETAS, "filter__keep": KEEPS}, **common
         ),
-        "anchors-neighbors": GridSearchCV(
-            simulator,
-            {"filter": [anchoral], "filter__n_anchors": ANCHORS, "filter__n_neighbors": NEIGHBORS},
-            **common,
-        ),
+        "anchors-neighbors": GridSearchCV(simulator, of_anchors, **common),
+        "subpool-neighbors": GridSearchCV(simulator, of_subpools, **common),
         "randomized": RandomizedSearchCV(
             simulator, distributions, n_iter=args.candidates, random_state=args.seed, **common
         ),
         "halving": HalvingGridSearchCV(
             simulator,
-            {"filter": [anchoral], "filter__n_anchors": ANCHORS, "filter__n_neighbors": NEIGHBORS},
+            of_anchors,
             resource="n_rounds",
             min_resources=2,
             max_resources=2 * args.rounds,
             **common,
         ),
     }
-    for name, search in searches.items():
-        start = time.perf_counter()
-        search.fit(texts, y, groups=groups)
-        n_fits = len(search.cv_results_["params"]) * search.n_splits_
-        print(f"{name}: {n_fits} runs in {time.perf_counter() - start:.0f} s", flush=True)
-    return searches
 
 
-def to_table(searches: dict[str, Any]) -> pd.DataFrame:
-    """Return all candidates, the best first."""
-    parts = []
-    for name, search in searches.items():
-        results = pd.DataFrame(search.cv_results_)
-        part = results[["mean_test_score", "std_test_score", "mean_fit_time"]].copy()
-        part.insert(0, "candidate", [describe(params) for params in results["params"]])
-        part.insert(0, "search", name)
-        part["n_rounds"] = results.get("n_resources", search.estimator.n_rounds)
-        parts.append(part)
-    return pd.concat(parts, ignore_index=True).sort_values("mean_test_score", ascending=False)
+def run(search: Any, texts: np.ndarray, y: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
+    """Fit a search and return its candidates, a dict of plain values each."""
+    start = time.perf_counter()
+    search.fit(texts, y, groups=groups)
+    results = search.cv_results_
+    n_rounds = results.get("n_resources", [search.estimator.n_rounds] * len(results["params"]))
+    numbers = ("mean_test_score", "std_test_score")
+    candidates = [
+        {
+            "candidate": describe(params),
+            **{name: float(results[name][i]) for name in numbers},
+            **{name.removeprefix("filter__"): float(v) for name, v in params.items() if isinstance(v, Real)},
+            "n_rounds": int(n_rounds[i]),
+        }
+        for i, params in enumerate(results["params"])
+    ]
+    n_runs, seconds = len(candidates) * search.n_splits_, time.perf_counter() - start
+    return {"candidates": candidates, "runs": n_runs, "seconds": seconds}
 
 
 def describe(params: dict[str, Any]) -> str:
@@ -183,35 +192,33 @@ def describe(params: dict[str, Any]) -> str:
     return " ".join(words)
 
 
-def plot(searches: dict[str, Any], path: Path) -> None:
-    """Draw the surfaces of the two grids, beside what the baselines reach."""
+def plot(table: pd.DataFrame, path: Path) -> None:
+    """Draw the surfaces of the grids, beside what the baselines reach."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    def surface(name: str, rows: str, columns: str) -> pd.DataFrame:
-        results = pd.DataFrame(searches[name].cv_results_)
-        return results.pivot(index=f"param_{rows}", columns=f"param_{columns}", values="mean_test_score")
-
-    surfaces = {
-        "ActivePrune": (surface("beta-keep", "filter__beta", "filter__keep"), "β", "share kept"),
-        "AnchorAL": (surface("anchors-neighbors", "filter__n_anchors", "filter__n_neighbors"), "A", "K"),
-    }
-    heights = np.concatenate([table.to_numpy(dtype=float).ravel() for table, _, _ in surfaces.values()])
-    nothing, random = searches["baselines"].cv_results_["mean_test_score"]
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
-    for axis, (title, (table, rows, columns)) in zip(axes, surfaces.items(), strict=True):
+    surfaces = []
+    for search, _, (rows, _), (columns, _) in SURFACES:
+        candidates = table[table["search"] == search]
+        surfaces.append(candidates.pivot(index=rows, columns=columns, values="mean_test_score"))
+    heights = np.concatenate([surface.to_numpy().ravel() for surface in surfaces])
+    figure, axes = plt.subplots(1, len(SURFACES), figsize=(5 * len(SURFACES), 4.4), layout="constrained")
+    for axis, surface, (_, title, (_, rows), (_, columns)) in zip(axes, surfaces, SURFACES, strict=True):
         image = axis.imshow(
-            table.to_numpy(dtype=float), origin="lower", cmap="Wistia", vmin=heights.min(), vmax=heights.max()
+            surface.to_numpy(), origin="lower", cmap="Wistia", vmin=heights.min(), vmax=heights.max()
         )
         axis.set(title=title, xlabel=columns, ylabel=rows)
-        axis.set_xticks(range(table.shape[1]), table.columns)
-        axis.set_yticks(range(table.shape[0]), table.index)
-        for (row, column), value in np.ndenumerate(table.to_numpy(dtype=float)):
+        axis.set_xticks(range(surface.shape[1]), [f"{value:g}" for value in surface.columns])
+        axis.set_yticks(range(surface.shape[0]), [f"{value:g}" for value in surface.index])
+        for (row, column), value in np.ndenumerate(surface.to_numpy()):
             axis.text(column, row, f"{value:.3f}", ha="center", va="center", weight="bold")
     figure.colorbar(image, ax=axes, label="area under the curve of average precision")
-    figure.suptitle(f"Without pruning {nothing:.3f}, a random quarter {random:.3f}")
+    baselines = table[table["search"] == "baselines"].set_index("candidate")["mean_test_score"]
+    figure.suptitle(
+        f"Without pruning {baselines['no filter']:.3f}, a random quarter {baselines['RandomFilter']:.3f}"
+    )
     figure.savefig(path, dpi=130)
     plt.close(figure)
 
@@ -223,8 +230,9 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--rare", default="games", help="the Debian section that is the rare class")
     parser.add_argument("--pool-size", type=int, default=1500)
+    parser.add_argument("--max-words", type=int, default=25, help="of each description")
     parser.add_argument("--rounds", type=int, default=5, help="of 20 labels each")
-    parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--candidates", type=int, default=12, help="of the random search")
     parser.add_argument("--llm", help="ActivePrune's quality LLM, name or path (default: stage one alone)")
     parser.add_argument("--n-jobs", type=int, default=2)
@@ -233,13 +241,20 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
 
-    texts, y, groups = load_pool(args.rare, args.pool_size, args.seed)
+    texts, y, groups = load_pool(args)
     print(f"{len(texts)} rows, {y.sum()} of them about {args.rare}")
-    searches = search_all(texts, y, groups, make_filters(texts, args), args)
-    table = to_table(searches)
+    kept = Runs(args.out / "searches.jsonl")
+    settings = {name: value for name, value in vars(args).items() if name not in ("out", "n_jobs")}
+    parts = []
+    for name, search in make_searches(make_filters(texts, args), args).items():
+        found = kept.get({"search": name, **settings}, partial(run, search, texts, y, groups))
+        print(f"{name}: {found['runs']} runs in {found['seconds']:.0f} s", flush=True)
+        parts.append(pd.DataFrame(found["candidates"]).assign(search=name))
+    table = pd.concat(parts).sort_values("mean_test_score", ascending=False)
     table.to_csv(args.out / "candidates.csv", index=False)
-    plot(searches, args.out / "surfaces.png")
-    print(table.groupby("search", sort=False).head(3).to_string(index=False, float_format="{:.3f}".format))
+    plot(table, args.out / "surfaces.png")
+    shown = table[["search", "candidate", "mean_test_score", "std_test_score", "n_rounds"]]
+    print(shown.groupby("search", sort=False).head(3).to_string(index=False, float_format="{:.3f}".format))
     print(f"\nWritten to {args.out}: candidates.csv, surfaces.png")
 
 

@@ -1,10 +1,10 @@
 """Active learning for translation: an English pool about software, a T5 fine-tuned on what was translated.
 
-Prints a row a round with corpus BLEU. The packaged T5 was distilled to write titles, and some hundred pairs
-teach it little German: the loop is what this shows. For translations worth reading, name a model that knows
-both languages, on a machine that can train it.
+Prints a row a round with corpus BLEU, then what the model makes of three texts. The packaged T5 was distilled
+to write titles, and a hundred pairs make it write German of a kind: the loop is what this shows. For
+translations worth reading, name a model that knows both languages, on a machine that can train it.
 
-    python examples/translation.py                          # some minutes on one core
+    python examples/translation.py                          # seven minutes on one core, 5 GiB
     python examples/translation.py --filter none --strategy idds
     python examples/translation.py --model facebook/bart-base --pool-size 20000 --rounds 10
 """

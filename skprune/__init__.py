@@ -27,7 +27,7 @@ _HOME_OF = {
     "CausalLMScorer": "skprune.scorers.causal_lm",
     "GenerativeEntropy": "skprune.scorers.entropy",
     "InformationEntropy": "skprune.scorers.entropy",
-    "LearningCurveScorer": "skprune.search",
+    "LearningCurveScorer": "skprune.simulate",
     "NGramScorer": "skprune.scorers.ngram",
     "QualityScorer": "skprune.scorers.quality",
     "SampledSemanticEntropy": "skprune.scorers.semantic",
@@ -43,9 +43,9 @@ _HOME_OF = {
     "PrunedQuery": "skprune.query",
     "PruneSampler": "skprune.sampler",
     "pool_recall": "skprune.pool_scoring",
-    "OverallUncertainty": "skprune.stopping",
-    "StabilizingPredictions": "skprune.stopping",
-    "ValidationPlateau": "skprune.stopping",
+    "OverallUncertainty": "skprune.simulate",
+    "StabilizingPredictions": "skprune.simulate",
+    "ValidationPlateau": "skprune.simulate",
     "EmptyPoolError": "skprune.exceptions",
     "ModelLoadError": "skprune.exceptions",
     "PoolExhaustedError": "skprune.exceptions",
@@ -118,9 +118,13 @@ if TYPE_CHECKING:
     from skprune.scorers.ngram import NGramScorer
     from skprune.scorers.quality import QualityScorer
     from skprune.scorers.semantic import SampledSemanticEntropy, SemanticEntropy
-    from skprune.search import LearningCurveScorer
-    from skprune.simulate import ActiveLearningSimulator
-    from skprune.stopping import OverallUncertainty, StabilizingPredictions, ValidationPlateau
+    from skprune.simulate import (
+        ActiveLearningSimulator,
+        LearningCurveScorer,
+        OverallUncertainty,
+        StabilizingPredictions,
+        ValidationPlateau,
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -342,7 +342,12 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         return self.pool_.table
 
     def _locate(self, pool: Pool, rows: np.ndarray) -> np.ndarray:
-        """Return which distinct row given to :meth:`fit` each row of ``pool`` is, −1 where none."""
+        """Return which distinct row given to :meth:`fit` each row of ``pool`` is, −1 where none.
+
+        Only the pool that ``fit`` was given is known without a look at its rows. Numeric rows of any other
+        are hashed each time, also of an array that was here before: it may have been changed in place, and
+        would be taken for what it was.
+        """
         if pool is self.pool_:
             return np.asarray(self._table.row_of[rows])
         return self._table.locate(pool.keys_at(rows))
@@ -353,14 +358,12 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
 
     def _uniforms(self, pool: Pool, rows: np.ndarray) -> np.ndarray:
         """Random numbers of this round for the rows of ``pool``, by content."""
-        keys = pool.keys_at(rows)
-        table = self._table
-        located = table.locate(keys)
+        located = self._locate(pool, rows)
         unseen = located < 0
-        hashes = table.digests
+        hashes = self._table.digests
         if unseen.any():
-            strangers = RowTable(keys[unseen])
-            located[unseen] = len(table) + strangers.row_of
+            strangers = RowTable(pool.keys_at(rows[unseen]))
+            located[unseen] = len(hashes) + strangers.row_of
             hashes = np.concatenate([hashes, digests(strangers.keys)])
         return row_uniforms(hashes, located, self.seed_, self.round_)
 

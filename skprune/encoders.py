@@ -13,12 +13,14 @@ import sklearn
 from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 from sklearn.utils.validation import check_is_fitted
 
 from skprune._optional import require
 from skprune.exceptions import ModelLoadError
+from skprune.fitting import StaysFitted
 from skprune.models.devices import choose_device, has_native_bfloat16
 from skprune.models.sources import commit_of, first_line, quiet_transformers
 from skprune.pools import check_texts, digests
@@ -28,7 +30,7 @@ from skprune.pools import check_texts, digests
 _LEARNED_BY = f"scikit-learn {sklearn.__version__}"
 
 
-class TfidfEncoder(BaseEstimator):
+class TfidfEncoder(StaysFitted):
     """Latent semantic vectors: TF-IDF, truncated SVD, unit length. Needs no download.
 
     Parameters
@@ -52,6 +54,9 @@ class TfidfEncoder(BaseEstimator):
     >>> encoder(["red", "blue"]).shape
     (2, 2)
     """
+
+    _learned = ("pipeline_", "fingerprint")
+    _learned_with = ("n_components", "max_train_texts", "random_state")
 
     def __init__(
         self, n_components: int = 256, *, max_train_texts: int = 50_000, random_state: int = 0
@@ -158,15 +163,19 @@ class SentenceEncoder(BaseEstimator):
         return choose_device(self.device, extra="encoders", purpose="SentenceEncoder")
 
 
-class TransformerEncoder(BaseEstimator):
-    """Any scikit-learn transformer of texts; an unfitted one is fitted on the pool.
+class TransformerEncoder(StaysFitted):
+    """Any scikit-learn transformer of texts, fitted on the pool.
 
     Parameters
     ----------
     transformer : estimator with ``fit`` and ``transform``
         For instance ``make_pipeline(HashingVectorizer(), TruncatedSVD(100))``. Sparse output is made
-        dense, so end with a step of few columns.
+        dense, so end with a step of few columns. As in all of scikit-learn, a clone of it is fitted; one in
+        a :class:`~sklearn.frozen.FrozenEstimator` stays as it is.
     """
+
+    _learned = ("transformer_", "fingerprint")
+    _learned_with = ("transformer",)
 
     def __init__(self, transformer: Any) -> None:
         self.transformer = transformer
@@ -174,8 +183,10 @@ class TransformerEncoder(BaseEstimator):
     def fit(self, X: Any, y: Any = None) -> TransformerEncoder:
         """Fit a clone of the transformer."""
         texts = check_texts(X)
-        self.transformer_ = clone(self.transformer).fit(texts.tolist())
-        self.fingerprint = f"sklearn {joblib.hash(self.transformer)} {_corpus_digest(texts)} {_LEARNED_BY}"
+        frozen = isinstance(self.transformer, FrozenEstimator)
+        self.transformer_ = self.transformer if frozen else clone(self.transformer).fit(texts.tolist())
+        corpus = "" if frozen else _corpus_digest(texts)  # all pools share the vectors of what is frozen
+        self.fingerprint = f"sklearn {joblib.hash(self.transformer)} {corpus} {_LEARNED_BY}"
         return self
 
     def __call__(self, texts: Any) -> np.ndarray:
@@ -191,7 +202,9 @@ def make_encoder(encoder: Any, *, verbose: int = 0) -> Any:
     Parameters
     ----------
     encoder : None, str, path, estimator or callable
-        None is :class:`TfidfEncoder`; a string or path a SentenceTransformer.
+        None is :class:`TfidfEncoder`; a string or path a SentenceTransformer. One that is loaded, as any
+        object with ``encode``, serves too; a search does better with its name, for clones of an object are
+        copies, which share no vectors.
 
     Raises
     ------
@@ -204,8 +217,10 @@ def make_encoder(encoder: Any, *, verbose: int = 0) -> Any:
         return SentenceEncoder(str(encoder), verbose=verbose)
     if isinstance(encoder, type):
         raise TypeError(f"encoder must be an instance, got the class {encoder.__name__}")
+    if hasattr(encoder, "encode"):
+        return encoder.encode
     if callable(encoder):
-        return clone(encoder) if hasattr(encoder, "fit") and hasattr(encoder, "get_params") else encoder
+        return encoder
     if hasattr(encoder, "transform"):
         return TransformerEncoder(encoder)
     raise TypeError(

@@ -125,6 +125,8 @@ def budget_matched(curves: Sequence[Any]) -> list[np.ndarray]:
 def minority_share(y: Any, minority: Any) -> float:
     """Return the share of rows that belong to the minority classes, for instance of a subpool.
 
+    ``(1/n) Σ_i 1[y_i ∈ minority]``.
+
     Parameters
     ----------
     y : array-like of shape (n,)

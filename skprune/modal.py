@@ -266,16 +266,8 @@ class Committee(_Queries, _modal.Committee):  # type: ignore[name-defined]
     ) -> None:
         """Add rows and their labels to what each learner knows, and fit the estimators again.
 
-        Parameters
-        ----------
-        X : container of n_new rows
-        y : array-like of shape (n_new,)
-        bootstrap : bool, default=False
-            Fit each estimator on a bootstrap sample of its own.
-        only_new : bool, default=False
-            Fit on these rows alone. They are added all the same, as in modAL.
-        **fit_kwargs
-            Passed on to the estimators' ``fit``.
+        See :meth:`ActiveLearner.teach`, but that ``only_new`` rows are added all the same, as in modAL, and
+        each learner has a bootstrap sample of its own.
         """
         _check(X, y)
         super().teach(X, y, bootstrap=bootstrap, only_new=only_new, **fit_kwargs)

@@ -141,6 +141,15 @@ class HNSWNeighbors:
         )
         self._graph.add_items(vectors, np.arange(len(vectors)), num_threads=n_threads)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_graph": self._graph.__getstate__()}  # arrays, which skops can keep
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        hnswlib = require("hnswlib", extra="hnsw", purpose="index='hnsw'")
+        self.__dict__.update(state)
+        self._graph = hnswlib.Index.__new__(hnswlib.Index)
+        self._graph.__setstate__(state["_graph"])
+
     def query(
         self, vectors: Any, k: int, allowed: np.ndarray | None = None
     ) -> list[tuple[np.ndarray, np.ndarray]]:

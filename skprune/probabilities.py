@@ -48,10 +48,15 @@ def predict_proba(learner: Any, X: Any, *, needed_by: str, **kwargs: Any) -> np.
         proba = np.asarray(learner.predict_proba(X, **kwargs), dtype=np.float64)
     except NotFittedError:
         return None
-    if proba.ndim != 2 or len(proba) != _num_samples(X):
+    return checked_proba(proba, _num_samples(X), name, needed_by)
+
+
+def checked_proba(proba: np.ndarray, n_rows: int, name: str, needed_by: str) -> np.ndarray:
+    """Return ``proba``, if it is one row of finite numbers a row; ``name`` is whose it is."""
+    if proba.ndim != 2 or len(proba) != n_rows:
         raise ValueError(
             f"predict_proba of {name} returned an array of shape {proba.shape} "
-            f"for {_num_samples(X)} rows; {needed_by} needs one row of class probabilities each"
+            f"for {n_rows} rows; {needed_by} needs one row of class probabilities each"
         )
     broken = ~np.isfinite(proba).all(axis=1)
     if broken.any():

@@ -8,9 +8,9 @@ import time
 import numpy as np
 import pytest
 
-from skprune.claims import Claim
 from skprune.pools import digests
 from skprune.store import MemoryStore, Remembered, open_store
+from skprune.store.claims import Claim
 
 TEXTS = np.array([f"text {i}" for i in range(40)], dtype=object)
 KEYS = digests(TEXTS)

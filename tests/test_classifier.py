@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from skprune import ModelLoadError, TransformerClassifier
 from skprune.modal import ActiveLearner
 from skprune.models import _net
 from skprune.models.fine_tuning import learning_rate_factor
-from skprune.strategies import Entropy
+from skprune.strategies import BADGE, CAL, Entropy
 
 WORDS = {
     "cooking": ["soup", "bread", "sauce", "oven", "salt", "butter", "onions", "cake", "pasta", "garlic"],
@@ -110,6 +111,28 @@ def test_probabilities_are_the_heads_view_of_the_embedding(fitted: TransformerCl
     odds = np.exp(logits)
     assert proba == pytest.approx(odds / odds.sum(axis=1, keepdims=True), abs=1e-4)
     assert fitted.predict(TEST).tolist() == fitted.classes_[proba.argmax(axis=1)].tolist()
+    assert fitted.proba_from_penultimate(features) == pytest.approx(proba, abs=1e-6)
+
+
+@pytest.mark.parametrize("strategy", [BADGE, CAL])
+def test_what_needs_both_runs_the_encoder_once_a_row(
+    strategy: type, fitted: TransformerClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apart = SimpleNamespace(
+        predict_proba=fitted.predict_proba, penultimate=fitted.penultimate, X_training=TRAIN
+    )
+    indices, metrics = strategy(random_state=0)(apart, TEST, n_instances=6)
+
+    rows = []
+    infer = TransformerClassifier._infer
+    monkeypatch.setattr(
+        TransformerClassifier, "_infer", lambda self, X, *args: (rows.extend(X), infer(self, X, *args))[1]
+    )
+    learner = SimpleNamespace(query_strategy=None, estimator=fitted, X_training=TRAIN)  # as modAL holds it
+    found = strategy(random_state=0)(learner, TEST, n_instances=6)
+    assert found[0].tolist() == indices.tolist()
+    assert found[1] == pytest.approx(metrics, abs=1e-5)
+    assert sorted(rows) == sorted([*TEST, *TRAIN] if strategy is CAL else TEST)
 
 
 def test_same_seed_same_model_and_no_global_generator_moves(

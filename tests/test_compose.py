@@ -362,27 +362,6 @@ def test_clone_pickle_joblib_and_html(movies, tmp_path):
     assert "TfidfVectorizer" in html
 
 
-def test_skops_round_trip(movies, tmp_path):
-    io = pytest.importorskip("skops.io")
-    texts, y = movies
-    numbers = TfidfVectorizer(max_features=20).fit_transform(texts).toarray() + np.arange(len(texts))[:, None]
-    for X, pruner, estimator in (
-        (texts, HALF, text_model()),
-        (numbers, HALF, LogisticRegression()),
-        (numbers, AnchorFilter(5, 20, random_state=0), LogisticRegression()),
-    ):
-        model = PrunedClassifier(pruner, estimator).fit(X, y)
-        io.dump(model, tmp_path / "model.skops")
-        untrusted = io.get_untrusted_types(file=tmp_path / "model.skops")
-        assert all(name.startswith("skprune.") for name in untrusted), untrusted
-        again = io.load(tmp_path / "model.skops", trusted=untrusted)
-        assert np.array_equal(again.predict_proba(X), model.predict_proba(X))
-        assert again.filter_.select(X).tolist() == model.filter_.select(X).tolist()
-        news = [again.filter_, model.filter_]
-        picks = [f.partial_fit(X[:5], y[:5]).select(X[5:]).tolist() for f in news]
-        assert picks[0] == picks[1]
-
-
 NAN_PASSES = "the filter refuses NaN at fit, and the estimator takes it afterwards"
 NO_OFFSET = "it has no offset_; estimator_ has"
 

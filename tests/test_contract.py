@@ -71,9 +71,7 @@ SCORE = "score is a parameter here, the difficulty's name, and no method"
 
 
 def expected_failures(pruner):
-    expected = {
-        "check_transformer_data_not_an_array": "rows come back in the container they came in: a list is a list"
-    }
+    expected = {"check_transformer_data_not_an_array": "rows come back as they came: a list is a list"}
     if type(pruner) is not SEALSFilter:  # without labels, it keeps the whole pool
         expected["check_transformer_general"] = DROPS_ROWS
     if type(pruner) not in (AnchorFilter, SEALSFilter):  # the neighbours of a row are its own

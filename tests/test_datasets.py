@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils import Bunch
 
-from skprune import _fashion_mnist
-from skprune._debian import Translated, _plain, _stanzas
 from skprune.assets import AssetError
 from skprune.datasets import (
     BOILERPLATE_SECTIONS,
+    _fashion_mnist,
     fetch_model,
     load_debian,
     load_debian_summaries,
@@ -26,6 +25,7 @@ from skprune.datasets import (
     long_tail,
     split_by_group,
 )
+from skprune.datasets._packages import Translated, _plain, _stanzas
 
 needs_apt = pytest.mark.skipif(
     shutil.which("apt-get") is None, reason="this data set is the index of a Debian-family system"
@@ -220,7 +220,7 @@ def test_paragraphs_are_paired_only_where_both_sides_have_as_many(monkeypatch):
         Translated("c", "src", "net", "a tool too\nOne.\n\nTwo.", "auch ein Tool\nEins und zwei."),
         Translated("d", "other", "net", "same\nIt does this.", "same\nEs tut dies."),
     ]
-    monkeypatch.setattr("skprune.datasets.translations", lambda language, refresh: ("Debian", rows))
+    monkeypatch.setattr("skprune.datasets.debian.translations", lambda language, refresh: ("Debian", rows))
     bunch = load_debian_translations(min_words=2)
     pairs = [("a tool", "ein Tool"), ("It does this.", "Es tut dies."), ("And that.", "Und das.")]
     assert list(zip(bunch.data, bunch.target, strict=True)) == [*pairs, ("a tool too", "auch ein Tool")]

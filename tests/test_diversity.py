@@ -135,6 +135,14 @@ def test_bertkm_takes_the_row_nearest_to_each_centroid(seed: int) -> None:
     assert sizes[order].tolist() == sorted(sizes, reverse=True)
 
 
+def test_bertkm_finds_the_clusters_of_a_pool_larger_than_what_starts_them() -> None:
+    rows, cluster = make_blobs([11_000, 1_000, 200], centers=np.eye(3) * 10, cluster_std=0.3, random_state=0)
+    model = LogisticRegression().fit(rows, cluster)
+    for seed in range(5):
+        indices, _ = BERTKM(random_state=seed)(model, rows, n_instances=3)
+        assert cluster[indices].tolist() == [0, 1, 2], "the largest first"
+
+
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_bertkm_takes_one_row_of_every_cluster_whatever_their_length(container: Any, dtype: Any) -> None:

@@ -1,17 +1,19 @@
 """The examples run, and print what they promise."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def run(name, cwd):
+def run(name, cwd, *arguments):
     """Run an example as a person would, with warnings as errors of skprune's own making."""
-    command = [sys.executable, "-W", "error::UserWarning:skprune", str(EXAMPLES / name)]
+    command = [sys.executable, "-W", "error::UserWarning:skprune", str(EXAMPLES / name), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True, cwd=cwd).stdout
 
 
@@ -35,7 +37,30 @@ def test_imblearn_pipeline(tmp_path):
 
 @pytest.mark.slow
 def test_skorch_transformer(tmp_path):
-    assert "trained on" in run("skorch_transformer.py", tmp_path)
+    pytest.importorskip("skactiveml")
+    out = run("skorch_transformer.py", tmp_path)
+    assert "trained on" in out
+    assert "50 rows taught" in out
+    assert "45 rows taught" in out
+    assert "[10, 20, 30] labels" in out
+    asked = json.loads(out.split("scikit-activeml asks for rows ")[1])
+    assert len(set(asked)) == 5
+    assert min(asked) >= 40, "the others have a label"
+
+
+@pytest.mark.slow
+def test_grid_search(tmp_path):
+    settings = ("--pool-size", "300", "--rounds", "1", "--folds", "2", "--candidates", "2", "--n-jobs", "1")
+    out = run("grid_search.py", tmp_path, *settings)
+    assert "subpool-neighbors: 32 runs" in out
+    results = tmp_path / "grid-search-results"
+    candidates = pd.read_csv(results / "candidates.csv")
+    assert candidates["mean_test_score"].between(0, 1).all()
+    assert len(candidates) > 2 + 3 * 16 + 2
+    assert (results / "surfaces.png").stat().st_size > 20_000
+    kept = (results / "searches.jsonl").read_text()
+    assert run("grid_search.py", tmp_path, *settings) == out, "what is done is not done again"
+    assert (results / "searches.jsonl").read_text() == kept
 
 
 @pytest.mark.slow

@@ -61,6 +61,23 @@ def test_nsp_in_a_loop(snippets: list[str]) -> None:
     assert len(set(untaught.query(pool, n_instances=9)[0].tolist())) == 9
 
 
+def test_nsp_where_all_texts_are_alike_and_where_the_model_says_the_impossible() -> None:
+    learner = Echo().fit(None, ["a good film"] * 3)
+    same = ["a good film"] * 9
+    orders = {tuple(NSP(random_state=s)(learner, same, n_instances=9)[0].tolist()) for s in range(20)}
+    assert all(sorted(order) == list(range(9)) for order in orders)
+    assert len(orders) > 10, "ties fall at random"
+    assert NSP(random_state=0)(learner, same)[0].shape == (1,)
+
+    class Speechless:
+        def sequence_scores(self, X: Any) -> list[float]:
+            return [-math.inf, 0.0, -1.0]
+
+    indices, metrics = NSP(random_state=0)(Speechless(), same[:3], n_instances=3)
+    assert indices.tolist() == [0, 2, 1]
+    assert metrics == pytest.approx([1.0, 1 - math.exp(-1), 0.0])
+
+
 class Taught:
     """A learner of which only the rows it was taught are known: IDDS asks for no more."""
 

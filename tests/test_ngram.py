@@ -319,12 +319,16 @@ def test_empty_texts_are_not_trained_on() -> None:
     np.testing.assert_array_equal(toy()(OTHER), NGramScorer(order=3).fit([*TEXTS, "", "\n"])(OTHER))
 
 
-def test_clone_is_untrained_and_fits_alike() -> None:
+def test_a_clone_stays_trained_until_it_is_set_otherwise() -> None:
     scorer = toy(tokenizer="whitespace")
     copy = clone(scorer)
-    assert not hasattr(copy, "model_")
-    assert copy.fit(TEXTS).fingerprint == scorer.fingerprint
     assert copy.model_ is scorer.model_
+    assert copy.set_params(n_jobs=2, order=3).fingerprint == scorer.fingerprint
+    assert copy.fit(OTHER).fingerprint != scorer.fingerprint
+    with pytest.raises(NotFittedError):
+        copy.set_params(order=2)(TEXTS)
+    assert not hasattr(clone(NGramScorer()), "model_")
+    assert scorer.model_ is copy.set_params(order=3).fit(TEXTS).model_
 
 
 def test_the_order_of_the_pool_changes_nothing() -> None:

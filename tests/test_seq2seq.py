@@ -23,7 +23,7 @@ from sklearn.utils import check_random_state, get_tags
 from skprune import EmptyPoolError, ModelLoadError, PrunedQuery, RandomFilter, TransformerSeq2Seq
 from skprune.modal import ActiveLearner
 from skprune.models import _net
-from skprune.strategies import NSP
+from skprune.strategies import BADGE, BERTKM, CAL, IDDS, NSP, Coreset, Entropy, RandomSampling
 
 DIGITS = {
     "one": "die eins",
@@ -399,6 +399,36 @@ def test_a_loop_of_active_learning(container: Any, tiny_t5: Path) -> None:
     assert len(known) == len(set(known.tolist())) == 14
     again = quick(tiny_t5, max_epochs=4).fit(take(texts, known), take(labels, known))
     assert np.array_equal(learner.predict(POOL), again.predict(POOL))
+
+
+@pytest.mark.parametrize("strategy", [IDDS, RandomSampling])
+def test_a_strategy_that_looks_at_no_scores_serves_as_well(strategy: type, tiny_t5: Path) -> None:
+    query = PrunedQuery(RandomFilter(keep=0.5, random_state=0), strategy(random_state=0))
+    learner = ActiveLearner(quick(tiny_t5, max_epochs=2), query, ENGLISH[:8], GERMAN[:8])
+    indices, rows = learner.query(POOL, n_instances=4)
+    assert rows == [POOL[i] for i in indices]
+    assert set(indices) <= set(query.subpool_)
+    learner.teach(rows, [REFERENCES[i] for i in indices])
+    assert len(learner.X_training) == 12
+
+
+@pytest.mark.parametrize(
+    ("strategy", "lacks"),
+    [
+        (Entropy, "predict_proba"),
+        (BADGE, "predict_proba"),
+        (CAL, "predict_proba"),
+        (Coreset, "penultimate features"),
+        (BERTKM, "penultimate features"),
+    ],
+)
+def test_a_strategy_for_classifiers_says_what_it_lacks(
+    strategy: type, lacks: str, fitted: TransformerSeq2Seq
+) -> None:
+    with pytest.raises(
+        TypeError, match=f"{strategy.__name__} needs {lacks}, which TransformerSeq2Seq does not"
+    ):
+        strategy()(fitted, POOL)
 
 
 @pytest.mark.parametrize(

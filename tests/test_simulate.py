@@ -32,10 +32,11 @@ from skprune import (
     SEALSFilter,
     TransformerClassifier,
     UPSFilter,
+    ValidationPlateau,
 )
 from skprune.datasets import load_movie_snippets
-from skprune.journal import Journal
 from skprune.modal import ActiveLearner
+from skprune.simulate.journal import Journal
 from skprune.store import clear_process_store
 from skprune.strategies import Entropy, LeastConfidence, Margin, RandomSampling
 
@@ -299,6 +300,9 @@ def test_what_it_refuses_it_refuses_before_any_work():
     refuse("X_val and y_val go together", TEXTS, SENTIMENT, TEXTS)
     refuse("not both", TEXTS, SENTIMENT, TEXTS, SENTIMENT, validation_fraction=0.5)
     refuse("'n_instances' parameter", n_instances=0)
+    refuse("ValidationPlateau watches 'score', but there is no validation", stopping=ValidationPlateau())
+    named = {"scoring": ["f1", "recall"], "validation_fraction": 0.2}
+    refuse("watches 'score', but the metrics are f1, recall", stopping=[ValidationPlateau()], **named)
     refuse("'scoring' parameter", scoring="f2")
     refuse("'strategy' parameter", strategy="margin")
 
@@ -336,6 +340,22 @@ def test_it_teaches_a_learner_whose_labels_are_texts(tmp_path):
     assert not hasattr(run, "classes_")
     again = clone(run).fit(TEXTS, targets)
     assert (again.labelled_indices_ == run.labelled_indices_).all()
+
+
+@pytest.mark.parametrize("container", [list, np.array, pd.Series])
+def test_classes_may_have_names(container, tmp_path):
+    """The same picks as with numbers, in any container, and the journal can tell them."""
+    settings = {"n_instances": 6, "n_rounds": 3, "validation_fraction": 0.2, "random_state": 0}
+    run = ActiveLearningSimulator(text_model(), Margin(), AnchorFilter(3, 10), scoring="f1_macro", **settings)
+    numbers = clone(run).fit(TEXTS, SENTIMENT)
+    names = container(np.array(["bad", "good"])[SENTIMENT].tolist())
+    run.set_params(folder=tmp_path, stopping=ValidationPlateau("f1_macro", patience=9)).fit(TEXTS, names)
+    assert run.labelled_indices_.tolist() == numbers.labelled_indices_.tolist()
+    assert run.learning_curve_["f1_macro"].equals(numbers.learning_curve_["f1_macro"])
+    assert run.minority_class_ == ["bad", "good"][numbers.minority_class_]
+    assert set(run.predict(TEXTS)) == set(run.classes_) == {"bad", "good"}
+    resumed = clone(run).set_params(n_rounds=4).fit(TEXTS, names)
+    assert resumed.labelled_indices_[:24].tolist() == run.labelled_indices_.tolist()
 
 
 def test_it_teaches_a_regressor():

@@ -16,7 +16,7 @@ from skprune import (
     StabilizingPredictions,
     ValidationPlateau,
 )
-from skprune.stopping import PlayedRound
+from skprune.simulate.stopping import PlayedRound
 from skprune.strategies import Margin
 
 X, Y = load_digits(return_X_y=True)
@@ -82,8 +82,8 @@ def test_a_plateau_stops_a_run_and_needs_validation_data(tmp_path):
     assert all(scores[i - 1 : i + 1].max() > scores[: i - 1].max() for i in range(2, len(scores) - 1))
     again = play(ValidationPlateau(patience=2), validation_fraction=0.3, folder=tmp_path)
     pd.testing.assert_frame_equal(again.learning_curve_, run.learning_curve_)
-    with pytest.raises(ValueError, match="watches 'f1', which is no column of the learning curve"):
-        play(ValidationPlateau("f1"), validation_fraction=0.3)
+    with pytest.raises(ValueError, match="watches 'f1', but the metrics are accuracy, score"):
+        ValidationPlateau("f1")(pd.DataFrame({"accuracy": [0.5], "score": [0.5]}))
 
 
 def test_the_first_criterion_that_says_so_ends_it_also_in_a_resumed_run(tmp_path):

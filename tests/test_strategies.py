@@ -1,4 +1,4 @@
-"""What every strategy that looks at more than probabilities keeps of the contract, on real models."""
+"""What every strategy keeps of the contract, on real models."""
 
 from __future__ import annotations
 
@@ -13,17 +13,33 @@ import pytest
 import scipy.sparse as sp
 import torch
 from sklearn.base import clone
+from sklearn.datasets import load_digits
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
+from skorch import NeuralNetClassifier
 
 from skprune import KMeansFilter, PrunedQuery, RandomFilter, TransformerClassifier
 from skprune.datasets import load_movie_snippets
 from skprune.modal import ActiveLearner
-from skprune.strategies import BADGE, BERTKM, CAL, IDDS, Coreset
+from skprune.strategies import (
+    BADGE,
+    BERTKM,
+    CAL,
+    IDDS,
+    Coreset,
+    Entropy,
+    LeastConfidence,
+    Margin,
+    RandomSampling,
+)
 
-ALL = [Coreset, BERTKM, BADGE, CAL, IDDS]
 OF_A_MODEL = [Coreset, BERTKM, BADGE, CAL]
+ALL = [*OF_A_MODEL, IDDS]
+OF_PROBABILITIES = [LeastConfidence, Margin, Entropy]  # the rest of them is in test_uncertainty.py
+EVERY = [*ALL, *OF_PROBABILITIES, RandomSampling]  # but NSP, for learners that generate: test_seq2seq.py
 
 MOVIES = load_movie_snippets()
 TEXTS, LABELS = MOVIES.data[:240], np.asarray(MOVIES.target[:240])
@@ -43,7 +59,7 @@ def learner() -> Any:
     return taught(TEXTS[:SEEDS], LABELS[:SEEDS])
 
 
-@pytest.mark.parametrize("strategy", ALL)
+@pytest.mark.parametrize("strategy", EVERY)
 def test_a_loop_on_movie_snippets(strategy: type) -> None:
     query = PrunedQuery(RandomFilter(keep=0.5, random_state=0), strategy(random_state=0))
     learner = ActiveLearner(text_model(), query, TEXTS[:SEEDS], LABELS[:SEEDS])
@@ -57,6 +73,44 @@ def test_a_loop_on_movie_snippets(strategy: type) -> None:
         rest = np.setdiff1d(np.arange(len(pool)), indices)
         pool, y = pool[rest], y[rest]
     assert len(learner.X_training) == SEEDS + 26
+
+
+def skorch_net() -> Any:
+    torch.manual_seed(0)
+    layers = [torch.nn.Linear(64, 16), torch.nn.ReLU(), torch.nn.Linear(16, 10)]
+    return NeuralNetClassifier(
+        torch.nn.Sequential(*layers),
+        criterion=torch.nn.CrossEntropyLoss,  # the net's output becomes probabilities by its softmax
+        lr=0.1,
+        max_epochs=2,
+        train_split=None,
+        verbose=0,
+        classes=list(range(10)),
+    )
+
+
+@pytest.mark.parametrize(
+    "make_model",
+    [skorch_net, lambda: MLPClassifier((16,), max_iter=5, random_state=0), GaussianNB],
+    ids=["skorch", "MLP", "GaussianNB"],
+)
+@pytest.mark.parametrize("strategy", EVERY)
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_a_loop_on_vectors(strategy: type, make_model: Any) -> None:
+    digits, y = load_digits(return_X_y=True)
+    digits = (digits / 16).astype(np.float32)
+    query = PrunedQuery(KMeansFilter(keep=40, random_state=0), strategy(random_state=0))
+    learner = ActiveLearner(make_model(), query, digits[:60], y[:60])
+    pool, y = digits[60:200], y[60:200]
+    for _ in range(2):
+        indices, rows, metrics = learner.query(pool, n_instances=7, return_metrics=True)
+        assert len(set(indices.tolist())) == 7
+        assert set(indices) <= set(query.subpool_)
+        assert np.array_equal(rows, pool[indices])
+        assert np.isfinite(metrics).all()
+        learner.teach(rows, y[indices])
+        pool, y = np.delete(pool, indices, axis=0), np.delete(y, indices)
+    assert len(learner.X_training) == 74
 
 
 @pytest.mark.parametrize("strategy", ALL)
@@ -96,7 +150,7 @@ def test_containers_of_numbers(strategy: type, container: Any) -> None:
     assert found[1].dtype == np.float64
 
 
-@pytest.mark.parametrize("strategy", ALL)
+@pytest.mark.parametrize("strategy", EVERY)
 def test_one_row_and_all_rows(strategy: type, learner: Any) -> None:
     pool = TEXTS[SEEDS : SEEDS + 12]
     pool += pool[:4]  # copies
@@ -107,6 +161,24 @@ def test_one_row_and_all_rows(strategy: type, learner: Any) -> None:
     same = ["the same again"] * 9
     picks = {int(strategy(random_state=s)(learner, same, n_instances=2)[0][0]) for s in range(20)}
     assert len(picks) > 4, "ties fall at random"
+
+
+@pytest.mark.parametrize("strategy", EVERY)
+@pytest.mark.parametrize("n_distinct", [1, 3])
+@pytest.mark.parametrize("n_classes", [1, 2])
+def test_fewer_distinct_rows_than_asked_for_of_one_class_or_two(
+    strategy: type, n_distinct: int, n_classes: int
+) -> None:
+    known = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    learner = taught(known, np.arange(4) % n_classes, GaussianNB())
+    pool = np.tile([[0.0, 0.0], [0.0, 3.0], [2.0, 0.0]][:n_distinct], (5, 1))
+    picks = set()
+    for seed in range(12):
+        indices, metrics = strategy(random_state=seed)(learner, pool, n_instances=len(pool) - 1)
+        assert len(set(indices.tolist())) == len(pool) - 1
+        assert np.isfinite(metrics).all()
+        picks.add(tuple(indices))
+    assert len(picks) > 6, "copies are taken in random order"
 
 
 @pytest.mark.parametrize("strategy", ALL)
@@ -169,7 +241,7 @@ def test_a_fine_tuned_transformer_is_asked_by_every_strategy(minilm: Path) -> No
             minilm, lr=3e-4, head_lr=3e-3, max_epochs=2, min_steps=1, frozen_layers=5, random_state=0
         )
         learner = taught(TEXTS[:SEEDS], LABELS[:SEEDS], model)
-        for strategy in OF_A_MODEL:
+        for strategy in [*OF_A_MODEL, *OF_PROBABILITIES, IDDS]:
             query = PrunedQuery(KMeansFilter(keep=60, random_state=0), strategy(random_state=0))
             indices, metrics = query(learner, TEXTS[SEEDS:], n_instances=8)
             assert len(set(indices.tolist())) == 8

@@ -9,6 +9,7 @@ from sklearn.cluster import kmeans_plusplus
 
 from skprune.base import BaseFilter
 from skprune.encoders import make_encoder
+from skprune.fitting import fitted_on
 from skprune.neighbors import ExactNeighbors, Neighbors, build_index
 from skprune.pools import Pool, RowTable
 from skprune.store import Remembered
@@ -39,9 +40,7 @@ class VectorFilter(BaseFilter):
         """Set ``_vectors``: those of the pool's distinct texts, or of all its numeric rows."""
         self._vectors = pool.vectors
         if pool.holds_texts:
-            encoder = make_encoder(self.encoder, verbose=self.verbose)
-            if hasattr(encoder, "fit"):
-                encoder.fit(pool.texts)
+            encoder = fitted_on(make_encoder(self.encoder, verbose=self.verbose), pool.texts)
             self._encode = Remembered(encoder, self.memory, name="encoder")
             self._vectors = self._encode(self._table.keys, self._table.digests)
 

@@ -6,13 +6,13 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.stats import entropy
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skprune.base import Selection
 from skprune.filters._vectors import NeighborFilter, Search, nearest_rows, pick_kmeans_plusplus
 from skprune.neighbors import ExactNeighbors
 from skprune.pools import Pool
+from skprune.probabilities import entropy, predict_proba
 from skprune.streams import generator
 
 # The stream of a round that anchors are drawn from.
@@ -156,7 +156,8 @@ class AnchorFilter(NeighborFilter):
         self._embed_labelled()
         entropies = None
         if learner is not None and "entropy" in self._ways().values():
-            entropies = entropy(learner.predict_proba(rows.data), axis=1)
+            proba = predict_proba(learner, rows.data, needed_by="anchor_selection='entropy'")
+            entropies = None if proba is None else entropy(proba)
         self._draw_anchors(entropies)
 
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:

@@ -11,9 +11,9 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skprune.base import KEEP_CONSTRAINT, BaseFilter, Selection, lowest, size_of
 from skprune.filters.interval_search import check_search_labels, search_interval
+from skprune.fitting import fitted_on
 from skprune.pools import Pool
 from skprune.scorers.entropy import GenerativeEntropy, InformationEntropy
-from skprune.scorers.fitting import fitted_on
 from skprune.scorers.semantic import SemanticEntropy
 from skprune.store import Remembered
 

@@ -242,6 +242,28 @@ class TransformerClassifier(ClassifierMixin, FineTuned):
         module = self.net_.module_
         return self._infer(X, module.features, module.head.in_features)
 
+    def proba_from_penultimate(self, features: np.ndarray) -> np.ndarray:
+        """Return what :meth:`predict_proba` gives for the texts that :meth:`penultimate` made features of.
+
+        The encoder, which is all the time it takes, need not run again. The two agree up to the rounding of
+        float32.
+
+        Parameters
+        ----------
+        features : ndarray of float32, shape (n, n_features)
+
+        Returns
+        -------
+        ndarray of float64, shape (n, n_classes)
+        """
+        check_is_fitted(self)
+        import torch
+
+        head = self.net_.module_.head
+        with torch.inference_mode():
+            logits = head(torch.from_numpy(features).to(head.weight.device)).cpu().numpy()
+        return softmax(logits.astype(np.float64), axis=1)
+
     def _tokenise(self, tokenizer: Any, texts: np.ndarray) -> list[list[int]]:
         encoded = tokenizer(
             texts.tolist(), truncation=True, max_length=self.max_length, return_attention_mask=False

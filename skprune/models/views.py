@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, clone
 
+from skprune.fitting import fitted_on
 from skprune.models.scaling import CommonScaler
 from skprune.pools import check_texts
 
@@ -262,9 +263,7 @@ class TextViews(BaseEstimator):
         from skprune.encoders import make_encoder  # which imports this package: no circle at import
 
         texts = check_texts(X)
-        self.encode_ = make_encoder(self.encoder)
-        if hasattr(self.encode_, "fit"):
-            self.encode_.fit(texts)
+        self.encode_ = fitted_on(make_encoder(self.encoder), texts)
         self.views_ = VectorViews().fit(np.asarray(self.encode_(texts)))
         return self
 

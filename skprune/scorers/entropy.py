@@ -14,10 +14,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skprune.fitting import StaysFitted, fitted_on, is_fitted
 from skprune.pools import check_texts
 from skprune.scorers._files import digest_of
 from skprune.scorers.causal_lm import CausalLMScorer
-from skprune.scorers.fitting import fitted_on, is_fitted
 from skprune.scorers.language_model import Scores, gathered
 from skprune.scorers.ngram import NGramScorer
 from skprune.scorers.prepare import CHUNK, Preparation, count_tokens, parts_for_workers
@@ -120,7 +120,7 @@ class InformationEntropy(BaseEstimator):
         return True
 
 
-class GenerativeEntropy(BaseEstimator):
+class GenerativeEntropy(StaysFitted):
     """Score texts by the mean uncertainty of a language model that generates them, in nats a token.
 
     Parameters
@@ -172,6 +172,8 @@ class GenerativeEntropy(BaseEstimator):
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
     }
+    _learned = ("scorer_",)
+    _learned_with = ("model",)
 
     def __init__(
         self,

@@ -17,11 +17,11 @@ from typing import Any
 import joblib
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skprune.exceptions import ModelLoadError
+from skprune.fitting import StaysFitted
 from skprune.pools import check_texts
 from skprune.scorers._files import content_digest, digest_of
 from skprune.scorers.ngram_model import MAX_ORDER, MODEL_FILE, NGramModel, open_model, train_model
@@ -34,7 +34,7 @@ _FORMAT = 1
 _SCORING = 1  # part of the fingerprint: raised whenever a score changes
 
 
-class NGramScorer(BaseEstimator):
+class NGramScorer(StaysFitted):
     """Score texts by their log10 perplexity per token under an n-gram model.
 
     A model means something only together with the normaliser and the tokenizer it was trained
@@ -90,6 +90,10 @@ class NGramScorer(BaseEstimator):
     last scorer that uses it; scorers that fit the same texts with the same settings in one process,
     as in a grid search, share one training. Pickles carry the model's content, never code.
 
+    A fitted scorer is a model of the corpus it was fitted on, and its clones are fitted too: a filter that is
+    given one scores with it, also in a search or a pipeline. Given an unfitted one, the filter trains a clone
+    on its own pool.
+
     ``<s>``, ``</s>`` and ``<unk>`` in a text are ordinary characters: ``"words"`` takes them
     apart, other tokenizers' tokens become ``[s]``, ``[/s]`` and ``[unk]``.
 
@@ -116,6 +120,8 @@ class NGramScorer(BaseEstimator):
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
     }
+    _learned = ("model_", "n_train_texts_", "training_digest_")
+    _learned_with = ("model", "order", "normalizer", "tokenizer", "max_train_texts")
 
     def __init__(
         self,

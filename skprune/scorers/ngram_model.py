@@ -78,10 +78,16 @@ class NGramModel:
             weakref.finalize(self, _remove, os.fspath(folder), os.getpid())
         self.kenlm = _load(self.path, self.source)
 
-    def __reduce__(self) -> tuple[Callable[..., NGramModel], tuple[Any, ...]]:
+    def __getstate__(self) -> dict[str, Any]:
         if self.key is None:
-            return open_model, (os.fspath(self.source),)
-        return _unpickle, (self.key, zlib.compress(self.path.read_bytes(), level=1))
+            return {"source": os.fspath(self.source)}
+        return {"key": self.key, "content": zlib.compress(self.path.read_bytes(), level=1)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # By attributes rather than by a function to call, so that skops can restore it too.
+        model = open_model(state["source"]) if "source" in state else _unpacked(**state)
+        self.__dict__.update(model.__dict__)
+        self._lender = model  # the temporary file goes with it
 
 
 class _Models:
@@ -153,7 +159,7 @@ def train_model(key: Hashable, sentences: Callable[[], Iterable[list[str]]], ord
     return _MODELS.get(key, lambda: _in_temporary_file(key, train))
 
 
-def _unpickle(key: Hashable, content: bytes) -> NGramModel:
+def _unpacked(key: Hashable, content: bytes) -> NGramModel:
     def unpack(path: Path) -> None:
         path.write_bytes(zlib.decompress(content))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods
 
+from skprune.fitting import fitted_on
 from skprune.scorers.ngram import NGramScorer
 from skprune.scorers.quality import QualityScorer
 
@@ -35,13 +35,11 @@ def make_perplexity(perplexity: Any, texts: Any, *, n_jobs: int | None = None, v
     >>> make_perplexity(len, ["a", "b"]) is len
     True
     """
+    if isinstance(perplexity, NGramScorer):
+        return fitted_on(perplexity, texts)
     if perplexity is None or _is_name(perplexity):
-        scorer = NGramScorer(model=perplexity, n_jobs=n_jobs, verbose=verbose)
-    elif isinstance(perplexity, NGramScorer) and not perplexity.__sklearn_is_fitted__():
-        scorer = clone(perplexity)
-    else:
-        return perplexity
-    return scorer.fit(texts)
+        return NGramScorer(model=perplexity, n_jobs=n_jobs, verbose=verbose).fit(texts)
+    return perplexity
 
 
 def make_quality(quality: Any, *, task: str, verbose: int = 0) -> Any:

@@ -10,12 +10,16 @@ from typing import Any
 from skprune.models.causal_lm import CausalLM
 
 MARKER = "###"
+# Chosen by measurement (docs/results/p_yes.md): small models follow a list of what is wanted and what is not
+# better than one question. All but the last line is the same for all texts and run once, so its length is
+# free, while each token after the text is paid for with every text.
 PROMPT = (
-    f"Should the example between the two lines of {MARKER} be included in the training set for the task: "
-    "{task}? A good example is well-formed, readable and informative for the task. "
-    "Answer with one word, yes or no.\n"
-    f"{MARKER}\n{{text}}\n{MARKER}\n"
-    "Answer:"
+    "An example is wanted for the training set of the task: {task}. An informative example is well-formed "
+    "and readable, holds something of use for the task, and is neither harmful nor broken: no garbled text, "
+    "no boilerplate, no markup, no fragments that nobody can follow. "
+    f"Should the example between the two lines of {MARKER} be included in the training set?\n"
+    "Options: yes, no\n"
+    f"{MARKER}\n{{text}}\n{MARKER} Answer:"
 )
 
 _HERE = "\ue000text\ue000"  # stands for the text while the chat template is filled in

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr, softmax
-from sklearn.base import BaseEstimator
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import normalize
@@ -20,6 +19,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
 from skprune.encoders import make_encoder
+from skprune.fitting import StaysFitted, fitted_on
 from skprune.pools import RowTable, check_texts, digests
 from skprune.scorers._files import digest_of
 from skprune.scorers.causal_lm import encode_texts
@@ -31,7 +31,7 @@ _FORMAT = 1  # part of the fingerprint: raised whenever a score changes
 _CHUNK = 16_384  # rows compared with the centroids at a time
 
 
-class SemanticEntropy(BaseEstimator):
+class SemanticEntropy(StaysFitted):
     """Score texts by how evenly they lie between the topics of their pool, in nats.
 
     Parameters
@@ -84,6 +84,8 @@ class SemanticEntropy(BaseEstimator):
         "memory": [None, str, HasMethods(["__fspath__"])],
         "random_state": [Interval(Integral, 0, 2**32 - 1, closed="both")],
     }
+    _learned = ("_encode", "centroids_")
+    _learned_with = ("encoder", "n_clusters", "max_train_texts", "random_state")
 
     def __init__(
         self,
@@ -170,7 +172,7 @@ class SemanticEntropy(BaseEstimator):
         return f"semantic-{digest_of(*content)}"
 
 
-class SampledSemanticEntropy(LanguageModelScorer):
+class SampledSemanticEntropy(StaysFitted, LanguageModelScorer):
     """Score texts by in how many different ways a language model goes on after them, in nats.
 
     Each text is continued ``n_samples`` times; continuations that mean the same are one meaning. This is
@@ -238,6 +240,8 @@ class SampledSemanticEntropy(LanguageModelScorer):
         "threshold": [Interval(Real, -1, 1, closed="both")],
         "seed": [Interval(Integral, 0, None, closed="left")],
     }
+    _learned = ("encode_",)
+    _learned_with = ("encoder", "entails")
 
     def __init__(
         self,
@@ -353,7 +357,4 @@ class SampledSemanticEntropy(LanguageModelScorer):
 
 def _fitted_encoder(encoder: Any, memory: Any, texts: np.ndarray) -> Remembered:
     """Return what turns texts into vectors, fitted on ``texts`` where it learns; each text is run once."""
-    compute = make_encoder(encoder)
-    if hasattr(compute, "fit"):
-        compute.fit(texts)
-    return Remembered(compute, memory, name="encoder")
+    return Remembered(fitted_on(make_encoder(encoder), texts), memory, name="encoder")

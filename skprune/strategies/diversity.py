@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.cluster import KMeans
+from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.preprocessing import normalize
@@ -16,6 +16,7 @@ from skprune.strategies.capabilities import labelled_rows, penultimate_features
 from skprune.strategies.distances import OuterProducts, dense, squared_norms
 
 _BLOCK = 1_000_000  # distances to labelled rows that are held at a time
+_ROWS_TO_START = 10_000  # rows that k-means++ looks at, unless 100 a cluster are more
 
 
 class Coreset(Strategy):
@@ -95,8 +96,10 @@ class BERTKM(Strategy):
     k-means over penultimate features
     (:func:`skprune.strategies.capabilities.penultimate_features`) of unit length, by Euclidean distance, as
     AnchorAL's appendix A.4 [2]_ describes it. The BERT-KM of [1]_ clusters the features of the pretrained
-    model; *FT* stands for the fine-tuned one. Ours: the largest cluster comes first, and a centroid whose
-    nearest row is taken gets the next nearest. The metrics are the distances to the centroids.
+    model; *FT* stands for the fine-tuned one. Ours: the largest cluster comes first, a centroid whose
+    nearest row is taken gets the next nearest, and k-means++ looks at a random 10,000 rows, or 100 a cluster
+    where that is more: on all of 100,000 rows it takes longer than Lloyd's iterations do. The metrics are
+    the distances to the centroids.
 
     References
     ----------
@@ -125,7 +128,8 @@ class BERTKM(Strategy):
         if n_instances == len(shuffled):
             return shuffled, np.zeros(n_instances)
         rows = normalize(features[shuffled], copy=False)
-        kmeans = KMeans(n_instances, n_init=1, copy_x=False, random_state=int(rng.integers(2**31)))
+        seed = int(rng.integers(2**31))
+        kmeans = KMeans(n_instances, init=_start, n_init=1, copy_x=False, random_state=seed)
         with warnings.catch_warnings():  # fewer distinct rows than clusters
             warnings.simplefilter("ignore", ConvergenceWarning)
             cluster = kmeans.fit(rows).labels_
@@ -133,6 +137,12 @@ class BERTKM(Strategy):
         centres = kmeans.cluster_centers_[largest_first]
         picked = _nearest_apart(rows, centres)
         return shuffled[picked], np.sqrt(squared_norms(dense(rows[picked]) - centres))
+
+
+def _start(rows: Any, n_clusters: int, random_state: np.random.RandomState) -> np.ndarray:
+    """Return the centroids that k-means begins with; ``rows`` are in random order."""
+    sample = rows[: max(_ROWS_TO_START, 100 * n_clusters)]
+    return kmeans_plusplus(sample, n_clusters, random_state=random_state)[0]
 
 
 def _squared_to_nearest(rows: OuterProducts, centres: Any) -> np.ndarray:
@@ -155,10 +165,11 @@ def _squared_to_nearest(rows: OuterProducts, centres: Any) -> np.ndarray:
 def _nearest_apart(rows: Any, centres: np.ndarray) -> np.ndarray:
     """Return the nearest row to each centre, none twice: the first centre has the first choice."""
     picked = pairwise_distances_argmin(centres, rows)
+    lengths = squared_norms(rows)
     taken: set[int] = set()
     for centre, row in enumerate(picked):
         if row in taken:
-            squared = squared_norms(rows) - 2.0 * (rows @ centres[centre])
+            squared = lengths - 2.0 * (rows @ centres[centre])
             squared[list(taken)] = np.inf
             picked[centre] = row = np.argmin(squared)
         taken.add(int(row))

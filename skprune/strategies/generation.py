@@ -10,6 +10,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import HasMethods, Interval
 
 from skprune.encoders import make_encoder
+from skprune.fitting import fitted_on, is_fitted
 from skprune.pools import check_pool
 from skprune.store import Remembered
 from skprune.strategies.base import Picks, Strategy, best_first, first_of_best
@@ -158,13 +159,13 @@ class IDDS(Strategy):
 
     def _encode(self, texts: np.ndarray) -> np.ndarray:
         encoder = make_encoder(self.encoder, verbose=self.verbose)
-        if not hasattr(encoder, "fit"):
+        if is_fitted(encoder):
             try:
                 return Remembered(encoder, self.memory, name="encoder")(texts)
             except NotFittedError as error:  # not to be taken for a learner's
                 raise ValueError(f"encoder was never fitted: {error}") from error
         distinct, row_of = np.unique(texts, return_inverse=True)  # sorted: the pool's order does not matter
-        return encoder.fit(distinct)(distinct)[row_of]
+        return fitted_on(encoder, distinct)(distinct)[row_of]
 
 
 def _float(vectors: Any) -> Any:

@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils._param_validation import Interval
 
-from skprune.probabilities import predict_proba
+from skprune.probabilities import checked_proba, held_estimator, predict_proba
 from skprune.strategies.base import Picks, Strategy, best_first
 from skprune.strategies.capabilities import labelled_rows, penultimate_features
 from skprune.strategies.distances import OuterProducts
@@ -63,10 +63,10 @@ class BADGE(Strategy):
     def _pick(
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
-        proba = _probabilities(learner, X_pool, "BADGE", **kwargs)
+        proba, features = _look(learner, X_pool, "BADGE", **kwargs)
         residual = proba.copy()
         residual[np.arange(len(proba)), proba.argmax(axis=1)] -= 1.0
-        gradients = OuterProducts(penultimate_features(learner, X_pool, needed_by="BADGE"), residual)
+        gradients = OuterProducts(features, residual)
 
         shuffled = rng.permutation(len(proba))
         longest = gradients.farthest(gradients.squared_norms, np.argsort(shuffled))
@@ -128,27 +128,35 @@ class CAL(Strategy):
     def _pick(
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
-        proba = _probabilities(learner, X_pool, "CAL", **kwargs)
+        proba, features = _look(learner, X_pool, "CAL", **kwargs)
         labelled = labelled_rows(learner)
         if labelled is None:
             raise TypeError(
                 f"CAL compares with the labelled rows, and {type(learner).__name__} has no X_training: "
                 "pass a learner that keeps them, such as skprune.modal.ActiveLearner"
             )
-        known = penultimate_features(learner, labelled, needed_by="CAL")
+        known_proba, known = _look(learner, labelled, "CAL", **kwargs)
         search = NearestNeighbors(n_neighbors=min(self.n_neighbors, known.shape[0]), algorithm="brute")
-        features = penultimate_features(learner, X_pool, needed_by="CAL")
         neighbours = search.fit(known).kneighbors(features, return_distance=False)
-        scores = _mean_divergence(_probabilities(learner, labelled, "CAL", **kwargs), neighbours, proba)
+        scores = _mean_divergence(known_proba, neighbours, proba)
         order = best_first(scores, n_instances, rng)
         return order, scores[order]
 
 
-def _probabilities(learner: Any, X: Any, needed_by: str, **kwargs: Any) -> np.ndarray:
+def _look(learner: Any, X: Any, needed_by: str, **kwargs: Any) -> tuple[np.ndarray, Any]:
+    """Return the learner's probabilities and penultimate features of each row.
+
+    A learner that makes the former of the latter is run once; a transformer is what such a query costs.
+    """
+    estimator = held_estimator(learner)
+    if hasattr(estimator, "proba_from_penultimate") and not kwargs:
+        features = penultimate_features(learner, X, needed_by=needed_by)
+        found = np.asarray(estimator.proba_from_penultimate(features), dtype=np.float64)
+        return checked_proba(found, features.shape[0], type(estimator).__name__, needed_by), features
     proba = predict_proba(learner, X, needed_by=needed_by, **kwargs)
     if proba is None:
         raise NotFittedError(f"{needed_by} was given a learner that was never fitted")
-    return proba
+    return proba, penultimate_features(learner, X, needed_by=needed_by)
 
 
 def _draw(weights: np.ndarray, uniform: float) -> int:

@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ class InMemory(Ours):
         self.store = MemoryStore()
 
 
-class Peer:
+class Peer(ABC):
     """What keeps one entry a value: ``write(pairs)`` and ``read(keys) -> values``, both of bytes."""
 
     name: str
@@ -74,11 +75,13 @@ class Peer:
         values = np.frombuffer(b"".join(hits), dtype=np.float32 if self.width else np.float64)
         return values.reshape(-1, *self.width)
 
+    @abstractmethod
     def write(self, pairs: list[tuple[bytes, bytes]]) -> None:
-        raise NotImplementedError
+        """Keep each value under its key."""
 
+    @abstractmethod
     def read(self, keys: list[bytes]) -> list[bytes]:
-        raise NotImplementedError
+        """Return the values, in the keys' order."""
 
 
 class OneEntryEach(Peer):

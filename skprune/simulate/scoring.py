@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.metrics import auc, check_scoring
+from sklearn.metrics import check_scoring
 from sklearn.utils.validation import check_is_fitted
 
+from skprune.metrics import learning_curve_auc
+
 if TYPE_CHECKING:
-    from skprune.simulate import ActiveLearningSimulator
+    from skprune.simulate.simulator import ActiveLearningSimulator
 
 
 class LearningCurveScorer(BaseEstimator):
@@ -58,13 +60,8 @@ class LearningCurveScorer(BaseEstimator):
 
     def __call__(self, simulator: ActiveLearningSimulator, X: Any, y: Any) -> float:
         """Return the area under the curve of a fitted simulator on held-out rows."""
-        scores = self.scores(simulator, X, y)
-        labels = simulator.learning_curve_["labels"].to_numpy()
-        span = labels[-1] - labels[0]
-        if not span:
-            return float(scores[-1]) if self.normalize else 0.0
-        area = auc(labels, scores)
-        return float(area / span if self.normalize else area)
+        labels = simulator.learning_curve_["labels"]
+        return learning_curve_auc(self.scores(simulator, X, y), labels, normalize=self.normalize)
 
     def scores(self, simulator: ActiveLearningSimulator, X: Any, y: Any) -> np.ndarray:
         """Return the score of every round's model, float64 of shape (n_rounds + 1,).

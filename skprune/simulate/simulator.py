@@ -21,11 +21,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from skprune.base import BaseFilter
 from skprune.filters.random import RandomFilter
-from skprune.journal import Journal, data_fingerprint, describe
 from skprune.pools import check_labels, check_pool, take_rows
 from skprune.query import PrunedQuery
-from skprune.rounds import Learner, Run, draw_initial
-from skprune.stopping import PlayedRound
+from skprune.simulate.journal import Journal, data_fingerprint, describe
+from skprune.simulate.rounds import Learner, Run, draw_initial
+from skprune.simulate.stopping import PlayedRound, ValidationPlateau
 from skprune.streams import draw_seed, generator
 
 # Streams of a run's seed.
@@ -76,7 +76,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         Seconds of selecting, training and predicting after which no new round begins, over all the
         processes that a resumed run took.
     stopping : callable or list of callables, default=None
-        Criteria of :mod:`skprune.stopping`, or functions ``curve -> bool``. The run ends when one says so.
+        Criteria of :mod:`skprune.simulate`, or functions ``curve -> bool``. The run ends when one says so.
     scoring : str, callable, list, dict or None, default=None
         Metrics of the learning curve, as in :func:`~sklearn.model_selection.cross_validate`. None is the
         estimator's own ``score``. Needs validation data.
@@ -318,9 +318,19 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
             check_classification_targets(y)
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val go together")
+        validates = X_val is not None or self.validation_fraction is not None
         if X_val is not None and self.validation_fraction is not None:
             raise ValueError("pass X_val and y_val, or validation_fraction, not both")
+        for criterion in self._criteria():
+            if isinstance(criterion, ValidationPlateau) and not (validates and callable(self.scoring)):
+                criterion.check(self._metrics() if validates else ())
         return y
+
+    def _metrics(self) -> list[str]:
+        """Return the names of the metrics, unless a function of the user's returns them."""
+        if self.scoring is None or callable(self.scoring):
+            return ["score"]
+        return [self.scoring] if isinstance(self.scoring, str) else list(self.scoring)
 
     def _settings(self, X: Any, y: np.ndarray, X_val: Any, y_val: Any) -> dict[str, Any]:
         """Return what a recorded run depends on, as plain JSON."""
@@ -458,8 +468,8 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         columns = {}
         if scorer is not None:
             score = scorer(run.learner.train(), X_val, y_val)
-            name = self.scoring if isinstance(self.scoring, str) else "score"
-            columns = {k: float(v) for k, v in (score if isinstance(score, dict) else {name: score}).items()}
+            scores = score if isinstance(score, dict) else {self._metrics()[0]: score}
+            columns = {k: float(v) for k, v in scores.items()}
         played = PlayedRound(run.learner, run.previous, run.X, run.unlabelled, self.seed_)
         for criterion in self._criteria():
             columns |= criterion.measure(played) if hasattr(criterion, "measure") else {}
@@ -493,6 +503,19 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         if self.label_budget is not None:
             limits.append(self.label_budget)
         return min(limits)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "learning_curve_" in state:  # skops can keep no frame
+            state["learning_curve_"] = state["learning_curve_"].to_dict("list")
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        import pandas as pd
+
+        if "learning_curve_" in state:
+            state = {**state, "learning_curve_": pd.DataFrame(state["learning_curve_"])}
+        super().__setstate__(state)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -69,7 +70,7 @@ class ValidationPlateau(StoppingCriterion):
     Parameters
     ----------
     metric : str, default="score"
-        The column of the learning curve to watch; more is better.
+        The metric to watch, by its name in the learning curve; more is better.
     patience : int, default=3
         Rounds without a new best score.
     min_delta : float, default=0.0
@@ -104,13 +105,23 @@ class ValidationPlateau(StoppingCriterion):
         self.patience = patience
         self.min_delta = min_delta
 
+    def check(self, metrics: Collection[str]) -> None:
+        """Refuse, before the first round, a run whose ``metrics`` lack the one to watch.
+
+        Raises
+        ------
+        ValueError
+        """
+        if self.metric not in metrics:
+            has = f"the metrics are {', '.join(metrics)}" if metrics else "there is no validation data"
+            raise ValueError(
+                f"ValidationPlateau watches {self.metric!r}, but {has}: give X_val and y_val to fit, or a "
+                "validation_fraction, and name the metric in scoring"
+            )
+
     def __call__(self, curve: Any) -> bool:
         """Whether the last ``patience`` rounds brought no new best score."""
-        if self.metric not in curve:
-            raise ValueError(
-                f"ValidationPlateau watches {self.metric!r}, which is no column of the learning curve "
-                f"({', '.join(curve)}); give X_val and y_val to fit, or a validation_fraction"
-            )
+        self.check(list(curve))
         scores = curve[self.metric].to_numpy()
         if len(scores) <= self.patience:
             return False

@@ -3,8 +3,8 @@
 Why LMDB, and why runs. Of the embedded stores that several processes may write, LMDB reads fastest and has
 the simplest crash safety: a transaction is a new root page, written last. But one entry a value costs a call
 a key, and hashed keys land on random pages, so that a batch rewrites much of a large tree. Rows that come
-together are therefore one entry (:mod:`skprune.runs`): numpy reads them where LMDB maps them, and pages are
-written in sequence. ``docs/benchmarks.md`` has the figures, of SQLite and RocksDB too.
+together are therefore one entry (:mod:`skprune.store.runs`): numpy reads them where LMDB maps them, and pages
+are written in sequence. ``docs/benchmarks.md`` has the figures, of SQLite and RocksDB too.
 
 Entries of the database, by the first letter of their key (``shelf`` is a hash of the fingerprint):
 
@@ -27,8 +27,18 @@ from typing import Any
 
 import numpy as np
 
-from skprune.claims import Claim
-from skprune.runs import Run, check_width, find, gather, info_table, merge, n_to_merge, places_in, sorted_run
+from skprune.store.claims import Claim
+from skprune.store.runs import (
+    Run,
+    check_width,
+    find,
+    gather,
+    info_table,
+    merge,
+    n_to_merge,
+    places_in,
+    sorted_run,
+)
 
 _FORMAT = b"skprune store, layout 1"
 _MAX_BLOCK = 2**24  # bytes; what a reader must find contiguous room for at the most
@@ -203,9 +213,6 @@ class DiskStore:
                         f"memory={str(self.folder)!r}: {error}. The batch in flight is lost; everything "
                         "kept before is still there"
                     ) from error
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return disk_store, (str(self.folder),)
 
 
 _disk_stores: dict[Path, DiskStore] = {}

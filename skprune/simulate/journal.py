@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from skprune.fitting import StaysFitted
 from skprune.pools import Pool
 from skprune.streams import draw_seed
 
@@ -125,7 +126,10 @@ def describe(value: Any) -> Any:
         return value.item()
     if hasattr(value, "get_params") and not isinstance(value, type):
         params = {k: v for k, v in value.get_params(deep=False).items() if k not in _IRRELEVANT}
-        return {"class": _name_of(type(value)), **{k: describe(v) for k, v in sorted(params.items())}}
+        described = {"class": _name_of(type(value)), **{k: describe(v) for k, v in sorted(params.items())}}
+        if isinstance(value, StaysFitted) and value.has_learned:
+            described["fitted"] = value.fingerprint
+        return described
     if isinstance(getattr(value, "fingerprint", None), str):
         return value.fingerprint
     if isinstance(value, (list, tuple)):

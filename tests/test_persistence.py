@@ -1,0 +1,177 @@
+"""What is saved comes back the same: every filter and composite, by pickle, joblib and skops."""
+
+import pickle
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pytest
+from imblearn.pipeline import make_pipeline as make_imblearn_pipeline
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.semi_supervised import SelfTrainingClassifier
+
+from skprune import (
+    ActiveLearningSimulator,
+    ActivePruneFilter,
+    AnchorFilter,
+    AskLLMFilter,
+    EntropyIntervalFilter,
+    KMeansFilter,
+    PerplexityFilter,
+    PrunedClassifier,
+    PrunedEstimator,
+    PrunedQuery,
+    PruneSampler,
+    RandomFilter,
+    SEALSFilter,
+    SemiPruneFilter,
+    UPSFilter,
+)
+from skprune.strategies import Entropy, Margin
+
+TEXTS = [f"the {colour} {animal} sees {'the ' * (i % 4)}n{i}"
+         for i in range(6) for colour in ("red", "old", "blue")
+         for animal in ("fox", "dog", "cat", "hen")]  # fmt: skip
+DIGITS, CLASSES = load_digits(return_X_y=True)
+VECTORS, LABELS = DIGITS[:72], CLASSES[:72] % 2
+
+
+class Length:
+    """A scorer of one's own."""
+
+    fingerprint = "length 1"
+
+    def __call__(self, texts):
+        return np.array([float(len(text)) for text in texts])
+
+
+FILTERS = {
+    "random": (RandomFilter(), TEXTS),
+    "k-means": (KMeansFilter(), TEXTS),
+    "k-means of vectors": (KMeansFilter(), VECTORS),
+    "anchor": (AnchorFilter(2, 5), TEXTS),
+    "anchor of vectors": (AnchorFilter(2, 5), VECTORS),
+    "anchor, HNSW": (AnchorFilter(2, 5, index="hnsw"), VECTORS),
+    "SEALS": (SEALSFilter(4), TEXTS),
+    "UPS": (UPSFilter(), VECTORS),
+    "perplexity": (PerplexityFilter(), TEXTS),
+    "ask LLM": (AskLLMFilter(quality=Length()), TEXTS),
+    "active prune": (ActivePruneFilter(quality=Length()), TEXTS),
+    "entropy interval": (EntropyIntervalFilter(), TEXTS),
+    "entropy interval, search": (EntropyIntervalFilter(interval="search", cv=2), TEXTS),
+    "semi prune": (SemiPruneFilter(ssl=SelfTrainingClassifier(GaussianNB()), n_epochs=2), VECTORS),
+}
+
+
+def by_pickle(thing, path):
+    path.write_bytes(pickle.dumps(thing))
+    return pickle.loads(path.read_bytes())
+
+
+def by_joblib(thing, path):
+    joblib.dump(thing, path)
+    return joblib.load(path)
+
+
+def by_skops(thing, path):
+    io = pytest.importorskip("skops.io")
+    io.dump(thing, path)
+    return io.load(path, trusted=io.get_untrusted_types(file=path))
+
+
+ways = pytest.mark.parametrize("save_and_load", [by_pickle, by_joblib, by_skops])
+
+
+@ways
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_fitted_filter_goes_on_alike(name, save_and_load, tmp_path):
+    pruner, X = FILTERS[name]
+    known = np.arange(0, 72, 7)
+    y = np.full(72, -1)
+    y[known] = LABELS[known]
+    pruner = clone(pruner)
+    if "random_state" in pruner.get_params():
+        pruner.set_params(random_state=0)
+    if "memory" in pruner.get_params():
+        pruner.set_params(memory=str(tmp_path / "memory"))
+    pruner.fit(X, y)
+    again = save_and_load(pruner, tmp_path / "saved")
+    for one in (pruner, again):
+        one.partial_fit(X[1:4], LABELS[1:4])
+    strange = [*X, "no such text"] if X is TEXTS else np.vstack([X, X[:1] + 1.0])
+    assert again.select(strange).tolist() == pruner.select(strange).tolist()
+    assert (again.explain()["kept"] == pruner.explain()["kept"]).all()
+    assert not hasattr(clone(again), "pool_")
+
+
+ANCHORS, HALF = AnchorFilter(2, 5, random_state=0), RandomFilter(keep=0.5, random_state=0)
+COMPOSITES = {
+    "around a pipeline": (
+        PrunedClassifier(ANCHORS, make_pipeline(TfidfVectorizer(), LogisticRegression())),
+        TEXTS,
+    ),
+    "classifier": (PrunedClassifier(SEALSFilter(4, random_state=0), LogisticRegression()), VECTORS),
+    "estimator": (PrunedEstimator(HALF, Ridge()), VECTORS),
+    "last step": (make_pipeline(StandardScaler(), PrunedClassifier(HALF, GaussianNB())), VECTORS),
+    "step": (make_imblearn_pipeline(PruneSampler(ANCHORS), TfidfVectorizer(), LogisticRegression()), TEXTS),
+    "simulator": (
+        ActiveLearningSimulator(GaussianNB(), Entropy(), ANCHORS, n_instances=5, n_rounds=2, random_state=0),
+        VECTORS,
+    ),
+}
+
+
+@ways
+@pytest.mark.parametrize("name", COMPOSITES)
+def test_a_fitted_composite_predicts_alike(name, save_and_load, tmp_path):
+    model, X = COMPOSITES[name]
+    model = clone(model).fit(X, LABELS)
+    again = save_and_load(model, tmp_path / "saved")
+    assert np.array_equal(again.predict(X), model.predict(X))
+    for fresh in (clone(again), clone(model)):
+        with pytest.raises(NotFittedError):
+            fresh.predict(X)
+    assert np.array_equal(clone(again).fit(X, LABELS).predict(X), model.predict(X))
+
+
+@ways
+def test_a_query_asks_alike(save_and_load, tmp_path):
+    query = PrunedQuery(ANCHORS, Margin(random_state=0)).fit(VECTORS).tell(VECTORS[:9], LABELS[:9])
+    model = GaussianNB().fit(VECTORS[:9], LABELS[:9])
+    again = save_and_load(query, tmp_path / "saved")
+    for one in (query, again):
+        one.tell(VECTORS[9:12], LABELS[9:12])
+    picks = [one(model, VECTORS, n_instances=4)[0].tolist() for one in (again, query)]
+    assert picks[0] == picks[1]
+    assert not hasattr(clone(again), "filter_")
+
+
+def test_skops_asks_to_trust_skprune_alone(tmp_path):
+    io = pytest.importorskip("skops.io")
+    model = PrunedClassifier(ActivePruneFilter(quality=None), COMPOSITES["step"][0][1:]).fit(TEXTS, LABELS)
+    io.dump(model, tmp_path / "saved")
+    untrusted = io.get_untrusted_types(file=tmp_path / "saved")
+    assert {name.partition(".")[0] for name in untrusted} <= {"skprune", "imblearn"}
+
+
+def test_a_saved_filter_opens_its_folder_in_another_process(tmp_path):
+    """Scores come from there, and the n-gram model with the filter, whose temporary file is gone by then."""
+    pruner = ActivePruneFilter(quality=None, memory=str(tmp_path / "memory"), random_state=0).fit(TEXTS)
+    joblib.dump(pruner, tmp_path / "saved")
+    script = (
+        "import joblib, sys\n"
+        "pruner = joblib.load(sys.argv[1])\n"
+        "print(pruner.select([*pruner.pool_.data, 'a red hen is new']).tolist(), pruner._score.n_computed)\n"
+    )
+    kept = pruner.select([*TEXTS, "a red hen is new"]).tolist()
+    command = [sys.executable, "-c", script, tmp_path / "saved"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"{kept} {len(set(TEXTS))}", "the new text is in the folder by now"
