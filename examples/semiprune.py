@@ -247,26 +247,36 @@ def plot(table: pd.DataFrame, metrics: dict[str, str], path: Path) -> None:
         len(metrics),
         figsize=(5 * len(metrics), 8),
         sharex=True,
+        sharey="col",
         squeeze=False,
         layout="constrained",
     )
+    shares = sorted(table["labels"].dropna().unique())  # the last one is 1: all labels
+    blues = plt.get_cmap("Blues")(np.linspace(0.35, 0.95, len(shares) - 1))
+    colours = dict(zip(shares, [*blues, "tab:green"], strict=True))
     for column, (data, metric) in zip(axes.T, metrics.items(), strict=True):
-        mine = table[table["data"] == data]
+        mine = table[table["data"] == data].sort_values("labels", kind="stable")
         for axis, pair in zip(column, PAIRS, strict=True):
-            shown = mine[mine["method"].isin(["random", "k-means", pair])]
-            for line, curve in shown.groupby("line", sort=False):
-                stats = curve.groupby("keep")[metric].agg(["mean", "std"])
-                label = line.removeprefix(f"{pair}, ")
-                axis.errorbar(
-                    stats.index, stats["mean"], stats["std"], marker="o", markersize=4, label=label, capsize=2
-                )
+            for method, colour in (("random", "tab:gray"), ("k-means", "tab:orange")):
+                draw(axis, mine[mine["method"] == method], metric, method, color=colour, linestyle="--")
+            for share, curve in mine[mine["method"] == pair].groupby("labels"):
+                label = describe(curve.iloc[0]).removeprefix(f"{pair}, ")
+                draw(axis, curve, metric, label, color=colours[share])
             whole = mine.loc[mine["method"] == "no pruning", metric].mean()
             axis.axhline(whole, color="black", linestyle=":", label="no pruning")
             axis.set(title=f"{data}: {pair}", ylabel=metric)
         column[-1].set(xlabel="share of the pool trained on")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=7)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3 * len(metrics))
     figure.savefig(path, dpi=130)
     plt.close(figure)
+
+
+def draw(axis: Any, curve: pd.DataFrame, metric: str, label: str, **style: Any) -> None:
+    """Draw mean and standard deviation over seeds."""
+    stats = curve.groupby("keep")[metric].agg(["mean", "std"])
+    axis.errorbar(
+        stats.index, stats["mean"], stats["std"], marker="o", markersize=4, label=label, capsize=2, **style
+    )
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:

@@ -84,9 +84,12 @@ def test_classes_that_come_later_have_their_columns_from_the_start():
     assert (named.predict(TEST) == names[numbered.predict(TEST)]).all()
 
 
-def test_sparse_rows_are_learned_from_and_scaled_but_not_centred():
-    model = ProxyClassifier(max_epochs=8, lr=3e-3, random_state=0).fit(sp.csr_array(DIGITS), CLASSES)
-    assert model.score(sp.csr_array(TEST), TEST_CLASSES) > 0.85
+def test_sparse_rows_are_what_they_are_as_an_array():
+    dense, sparse = (
+        ProxyClassifier(max_epochs=2, random_state=0).fit(kind(DIGITS), CLASSES).predict_proba(kind(TEST))
+        for kind in (np.asarray, sp.csr_array)
+    )
+    np.testing.assert_allclose(sparse, dense, atol=1e-4)
 
 
 def test_the_unit_of_the_rows_does_not_matter():

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading, SelfTrainingClassifier
 
-from skprune import FixMatchClassifier, ProxyClassifier, SemiPruneFilter
+from skprune import FixMatchClassifier, ProxyClassifier, SemiPruneFilter, TfidfEncoder
 from skprune.datasets import load_newsgroups
 from skprune.filters.coresets import CORESETS
 from skprune.filters.semi_prune import SCORES, default_ssl
@@ -42,7 +42,7 @@ def fitted():
     return semi_prune(n_epochs=12, holdout=0.25).fit(DIGITS, labels(SEEDS))
 
 
-@pytest.mark.parametrize(("score", "coreset"), product(sorted(SCORES), sorted(CORESETS)))
+@pytest.mark.parametrize(("score", "coreset"), list(product(sorted(SCORES), sorted(CORESETS))))
 def test_every_score_pairs_with_every_coreset(fitted, score, coreset):
     """After one fit; sizes are exact, and no labelled row comes back."""
     fitted.set_params(score=score, coreset=coreset)
@@ -125,7 +125,7 @@ def test_without_a_holdout_agreement_is_unknown():
     "ssl",
     [
         LabelSpreading("knn", n_neighbors=10),
-        LabelPropagation("rbf", gamma=0.01),
+        LabelPropagation("knn", n_neighbors=10, tol=0.1),
         make_pipeline(StandardScaler(), SelfTrainingClassifier(LogisticRegression(max_iter=500))),
         FixMatchClassifier(min_steps=80, max_epochs=1, random_state=0),
     ],
@@ -180,23 +180,27 @@ def test_images_reach_what_reads_images_and_come_back_as_images():
     assert pruner.transform(IMAGES).shape == (40, 8, 8)
     assert (pruner.pseudo_labels_ == CLASSES).mean() > 0.5
     assert pruner.dynamics_.correct[-1].mean() > pruner.dynamics_.correct[0].mean()
-    flat = semi_prune(keep=40).fit(DIGITS, y)
-    shaped = semi_prune(keep=40).fit(IMAGES, y)
-    assert shaped.select(IMAGES).tolist() == flat.select(DIGITS).tolist(), "what reads rows gets them flat"
+    flat, shaped = semi_prune(n_epochs=1).fit(DIGITS, y), semi_prune(n_epochs=1).fit(IMAGES, y)
+    assert (flat.pseudo_labels_ == shaped.pseudo_labels_).all(), "logistic regression gets flat rows"
 
 
-@pytest.mark.parametrize("ssl", [None, FixMatchClassifier(views=TextViews(n_variants=1), min_steps=40)])
+@pytest.mark.parametrize(
+    "ssl",
+    [
+        None,
+        FixMatchClassifier(views=TextViews(TfidfEncoder(30), n_variants=2), min_steps=60, max_epochs=1, mu=3),
+    ],
+)
 def test_texts_go_through_the_encoder_and_to_what_reads_texts(ssl):
     posts = load_newsgroups("train")
-    rows = np.flatnonzero(posts.target < 3)[:150]
+    rows = np.random.default_rng(0).permutation(np.flatnonzero(np.isin(posts.target, (0, 7))))[:150]
     texts = [posts.data[i][:500] for i in rows]
     y = posts.target[rows].astype(object)
     y[60:] = None
     pruner = semi_prune(keep=20, ssl=ssl).fit(texts, y)
-    assert pruner.n_encoded_ == len(set(texts))
     assert len(pruner.transform(texts)) == 20
     right = (pruner.pseudo_labels_ == posts.target[rows])[60:].mean()
-    assert right > 0.45, "chance is a third"
+    assert right > 0.6, "chance is a half"
 
 
 def test_rows_never_seen_take_the_score_of_the_nearest_row(fitted):
@@ -290,7 +294,7 @@ def test_labels_that_come_later_make_better_pseudo_labels():
 
 def test_copies_are_trained_on_once_and_share_their_score():
     twice = np.r_[DIGITS, DIGITS[:100]]
-    pruner = semi_prune(keep=450).fit(twice, np.r_[labels(SEEDS), np.full(100, -1)])
+    pruner = semi_prune(keep=300).fit(twice, np.r_[labels(SEEDS), np.full(100, -1)])
     assert pruner.dynamics_.p_label.shape[1] == N_ROWS
     assert (pruner.pseudo_labels_[N_ROWS:] == pruner.pseudo_labels_[:100]).all()
     once = semi_prune(keep=1.0).fit(DIGITS, labels(SEEDS))

@@ -134,7 +134,9 @@ class ProxyClassifier(NetClassifier):
         codes = np.searchsorted(self.classes_, y)
         unknown = self.classes_[np.minimum(codes, len(self.classes_) - 1)] != y
         if unknown.any():
-            raise ValueError(f"y[{np.flatnonzero(unknown)[0]}] is {y[unknown][0]!r}, which is not in classes")
+            row = np.flatnonzero(unknown)[0]
+            raise ValueError(f"y[{row}] is {y.tolist()[row]!r}, which is not in classes")
         run_epochs(self.net_, engine.Rows(self.views_, self.views_.load(X), codes), n_epochs)
+        self.module_ = self.net_.module_  # a pickle has parted them
         self.n_epochs_ += n_epochs
         return self
