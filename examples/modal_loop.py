@@ -1,6 +1,6 @@
-"""modAL's ActiveLearner and Committee on film reviews, each query on what a filter keeps of the pool.
+"""modAL's ActiveLearner and Committee on two newsgroups, each query on what a filter keeps of the pool.
 
-    python examples/modal_loop.py [--rounds N] [--pool-size N]
+    python examples/modal_loop.py [--rounds N] [--pool-size N]      # half a minute on one core
 
 The learner asks for what it is least sure of, the committee for what its members disagree about, the third
 for ranked batches, whose rows differ from each other: with a filter in front, even that slow strategy of
@@ -22,7 +22,7 @@ from sklearn.naive_bayes import ComplementNB
 from sklearn.pipeline import make_pipeline
 
 from skprune import AnchorFilter, PrunedQuery
-from skprune.datasets import load_movie_snippets
+from skprune.datasets import load_newsgroups
 from skprune.modal import ActiveLearner, Committee, uncertainty_batch_sampling
 
 
@@ -30,12 +30,18 @@ def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
     """Print a row a round; return the accuracies of each learner."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--pool-size", type=int, default=4000)
+    parser.add_argument("--pool-size", type=int, default=1000)
     options = parser.parse_args(arguments)
 
-    movies = load_movie_snippets()
+    news = load_newsgroups("all")
+    pair = [news.target_names.index(name) for name in ("comp.graphics", "sci.space")]
+    rows = np.flatnonzero(np.isin(news.target, pair))
     texts, test_texts, y, y_test = train_test_split(
-        movies.data, movies.target, train_size=options.pool_size, test_size=1000, random_state=0
+        [news.data[i] for i in rows],
+        (news.target[rows] == pair[1]).astype(int),
+        train_size=options.pool_size,
+        test_size=400,
+        random_state=0,
     )
     accuracies = {}
     for name, learner in make_learners(texts[:20], y[:20]).items():

@@ -39,7 +39,12 @@ POOLS = {
     "newsgroups": (load_newsgroups, "topic classification of newsgroup posts"),
 }
 PROMPTS = {
-    "include?, then the text": None,  # the default of QualityScorer
+    "wanted and not, then the text": None,  # the default of QualityScorer
+    "include?, then the text": (
+        "Should the example between the two lines of ### be included in the training set for the task: "
+        "{task}? A good example is well-formed, readable and informative for the task. "
+        "Answer with one word, yes or no.\n###\n{text}\n###\nAnswer:"
+    ),
     "fluent?, then the text": (
         "Is the text between the two lines of ### written in fluent, natural English? It is meant for "
         "{task}. Answer with one word, yes or no.\n###\n{text}\n###\nAnswer:"

@@ -26,7 +26,7 @@ from small_text import (
 
 from skprune import AnchorFilter
 from skprune.base import BaseFilter
-from skprune.datasets import load_movie_snippets
+from skprune.datasets import load_newsgroups
 
 
 class PrunedQueryStrategy(QueryStrategy):
@@ -73,12 +73,18 @@ def main(arguments: list[str] | None = None) -> list[float]:
     """Print a row a round; return the accuracies."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--pool-size", type=int, default=4000)
+    parser.add_argument("--pool-size", type=int, default=1000)
     options = parser.parse_args(arguments)
 
-    movies = load_movie_snippets()
+    news = load_newsgroups("all")
+    pair = [news.target_names.index(name) for name in ("comp.graphics", "sci.space")]
+    rows = np.flatnonzero(np.isin(news.target, pair))
     texts, test_texts, truth, y_test = train_test_split(
-        movies.data, movies.target, train_size=options.pool_size, test_size=1000, random_state=0
+        [news.data[i] for i in rows],
+        (news.target[rows] == pair[1]).astype(int),
+        train_size=options.pool_size,
+        test_size=400,
+        random_state=0,
     )
     vectorizer = TfidfVectorizer(sublinear_tf=True)
     dataset = SklearnDataset(vectorizer.fit_transform(texts), truth, target_labels=np.array([0, 1]))

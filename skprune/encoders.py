@@ -202,7 +202,9 @@ def make_encoder(encoder: Any, *, verbose: int = 0) -> Any:
     Parameters
     ----------
     encoder : None, str, path, estimator or callable
-        None is :class:`TfidfEncoder`; a string or path a SentenceTransformer.
+        None is :class:`TfidfEncoder`; a string or path a SentenceTransformer. One that is loaded, as any
+        object with ``encode``, serves too; a search does better with its name, for clones of an object are
+        copies, which share no vectors.
 
     Raises
     ------
@@ -215,6 +217,8 @@ def make_encoder(encoder: Any, *, verbose: int = 0) -> Any:
         return SentenceEncoder(str(encoder), verbose=verbose)
     if isinstance(encoder, type):
         raise TypeError(f"encoder must be an instance, got the class {encoder.__name__}")
+    if hasattr(encoder, "encode"):
+        return encoder.encode
     if callable(encoder):
         return encoder
     if hasattr(encoder, "transform"):

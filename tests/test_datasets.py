@@ -10,19 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils import Bunch
 
-from skprune._debian import Translated, _plain, _stanzas
 from skprune.assets import AssetError
 from skprune.datasets import (
     BOILERPLATE_SECTIONS,
+    _fashion_mnist,
     fetch_model,
     load_debian,
     load_debian_summaries,
     load_debian_translations,
+    load_fashion_mnist,
     load_movie_snippets,
     load_newsgroups,
     load_reuters52,
+    long_tail,
     split_by_group,
 )
+from skprune.datasets._packages import Translated, _plain, _stanzas
 
 needs_apt = pytest.mark.skipif(
     shutil.which("apt-get") is None, reason="this data set is the index of a Debian-family system"
@@ -217,7 +220,7 @@ def test_paragraphs_are_paired_only_where_both_sides_have_as_many(monkeypatch):
         Translated("c", "src", "net", "a tool too\nOne.\n\nTwo.", "auch ein Tool\nEins und zwei."),
         Translated("d", "other", "net", "same\nIt does this.", "same\nEs tut dies."),
     ]
-    monkeypatch.setattr("skprune.datasets.translations", lambda language, refresh: ("Debian", rows))
+    monkeypatch.setattr("skprune.datasets.debian.translations", lambda language, refresh: ("Debian", rows))
     bunch = load_debian_translations(min_words=2)
     pairs = [("a tool", "ein Tool"), ("It does this.", "Es tut dies."), ("And that.", "Und das.")]
     assert list(zip(bunch.data, bunch.target, strict=True)) == [*pairs, ("a tool too", "auch ein Tool")]
@@ -229,6 +232,67 @@ def test_paragraphs_are_paired_only_where_both_sides_have_as_many(monkeypatch):
 def test_languages_that_are_none(language):
     with pytest.raises(ValueError, match="language="):
         load_debian_translations(language)
+
+
+@needs_apt
+def test_fashion_mnist():
+    train, test, both = (load_fashion_mnist(subset) for subset in ("train", "test", "all"))
+    assert train.data.shape == (60_000, 28, 28)
+    assert train.data.dtype == np.uint8
+    assert train.target.dtype == np.int64
+    assert test.data.shape == (10_000, 28, 28)
+    assert np.bincount(train.target).tolist() == [6_000] * 10 == [6 * n for n in np.bincount(test.target)]
+    assert [train.target_names[c] for c in train.target[:4]] == ["Boot", "T-shirt", "T-shirt", "Dress"]
+    assert np.array_equal(both.data[60_000:], test.data)
+    assert "Licence" in both.DESCR
+    trousers, bags = (train.data[train.target == c].mean(axis=0) for c in (1, 8))
+    assert trousers[20:, 12:16].mean() < bags[20:, 12:16].mean(), "there is a gap between two legs"
+
+
+def test_fashion_mnist_without_apt(monkeypatch, tmp_path):
+    monkeypatch.setattr(_fashion_mnist, "_INSTALLED", tmp_path / "not installed")
+    monkeypatch.setenv("SKPRUNE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(AssetError, match=r"dataset-fashion-mnist, which needs a Debian-family system"):
+        load_fashion_mnist()
+    with pytest.raises(ValueError, match="'subset' parameter"):
+        load_fashion_mnist("validation")
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"), [("missing", "has no t10k-images"), ("other", "not the pinned")]
+)
+def test_fashion_mnist_of_another_content_is_refused(monkeypatch, tmp_path, damage, message):
+    monkeypatch.setattr(_fashion_mnist, "_INSTALLED", tmp_path)
+    if damage == "other":
+        (tmp_path / "t10k-images-idx3-ubyte.gz").write_bytes(b"no images")
+    with pytest.raises(AssetError, match=message):
+        load_fashion_mnist()
+
+
+@given(
+    sizes=st.lists(st.integers(1, 300), min_size=2, max_size=8),
+    imbalance=st.floats(0.001, 1.0),
+    seed=st.integers(0, 99),
+)
+def test_a_long_tail_falls_exponentially(sizes, imbalance, seed):
+    y = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    rows = long_tail(y, imbalance, random_state=seed)
+    assert np.array_equal(rows, np.unique(rows))
+    for c, (size, kept) in enumerate(zip(sizes, np.bincount(y[rows]), strict=True)):
+        wanted = max(sizes) * imbalance ** (c / (len(sizes) - 1))
+        assert abs(kept - max(1, min(wanted, size))) <= 0.5 + 1e-9
+    assert np.array_equal(rows, long_tail(y, imbalance, random_state=seed))
+
+
+def test_which_rows_a_long_tail_keeps_is_drawn():
+    y = np.repeat([0, 1], 200)
+    first, other = (long_tail(y, 0.1, random_state=seed) for seed in (0, 1))
+    assert len(first) == len(other) == 220
+    assert set(first) != set(other)
+    with pytest.raises(ValueError, match="'imbalance' parameter"):
+        long_tail(y, 0.0)
 
 
 def test_stanzas_of_a_control_file():

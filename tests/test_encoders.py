@@ -6,7 +6,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.pipeline import make_pipeline
 
-from skprune import SentenceEncoder, TfidfEncoder
+from skprune import KMeansFilter, SentenceEncoder, TfidfEncoder
 from skprune.encoders import TransformerEncoder, make_encoder
 from skprune.exceptions import ModelLoadError
 
@@ -63,7 +63,11 @@ def test_what_an_encoder_parameter_means():
 def test_sentence_encoder_agrees_with_the_library(minilm):
     from sentence_transformers import SentenceTransformer
 
-    expected = SentenceTransformer(str(minilm), device="cpu").encode(TEXTS)
+    loaded = SentenceTransformer(str(minilm), device="cpu")
+    expected = loaded.encode(TEXTS)
+    assert np.allclose(make_encoder(loaded)(TEXTS), expected, atol=1e-5)
+    pruner = KMeansFilter(keep=2, encoder=loaded, random_state=0).fit(TEXTS)
+    assert len(pruner.select([*TEXTS, "a new one"])) == 2
     assert np.allclose(SentenceEncoder(str(minilm), precision="float32")(TEXTS), expected, atol=1e-5)
     fast = SentenceEncoder(str(minilm))(TEXTS)
     cosine = (fast * expected).sum(axis=1) / np.linalg.norm(fast, axis=1) / np.linalg.norm(expected, axis=1)

@@ -16,6 +16,7 @@ from skprune import (
     PrunedQuery,
     RandomFilter,
     SEALSFilter,
+    SemiPruneFilter,
     UPSFilter,
 )
 from skprune.strategies import RandomSampling
@@ -41,6 +42,7 @@ FILTERS = {
     "UPS": UPSFilter(),
     "SEALS": SEALSFilter(4),
     "entropy interval": EntropyIntervalFilter(),
+    "semi-prune": SemiPruneFilter(n_epochs=3, holdout=0.0),
 }
 each_filter = pytest.mark.parametrize("name", FILTERS)
 

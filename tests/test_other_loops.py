@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-SHORT = ["--rounds", "2", "--pool-size", "400"]
+SHORT = ["--rounds", "2", "--pool-size", "200"]
 
 
 def run(name):

@@ -52,6 +52,21 @@ def test_numeric_containers_are_read_and_taken_alike(X):
     assert type(pool.take(np.array([1]))) is type(X)
 
 
+def test_images_are_flat_rows_that_know_their_shape():
+    images = np.arange(48, dtype=np.float32).reshape(4, 3, 4)
+    images[3] = images[1]
+    pool = check_pool(images)
+    assert pool.row_shape == (3, 4)
+    assert pool.vectors.shape == (4, 12)
+    assert np.shares_memory(pool.vectors, images)
+    assert pool.keys[3] == pool.keys[1] != pool.keys[0], "known by content"
+    assert pool.take(np.array([2, 0])).shape == (2, 3, 4)
+    assert check_pool(np.zeros((2, 3, 4, 1))).row_shape == (3, 4, 1)
+    assert check_pool(images.reshape(4, 12)).row_shape == (12,)
+    assert check_pool(sp.csr_array(NUMBERS)).row_shape == (2,)
+    assert check_pool(["a", "b"]).row_shape == ()
+
+
 def test_memmap_is_not_copied(tmp_path):
     X = np.memmap(tmp_path / "x", dtype=np.float32, mode="w+", shape=(5, 3))
     assert np.shares_memory(check_pool(X).vectors, X)

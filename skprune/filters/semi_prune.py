@@ -325,6 +325,9 @@ class SemiPruneFilter(VectorFilter):
         """Return the score of every distinct row as its paper has it, and with harder ones higher."""
         if callable(self.score):
             scores = np.asarray(self.score(self.dynamics_), dtype=np.float64)
+            n_rows = len(self._table)
+            if scores.shape != (n_rows,) or not np.isfinite(scores).all():
+                raise ValueError(f"score must return one finite number for each of the {n_rows} rows")
             return scores, scores
         function, sign = SCORES[self.score]
         scores = function(self.dynamics_)

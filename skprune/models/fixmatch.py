@@ -150,9 +150,9 @@ class FixMatchClassifier(NetClassifier):
             raise ValueError(f"y must hold labels of at least two classes, got {classes.tolist()}")
         codes = np.full(len(labels), -1)
         codes[known] = found
-        engine = self._begin(X, classes)
+        engine = self._engine
+        self._begin(X, classes)
         net = self._net(
-            engine,
             engine.FixMatchNet,
             engine.FixMatchModule(self.module_, self.batch_size),
             threshold=self.threshold,

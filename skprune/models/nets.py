@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skprune._optional import require
 from skprune.models.devices import choose_device
+from skprune.models.fine_tuning import seeded_torch
 from skprune.models.views import views_of
 from skprune.pools import check_texts
 from skprune.streams import draw_seed, generator
@@ -53,9 +54,8 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return class probabilities, float64 of shape (n, n_classes), columns as in ``classes_``."""
         check_is_fitted(self)
-        engine = _import_engine(type(self).__name__)
         store = self.views_.load(self._read(X, reset=False))
-        logits = engine.predict_logits(self.module_, self.views_, store, _length(X), self.device_)
+        logits = self._engine.predict_logits(self.module_, self.views_, store, _length(X), self.device_)
         return softmax(logits.astype(np.float64), axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -63,11 +63,18 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
         best = self.predict_proba(X).argmax(axis=1)
         return self.classes_[best]
 
-    def _begin(self, X: Any, classes: np.ndarray) -> ModuleType:
-        """Forget any earlier training; build the module for the rows of ``X``, on its device."""
-        import torch
+    @property
+    def _engine(self) -> ModuleType:
+        """The module with the torch side; an error says what is not installed."""
+        for module in ("torch", "skorch"):
+            require(module, extra="models", purpose=type(self).__name__)
+        from skprune.models import _small_nets
 
-        engine = _import_engine(type(self).__name__)
+        return _small_nets
+
+    def _begin(self, X: Any, classes: np.ndarray) -> None:
+        """Forget any earlier training; build the module for the rows of ``X``, on its device."""
+        engine = self._engine
         self.classes_ = classes
         self.seed_ = draw_seed(self.random_state)
         self.views_ = views_of(X, self.views).fit(X)
@@ -75,8 +82,7 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
         first = self.views_.plain(self.views_.load(X[:1]), np.array([0]))[0]
         shape = tuple(first.shape)
         # Weights are drawn from torch's generator: seeded here, and put back.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed_ % 2**63)
+        with seeded_torch(self.seed_ % 2**63):
             if callable(self.module):
                 module = self.module(shape, len(classes))
             else:
@@ -86,9 +92,8 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
                 module = engine.build_module(kind, shape, self.n_hidden, len(classes))
         self.module_ = module.to(device)
         self.device_ = device
-        return engine
 
-    def _net(self, engine: ModuleType, kind: Any, module: Any, **settings: Any) -> Any:
+    def _net(self, kind: Any, module: Any, **settings: Any) -> Any:
         """Return an initialised skorch net."""
         import torch
 
@@ -139,14 +144,6 @@ def run_epochs(net: Any, dataset: Any, n_epochs: int) -> None:
     net.notify("on_train_begin", X=dataset, y=None)
     net.fit_loop(dataset, epochs=n_epochs)
     net.notify("on_train_end", X=dataset, y=None)
-
-
-def _import_engine(purpose: str) -> ModuleType:
-    for module in ("torch", "skorch"):
-        require(module, extra="models", purpose=purpose)
-    from skprune.models import _small_nets
-
-    return _small_nets
 
 
 def _length(X: Any) -> int:

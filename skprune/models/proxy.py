@@ -113,6 +113,7 @@ class ProxyClassifier(NetClassifier):
 
     def _train(self, X: Any, y: Any, classes: Any, n_epochs: int) -> ProxyClassifier:
         self._validate_params()
+        engine = self._engine
         fresh = not hasattr(self, "net_")
         X = self._read(X, reset=fresh)
         y = column_or_1d(y)
@@ -122,9 +123,8 @@ class ProxyClassifier(NetClassifier):
             classes = np.unique(y if classes is None else classes)
             if len(classes) < 2:
                 raise ValueError(f"y must hold at least two classes, got {classes.tolist()}")
-            engine = self._begin(X, classes)
+            self._begin(X, classes)
             self.net_ = self._net(
-                engine,
                 engine.NeuralNetClassifier,
                 self.module_,
                 iterator_train=engine.ShuffledBatches,
@@ -134,9 +134,9 @@ class ProxyClassifier(NetClassifier):
         codes = np.searchsorted(self.classes_, y)
         unknown = self.classes_[np.minimum(codes, len(self.classes_) - 1)] != y
         if unknown.any():
-            raise ValueError(f"y[{np.flatnonzero(unknown)[0]}] is {y[unknown][0]!r}, which is not in classes")
-        from skprune.models import _small_nets as engine_
-
-        run_epochs(self.net_, engine_.Rows(self.views_, self.views_.load(X), codes), n_epochs)
+            row = np.flatnonzero(unknown)[0]
+            raise ValueError(f"y[{row}] is {y.tolist()[row]!r}, which is not in classes")
+        run_epochs(self.net_, engine.Rows(self.views_, self.views_.load(X), codes), n_epochs)
+        self.module_ = self.net_.module_  # a pickle has parted them
         self.n_epochs_ += n_epochs
         return self

@@ -7,29 +7,15 @@ import json
 import logging
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from skprune.assets import AssetError, cache_home, partial_folder
+from skprune.datasets import _apt
 
-_APT_TIMEOUT = 900.0  # seconds
 _FORMAT = 1  # of the cached file; another number, another file
 _logger = logging.getLogger("skprune")
-
-# `-c` is read after the system's own files, so the sources and the proxy settings stay as they are,
-# while nothing of the system's state is touched: neither its lists nor what its hooks would do.
-_CONFIGURATION = """\
-#clear Acquire::Languages;
-#clear APT::Update::Pre-Invoke;
-#clear APT::Update::Post-Invoke;
-#clear APT::Update::Post-Invoke-Success;
-Acquire::Languages {{ {languages} }};
-APT::Sandbox::User "root";
-Dir::State::lists "{folder}/lists";
-Dir::Cache "{folder}/cache";
-"""
 
 
 class Package(NamedTuple):
@@ -143,14 +129,10 @@ def _fetch_indices(folder: Path, *languages: str) -> dict[str, list[dict[str, st
             "The Debian descriptions need a Debian-family system: there is no apt-get on PATH. "
             "load_newsgroups and load_reuters52 need only pip; Reuters-52 has rare classes too."
         )
-    (folder / "lists" / "partial").mkdir(parents=True)
-    (folder / "cache" / "archives" / "partial").mkdir(parents=True)
-    configuration = folder / "apt.conf"
-    quoted = " ".join(f'"{language}";' for language in languages)
-    configuration.write_text(_CONFIGURATION.format(folder=folder, languages=quoted), encoding="utf-8")
     _logger.info("fetching the package index of this distribution with apt-get")
-    failure = _run("apt-get", "-c", str(configuration), "update", check=False)
-    indices = _indices(_run("apt-get", "-c", str(configuration), "indextargets"))
+    apt_get = _apt.apt_get(folder, *languages)
+    failure = _apt.run(*apt_get, "update", check=False)
+    indices = _indices(_apt.run(*apt_get, "indextargets"))
     if not indices["Packages"] or not indices["Translations"]:
         raise AssetError(f"apt-get update brought no package index with descriptions: {failure}")
     return indices
@@ -177,24 +159,6 @@ def _first_packages(indices: dict[str, list[dict[str, str]]]) -> dict[str, tuple
 def _release(indices: dict[str, list[dict[str, str]]]) -> str:
     first = indices["Packages"][0]
     return f"{first['Origin']} {first['Codename']} {first.get('Version', '')}".strip()
-
-
-def _run(*command: str, check: bool = True) -> str:
-    """Output of a command of apt's (both streams where it may fail)."""
-    done = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE if check else subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        env={**os.environ, "LC_ALL": "C.UTF-8"},
-        timeout=_APT_TIMEOUT,
-        check=False,
-    )
-    if check and done.returncode:
-        raise AssetError(f"{' '.join(command)} failed: {done.stderr.strip()[-500:]}")
-    return done.stdout
 
 
 def _indices(targets: str) -> dict[str, list[dict[str, str]]]:
@@ -229,7 +193,7 @@ def _stanzas(text: str) -> Iterator[dict[str, str]]:
 def _read(indices: list[dict[str, str]]) -> Iterator[dict[str, str]]:
     """Stanzas of the indices, however apt has compressed them."""
     for index in indices:
-        yield from _stanzas(_run("/usr/lib/apt/apt-helper", "cat-file", index["Filename"]))
+        yield from _stanzas(_apt.run(_apt.HELPER, "cat-file", index["Filename"]))
 
 
 def _plain(description: str) -> str:

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from skprune._debian import _CONFIGURATION, _run
 from skprune.assets import AssetError, cache_home, partial_folder
+from skprune.datasets import _apt
 
 _PACKAGE = "dataset-fashion-mnist"
 _INSTALLED = Path("/usr/share/datasets/fashion-mnist")
 # A line of apt-get --print-uris: address, file name, size, hash.
 _LOCATION = re.compile(r"'(\S+)' \S+ \d+ (SHA256:\w+)")
-_APT_HELPER = "/usr/lib/apt/apt-helper"
 # Of the files, not of the package: a distribution may build it anew.
 _SHA256 = {
     "t10k-images-idx3-ubyte.gz": "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
@@ -68,21 +67,17 @@ def _download(partial: Path) -> Path:
             f"Fashion-MNIST comes as {_PACKAGE}, which needs a Debian-family system with apt-get"
         )
     _logger.info("downloading %s with apt", _PACKAGE)
-    where = _LOCATION.search(_run("apt-get", "--print-uris", "download", _PACKAGE, check=False))
+    where = _LOCATION.search(_apt.run("apt-get", "--print-uris", "download", _PACKAGE, check=False))
     if where is None:  # this system's lists are empty: ask for them, but elsewhere
-        (partial / "lists" / "partial").mkdir(parents=True)
-        (partial / "cache" / "archives" / "partial").mkdir(parents=True)
-        configuration = partial / "apt.conf"
-        configuration.write_text(_CONFIGURATION.format(folder=partial, languages='"none"'), encoding="utf-8")
-        apt = ("apt-get", "-c", str(configuration))
-        failure = _run(*apt, "update", check=False)
-        found = _run(*apt, "--print-uris", "download", _PACKAGE, check=False)
+        apt_get = _apt.apt_get(partial, "none")
+        failure = _apt.run(*apt_get, "update", check=False)
+        found = _apt.run(*apt_get, "--print-uris", "download", _PACKAGE, check=False)
         where = _LOCATION.search(found)
         if where is None:
             raise AssetError(f"apt knows no {_PACKAGE}: {failure.strip()[-300:]} {found.strip()[-300:]}")
     archive = partial / "package.deb"
-    _run(_APT_HELPER, "download-file", where[1], str(archive), where[2])
-    _run("dpkg-deb", "-x", str(archive), str(partial / "unpacked"))
+    _apt.run(_apt.HELPER, "download-file", where[1], str(archive), where[2])
+    _apt.run("dpkg-deb", "-x", str(archive), str(partial / "unpacked"))
     return partial / "unpacked" / _INSTALLED.relative_to("/")
 
 

