@@ -224,15 +224,15 @@ def differences(table: pd.DataFrame, metric: str) -> pd.DataFrame:
 
     Student's test for pairs: a pair is a seed. The p are adjusted for all cells by Holm's method.
     """
-    runs = table[table["keep"] < 1].pivot(index="seed", columns=["line", "keep"], values=metric).dropna()
-    cells = [cell for cell in runs if cell[0] != "random"]
-    chance = [("random", keep) for _, keep in cells]
-    p = holm([ttest_rel(runs[cell], runs[other]).pvalue for cell, other in zip(cells, chance, strict=True)])
-    mean = runs[cells].to_numpy().mean(axis=0) - runs[chance].to_numpy().mean(axis=0)
+    runs = table[table["keep"] < 1].pivot(index="seed", columns=["line", "keep"], values=metric)
+    pairs = {cell: runs[[cell, ("random", cell[1])]].dropna() for cell in runs if cell[0] != "random"}
+    pairs = {cell: pair.to_numpy() for cell, pair in pairs.items() if len(pair) > 1}
+    p = holm([ttest_rel(*pair.T).pvalue for pair in pairs.values()])
+    mean = [np.mean(pair[:, 0] - pair[:, 1]) for pair in pairs.values()]
     shown = [f"{d:+.3f} ({q:.2f})" for d, q in zip(mean, p, strict=True)]
-    found = pd.Series(shown, index=pd.MultiIndex.from_tuples(cells, names=["line", "keep"]))
-    lines = dict.fromkeys(line for line, _ in cells)
-    return found.unstack("keep").loc[list(lines)].sort_index(axis=1, ascending=False).fillna("")
+    found = pd.Series(shown, index=pd.MultiIndex.from_tuples(pairs, names=["line", "keep"]))
+    lines = list(dict.fromkeys(line for line, _ in pairs))
+    return found.unstack("keep").loc[lines].sort_index(axis=1, ascending=False).fillna("")
 
 
 def plot(table: pd.DataFrame, metrics: dict[str, str], path: Path) -> None:
