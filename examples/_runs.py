@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,29 +127,34 @@ def spread(values: Sequence[float], digits: int) -> str:
     return f"{median:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def differences(runs: pd.DataFrame, column: str, by: list[str], baseline: str) -> pd.DataFrame:
-    """Compare each filter's runs with those of ``baseline``, in each group.
+def differences(
+    runs: pd.DataFrame, column: str, by: list[str], baseline: str, of: str = "filter"
+) -> pd.DataFrame:
+    """Compare the runs of each filter (or whatever ``of`` names) with those of ``baseline``, in each group.
 
     Holm's adjustment is over all comparisons of a group.
     """
     parts = []
     for names, group in runs.groupby(by, sort=False):
-        samples = {name: rows[column].to_numpy() for name, rows in group.groupby("filter", sort=False)}
+        samples = {name: rows[column].to_numpy() for name, rows in group.groupby(of, sort=False)}
         if min(map(len, samples.values())) < 2 or baseline not in samples:
             continue
         table = compare(samples, baseline, random_state=0).drop(index=baseline)
-        number = partial("{:.3f}".format)
         shown = {name: [value] * len(table) for name, value in zip(by, names, strict=True)} | {
-            "filter": table.index,
+            of: table.index,
             f"against {baseline} (95 %)": [
                 f"{row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f})" for row in table.itertuples()
             ],
             "Cohen's d": table["d"].map("{:.2f}".format),
-            "Welch's p": table["p"].map(number),
-            "p, Holm": table["p_holm"].map(number),
+            "Welch's p": table["p"].map(_p_value),
+            "p, Holm": table["p_holm"].map(_p_value),
         }
         parts.append(pd.DataFrame(shown))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _p_value(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def markdown(table: pd.DataFrame) -> str:

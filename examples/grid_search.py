@@ -193,31 +193,30 @@ def describe(params: dict[str, Any]) -> str:
 
 
 def plot(table: pd.DataFrame, path: Path) -> None:
-    """Draw the surfaces of the grids, beside what the baselines reach."""
+    """Draw the surfaces of the grids, with the spread over folds, beside what the baselines reach."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    surfaces = []
-    for search, _, (rows, _), (columns, _) in SURFACES:
-        candidates = table[table["search"] == search]
-        surfaces.append(candidates.pivot(index=rows, columns=columns, values="mean_test_score"))
-    heights = np.concatenate([surface.to_numpy().ravel() for surface in surfaces])
-    figure, axes = plt.subplots(1, len(SURFACES), figsize=(5 * len(SURFACES), 4.4), layout="constrained")
-    for axis, surface, (_, title, (_, rows), (_, columns)) in zip(axes, surfaces, SURFACES, strict=True):
-        image = axis.imshow(
-            surface.to_numpy(), origin="lower", cmap="Wistia", vmin=heights.min(), vmax=heights.max()
-        )
-        axis.set(title=title, xlabel=columns, ylabel=rows)
-        axis.set_xticks(range(surface.shape[1]), [f"{value:g}" for value in surface.columns])
-        axis.set_yticks(range(surface.shape[0]), [f"{value:g}" for value in surface.index])
-        for (row, column), value in np.ndenumerate(surface.to_numpy()):
-            axis.text(column, row, f"{value:.3f}", ha="center", va="center", weight="bold")
-    figure.colorbar(image, ax=axes, label="area under the curve of average precision")
+    drawn = table[table["search"].isin([search for search, *_ in SURFACES])]
+    lowest, highest = drawn["mean_test_score"].min(), drawn["mean_test_score"].max()
+    figure, axes = plt.subplots(1, len(SURFACES), figsize=(4.2 * len(SURFACES), 4.2), layout="constrained")
+    for axis, (search, title, (rows, row_name), (columns, column_name)) in zip(axes, SURFACES, strict=True):
+        surface = drawn[drawn["search"] == search].pivot(index=rows, columns=columns)
+        means, spreads = surface["mean_test_score"], surface["std_test_score"]
+        image = axis.imshow(means.to_numpy(), origin="lower", cmap="Wistia", vmin=lowest, vmax=highest)
+        axis.set(title=title, xlabel=column_name, ylabel=row_name)
+        axis.set_xticks(range(means.shape[1]), [f"{value:g}" for value in means.columns])
+        axis.set_yticks(range(means.shape[0]), [f"{value:g}" for value in means.index])
+        for (row, column), mean in np.ndenumerate(means.to_numpy()):
+            axis.text(column, row, f"{mean:.3f}\n", ha="center", va="center", weight="bold")
+            axis.text(column, row, f"\n±{spreads.iat[row, column]:.3f}", ha="center", va="center", size=8)
+    figure.colorbar(image, ax=axes, label="mean height of the curve of average precision")
     baselines = table[table["search"] == "baselines"].set_index("candidate")["mean_test_score"]
     figure.suptitle(
-        f"Without pruning {baselines['no filter']:.3f}, a random quarter {baselines['RandomFilter']:.3f}"
+        f"Without pruning {baselines['no filter']:.3f}, a random quarter {baselines['RandomFilter']:.3f} "
+        "(mean and standard deviation over folds)"
     )
     figure.savefig(path, dpi=130)
     plt.close(figure)

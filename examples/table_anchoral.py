@@ -174,10 +174,13 @@ def show(table: pd.DataFrame) -> str:
             }
         )
     active, groups = table[table["strategy"] != "passive"], ["rare", "strategy"]
+    alone = table[table["filter"] == "none"]
     parts = {
         "Outcome": pd.DataFrame(rows),
         "Mean F1 against no filter": differences(active, "F1, mean", groups, "none"),
         "Rare rows found against no filter": differences(active, "found", groups, "none"),
+        "Mean F1 against random labels": differences(alone, "F1, mean", ["rare"], "passive", "strategy"),
+        "Rare rows found against random labels": differences(alone, "found", ["rare"], "passive", "strategy"),
     }
     return "\n\n".join(f"## {title}\n\n{markdown(part)}" for title, part in parts.items())
 

@@ -83,7 +83,9 @@ def test_differences_are_taken_within_a_group(runs: ModuleType) -> None:
     found = runs.differences(table, "f1", ["data"], "none")
     assert found[["data", "filter"]].to_numpy().tolist() == [["a", "ours"], ["b", "ours"]]
     assert all(text.startswith("+0.1") or text.startswith("+0.09") for text in found.iloc[:, 2])
-    assert (found["p, Holm"].astype(float) < 0.001).all()
+    assert found["p, Holm"].tolist() == ["< 0.001"] * 2
+    by_data = runs.differences(table[table["filter"] == "none"], "f1", ["filter"], "a", "data")
+    assert by_data[["filter", "data"]].to_numpy().tolist() == [["none", "b"]]
     assert runs.markdown(found).splitlines()[1] == "| " + " | ".join(["---"] * found.shape[1]) + " |"
 
 

@@ -98,8 +98,8 @@ class BERTKM(Strategy):
     AnchorAL's appendix A.4 [2]_ describes it. The BERT-KM of [1]_ clusters the features of the pretrained
     model; *FT* stands for the fine-tuned one. Ours: the largest cluster comes first, a centroid whose
     nearest row is taken gets the next nearest, and k-means++ looks at a random 10,000 rows, or 100 a cluster
-    where that is more: on all of 100,000 rows it takes longer than Lloyd's iterations do. The metrics are
-    the distances to the centroids.
+    where that is more: on 50,000 it took longer than all of Lloyd's iterations. The metrics are the
+    distances to the centroids.
 
     References
     ----------
