@@ -154,8 +154,8 @@ def d2(rows: Candidates, k: int) -> np.ndarray:
     -----
     Maharana, Yadav and Bansal, "D2 Pruning: Message Passing for Balancing Diversity and Difficulty in Data
     Pruning", ICLR 2024. Ours: Euclidean distances are in units of their mean over the graph, so that vectors
-    of any scale serve. The graph is sparse, and searched in blocks: memory is n · (n_neighbors + 1). The search
-    is exact and takes n² · n_features: vectors of some dozen dimensions serve better than pixels.
+    of any scale serve. The graph is sparse, and searched in blocks: memory is n · (n_neighbors + 1). The
+    search is exact, its time n² · n_features: vectors of some dozen dimensions are quicker than pixels.
     """
     graph = _neighbor_graph(rows.vectors(), min(rows.n_neighbors, len(rows) - 1))
     weight = rows.weight
