@@ -171,10 +171,10 @@ def make_classifier(args: argparse.Namespace) -> TransformerClassifier:
     """Return the transformer to fine-tune, with a recipe for few labels and two cores."""
     return TransformerClassifier(
         args.model or fetch_model("minilm"),
-        max_length=48,
+        max_length=32,
         lr=2e-4,
         head_lr=2e-3,
-        batch_size=16,
+        batch_size=12,
         max_epochs=3,
         min_steps=30,
         patience=None,
@@ -292,8 +292,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--n-neighbors", type=int, default=20, help="AnchorAL's K (the paper: 50, for larger pools)"
     )
-    parser.add_argument("--pool-size", type=int, default=1000, help="rows of each pool; 0 for all")
-    parser.add_argument("--test-size", type=int, default=300, help="rows of each test set; 0 for all")
+    parser.add_argument("--pool-size", type=int, default=800, help="rows of each pool; 0 for all")
+    parser.add_argument("--test-size", type=int, default=200, help="rows of each test set; 0 for all")
     parser.add_argument("--rare", default="games", help="the Debian section that is the rare class")
     parser.add_argument("--model", help="transformer to fine-tune, name or path (default: MiniLM, packaged)")
     parser.add_argument("--encoder", help="sentence encoder, name or path (default: MiniLM, packaged)")
