@@ -59,7 +59,7 @@ def folder(lm, tmp_path_factory):
     path = tmp_path_factory.mktemp("smollm2")
     config = copy.deepcopy(lm.model.config)
     config.__dict__.pop("quantization_config", None)
-    plain = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    plain = AutoModelForCausalLM.from_config(config, dtype=lm.model.dtype)
     plain.load_state_dict(lm.model.state_dict())
     plain.save_pretrained(path)
     lm.tokenizer.save_pretrained(path)
