@@ -111,8 +111,9 @@ class QualityScorer(LanguageModelScorer):
     >>> from skprune import QualityScorer
     >>> from skprune.datasets import fetch_model
     >>> scorer = QualityScorer(fetch_model("smollm2-135m"), task="sentiment analysis")  # doctest: +SKIP
+    >>> # A model of this size is not to be trusted with a single pair.
     >>> scorer(["a delight from start to finish", "from delight finish a to start"])  # doctest: +SKIP
-    array([0.13..., 0.12...])
+    array([0.04..., 0.05...])
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
