@@ -42,6 +42,7 @@ from skprune import (
 )
 from skprune.datasets import fetch_model, load_movie_snippets, load_newsgroups
 from skprune.filters.entropy_interval import ENTROPIES
+from skprune.statistics import holm
 from skprune.store import Remembered
 
 DATA: dict[str, Callable[[], Any]] = {
@@ -280,7 +281,8 @@ def compare(accuracies: pd.DataFrame) -> pd.DataFrame:
                 | {c: group[c].mean() for c in ("words a text", "test words seen", "rarest class", "copies")}
             )
         result = pd.DataFrame(found)
-        result["p, Holm"] = holm(result["p"])
+        tested = result["p"].notna()
+        result.loc[tested, "p, Holm"] = holm(result.loc[tested, "p"])
         rows.append(result)
     return pd.concat(rows, ignore_index=True)
 
@@ -292,13 +294,6 @@ def paired_p(difference: np.ndarray) -> float:
         return np.nan
     error = np.sqrt((1 / n + TEST_SHARE / (1 - TEST_SHARE)) * difference.var(ddof=1))
     return float(2 * stats.t.sf(abs(difference.mean()) / error, n - 1)) if error else np.nan
-
-
-def holm(p: pd.Series) -> pd.Series:
-    """Return Holm's step-down adjustment."""
-    ordered = p.dropna().sort_values()
-    factors = np.arange(len(ordered), 0, -1)
-    return (ordered * factors).cummax().clip(upper=1)
 
 
 def plot(accuracies: pd.DataFrame, path: Path) -> None:

@@ -25,7 +25,7 @@ FILTER_CONSTRAINT = [HasMethods(["fit", "select"])]
 MIN_PER_CLASS_CONSTRAINT = [Interval(Integral, 0, None, closed="left")]
 
 
-def _estimator_has(*names: str) -> Any:
+def estimator_has(*names: str) -> Any:
     """Return ``available_if``'s condition: the fitted estimator, or the one to be fitted, has them all."""
 
     def check(self: Any) -> bool:
@@ -149,63 +149,63 @@ class PrunedEstimator(MetaEstimatorMixin, BaseEstimator):
 
     # ------------------------------------------------------------------ passed on
 
-    @available_if(_estimator_has("predict"))
+    @available_if(estimator_has("predict"))
     def predict(self, X: Any, **params: Any) -> Any:
         """The estimator's ``predict``, for every row of ``X``."""
         return self._pass_on("predict", X, **params)
 
-    @available_if(_estimator_has("predict_proba"))
+    @available_if(estimator_has("predict_proba"))
     def predict_proba(self, X: Any, **params: Any) -> Any:
         """The estimator's ``predict_proba``, for every row of ``X``."""
         return self._pass_on("predict_proba", X, **params)
 
-    @available_if(_estimator_has("predict_log_proba"))
+    @available_if(estimator_has("predict_log_proba"))
     def predict_log_proba(self, X: Any, **params: Any) -> Any:
         """The estimator's ``predict_log_proba``, for every row of ``X``."""
         return self._pass_on("predict_log_proba", X, **params)
 
-    @available_if(_estimator_has("decision_function"))
+    @available_if(estimator_has("decision_function"))
     def decision_function(self, X: Any, **params: Any) -> Any:
         """The estimator's ``decision_function``, for every row of ``X``."""
         return self._pass_on("decision_function", X, **params)
 
-    @available_if(_estimator_has("score_samples"))
+    @available_if(estimator_has("score_samples"))
     def score_samples(self, X: Any) -> Any:
         """The estimator's ``score_samples``, for every row of ``X``."""
         return self._pass_on("score_samples", X)
 
-    @available_if(_estimator_has("transform"))
+    @available_if(estimator_has("transform"))
     def transform(self, X: Any, **params: Any) -> Any:
         """The estimator's ``transform``, for every row of ``X``."""
         return self._pass_on("transform", X, **params)
 
-    @available_if(_estimator_has("inverse_transform"))
+    @available_if(estimator_has("inverse_transform"))
     def inverse_transform(self, X: Any, **params: Any) -> Any:
         """The estimator's ``inverse_transform``, for every row of ``X``."""
         return self._pass_on("inverse_transform", X, **params)
 
-    @available_if(_estimator_has("score"))
+    @available_if(estimator_has("score"))
     def score(self, X: Any, y: Any = None, **params: Any) -> float:
         """The estimator's ``score``, over every row of ``X``."""
         return float(self._pass_on("score", X, y, **params))
 
-    @available_if(_estimator_has("fit_predict", "predict"))
+    @available_if(estimator_has("fit_predict", "predict"))
     def fit_predict(self, X: Any, y: Any = None, **params: Any) -> Any:
         """Fit on the rows that survive, then predict every row of ``X``."""
         return self.fit(X, y, **params).predict(X)
 
-    @available_if(_estimator_has("transform"))
+    @available_if(estimator_has("transform"))
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
         """Fit on the rows that survive, then transform every row of ``X``."""
         return self.fit(X, y, **params).transform(X)
 
-    @available_if(_estimator_has("get_feature_names_out"))
+    @available_if(estimator_has("get_feature_names_out"))
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """The estimator's ``get_feature_names_out``."""
         check_is_fitted(self)
         return np.asarray(self.estimator_.get_feature_names_out(input_features))
 
-    @available_if(_estimator_has("set_output"))
+    @available_if(estimator_has("set_output"))
     def set_output(self, *, transform: str | None = None) -> PrunedEstimator:
         """Set the container that the estimator's ``transform`` returns, as in scikit-learn."""
         for estimator in (self.estimator, getattr(self, "estimator_", None)):

@@ -20,6 +20,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skprune.base import BaseFilter
+from skprune.compose import estimator_has
 from skprune.filters.random import RandomFilter
 from skprune.pools import check_labels, check_pool, take_rows
 from skprune.query import PrunedQuery
@@ -32,14 +33,6 @@ from skprune.streams import draw_seed, generator
 _INITIAL, _VALIDATION, _ESTIMATOR, _STRATEGY, _FILTER = range(5)
 # Parameters that a run in a folder may be prolonged with, and those that change no pick.
 _FREE = {"n_rounds", "label_budget", "time_budget", "keep_estimators", "folder", "callback", "random_state"}
-
-
-def _estimator_has(name: str) -> Callable[[Any], bool]:
-    def check(self: ActiveLearningSimulator) -> bool:
-        getattr(getattr(self, "estimator_", self.estimator), name)  # its own AttributeError says more
-        return True
-
-    return check
 
 
 class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
@@ -262,25 +255,25 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
 
     # ------------------------------------------------------------------ the final model
 
-    @available_if(_estimator_has("predict"))
+    @available_if(estimator_has("predict"))
     def predict(self, X: Any) -> Any:
         """Return what the final model predicts."""
         check_is_fitted(self)
         return self.estimator_.predict(X)
 
-    @available_if(_estimator_has("predict_proba"))
+    @available_if(estimator_has("predict_proba"))
     def predict_proba(self, X: Any) -> Any:
         """Return the final model's class probabilities."""
         check_is_fitted(self)
         return self.estimator_.predict_proba(X)
 
-    @available_if(_estimator_has("decision_function"))
+    @available_if(estimator_has("decision_function"))
     def decision_function(self, X: Any) -> Any:
         """Return the final model's decision function."""
         check_is_fitted(self)
         return self.estimator_.decision_function(X)
 
-    @available_if(_estimator_has("score"))
+    @available_if(estimator_has("score"))
     def score(self, X: Any, y: Any) -> float:
         """Return the final model's own score on held-out rows."""
         check_is_fitted(self)
