@@ -23,9 +23,9 @@ from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import joblib
 import numpy as np
 import pandas as pd
+from _runs import Runs
 from scipy import stats
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
@@ -191,23 +191,32 @@ def count_words(texts: Sequence[str]) -> np.ndarray:
 
 def measure(args: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the accuracies and the correlations with the length, from earlier runs where they are known."""
+    runs = Runs(args.out / "runs.jsonl")
+    common = {
+        "methods": METHODS,
+        "shares": SHARES,
+        "centres": CENTRES,
+        "test": TEST_SHARE,
+        "words": WORDS_ENCODED,
+    }
+    common |= {"entropies": args.entropies, "search": args.search}
     accuracies, correlations = [], []
     for data in args.data:
         corpus = Corpus(data, str(args.out / "memory"))
         for seed in range(args.seeds):
             split = Split(corpus, seed, args.entropies, args.search)
+            of = {"data": data, "seed": seed}
             for learner in args.learners:
-                accuracies.append(
-                    kept_in(args.out, accuracy_rows, split, learner).assign(
-                        data=data, learner=learner, seed=seed
-                    )
+                found = runs.get(
+                    common | of | {"learner": learner}, lambda s=split, name=learner: accuracy_rows(s, name)
                 )
-            found = kept_in(args.out, correlation_rows, split)
-            correlations.append(found.assign(data=data, seed=seed))
-    return pd.concat(accuracies, ignore_index=True), pd.concat(correlations, ignore_index=True)
+                accuracies += [of | {"learner": learner} | row for row in found["picks"]]
+                print(data, seed, learner, f"{len(found['picks'])} picks", flush=True)
+            correlations.append(of | runs.get(common | of | {"correlations": "words"}, split.correlations))
+    return pd.DataFrame(accuracies), pd.DataFrame(correlations)
 
 
-def accuracy_rows(split: Split, learner: str) -> pd.DataFrame:
+def accuracy_rows(split: Split, learner: str) -> dict[str, Any]:
     """Train on every pick, and return a row each."""
     rows = [
         {
@@ -218,27 +227,7 @@ def accuracy_rows(split: Split, learner: str) -> pd.DataFrame:
         }
         for pick in split.picks
     ]
-    return pd.DataFrame(rows)
-
-
-def correlation_rows(split: Split) -> pd.DataFrame:
-    """Return the correlations as a table of one row."""
-    return pd.DataFrame([split.correlations()])
-
-
-def kept_in(folder: Path, function: Callable[..., pd.DataFrame], split: Split, *more: str) -> pd.DataFrame:
-    """Return the table that ``function`` makes, from a file of the run's settings where there is one."""
-    settings = joblib.hash((METHODS, SHARES, CENTRES, TEST_SHARE, WORDS_ENCODED, split.search))[:8]
-    words = (function.__name__, split.corpus.name, split.entropies, *more, f"seed{split.seed}", settings)
-    path = folder / "parts" / ("-".join(words) + ".csv")
-    if not path.exists():
-        start = time.perf_counter()
-        table = function(split, *more)
-        unfinished = path.with_suffix(".tmp")
-        table.to_csv(unfinished, index=False)
-        unfinished.replace(path)
-        print(f"{path.stem}: {time.perf_counter() - start:.0f} s", flush=True)
-    return pd.read_csv(path)
+    return {"picks": rows}
 
 
 def compare(accuracies: pd.DataFrame) -> pd.DataFrame:
@@ -365,7 +354,6 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Run the comparison."""
     args = parse(argv)
-    (args.out / "parts").mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     accuracies, correlations = measure(args)
     summary = compare(accuracies)

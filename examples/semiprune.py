@@ -18,8 +18,9 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import pandas as pd
+from _runs import Runs
 from scipy.stats import ttest_rel
 from sklearn.decomposition import PCA
 from sklearn.metrics import accuracy_score, f1_score
@@ -45,7 +47,6 @@ from skprune.statistics import holm
 from skprune.store import Remembered
 
 PAIRS = {"DUAL + beta": ("dual", "dual_beta"), "AUM + budget": ("aum", "budget")}
-KEY = ["data", "rows", "steps", "method", "labels", "keep", "seed"]
 
 
 @dataclass
@@ -99,110 +100,74 @@ def encoder(args: argparse.Namespace, texts: list[str]) -> Any:
     return lambda texts: remembered(np.array(texts, dtype=object))
 
 
-def play(task: Task, seed: int, args: argparse.Namespace, done: Results) -> None:
-    """Run every method at every size, with one seed, but for what was run before."""
+Choice = tuple[np.ndarray, dict[str, float]]  # the rows to train on, and what is known of them
+
+
+def play(task: Task, seed: int, args: argparse.Namespace, runs: Runs) -> Iterator[dict[str, Any]]:
+    """Yield a row for every method at every size, with one seed."""
     n_rows = len(task.y)
-    row = {"data": task.name, "rows": n_rows, "steps": args.steps, "seed": seed, "labels": np.nan}
-    score(task, row | {"method": "no pruning", "keep": 1.0}, lambda: np.arange(n_rows), done)
+    common = {"data": task.name, "rows": n_rows, "steps": args.steps, "encoder": args.encoder, "seed": seed}
+    yield score(task, common | {"method": "no pruning", "keep": 1.0}, runs, lambda: (np.arange(n_rows), {}))
     for keep in args.keep:
-        sizes = row | {"keep": keep}
         chance, clusters = (kind(keep=keep, random_state=seed) for kind in (RandomFilter, KMeansFilter))
-        score(task, sizes | {"method": "random"}, lambda p=chance: p.fit(task.X).select(task.X), done)
-        score(
-            task,
-            sizes | {"method": "k-means"},
-            lambda p=clusters: p.fit(task.components).select(task.components),
-            done,
-        )
+        for method, pruner, X in (("random", chance, task.X), ("k-means", clusters, task.components)):
+            settings = common | {"method": method, "keep": keep}
+            yield score(task, settings, runs, lambda pruner=pruner, X=X: (pruner.fit(X).select(X), {}))
     order = np.random.default_rng(seed).permutation(n_rows)
     for share in (1.0, *args.labels):
         labelled = np.sort(order[: round(share * n_rows)])
-        y = np.full(n_rows, -1)
-        y[labelled] = task.y[labelled]
-        semi(task, y, labelled if share < 1 else labelled[:0], seed, row | {"labels": share}, args, done)
+        yield from semi(task, labelled, common | {"labels": share}, args.keep, runs)
 
 
 def semi(
-    task: Task,
-    y: np.ndarray,
-    labelled: np.ndarray,
-    seed: int,
-    row: dict[str, Any],
-    args: argparse.Namespace,
-    done: Results,
-) -> None:
-    """Fit SemiPrune once, and select by each pair of score and coreset at each size."""
-    sizes = {keep: round(keep * len(y)) - len(labelled) for keep in args.keep}
-    runs = [row | {"method": pair, "keep": keep} for pair in PAIRS for keep, n in sizes.items() if n > 0]
-    if all(done.has(run) for run in runs):
-        return
-    start = time.process_time()
-    pruner = SemiPruneFilter(cold_start="error", random_state=seed).fit(task.X, y)
-    right = pruner.pseudo_labels_ == task.y
+    task: Task, labelled: np.ndarray, common: dict[str, Any], sizes: Sequence[float], runs: Runs
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for each pair of score and coreset at each size, all of one fit."""
+    y = np.full(len(task.y), -1)
+    y[labelled] = task.y[labelled]
     unlabelled = y == -1
-    extra = {
-        "fit CPU s": time.process_time() - start,
-        "agreement": pruner.agreement_,
-        "pseudo-labels right": right[unlabelled].mean() if unlabelled.any() else np.nan,
-    }
-    for run in runs:
-        how, coreset = PAIRS[run["method"]]
-        pruner.set_params(keep=sizes[run["keep"]], score=how, coreset=coreset)
+    paid = labelled if unlabelled.any() else labelled[:0]  # where all labels are true, none is a seed
+
+    @cache
+    def fitted() -> SemiPruneFilter:
+        return SemiPruneFilter(cold_start="error", random_state=common["seed"]).fit(task.X, y)
+
+    def choose(method: str, n_kept: int) -> Choice:
+        how, coreset = PAIRS[method]
+        pruner = fitted().set_params(keep=n_kept, score=how, coreset=coreset)
         kept = pruner.select(task.X)
-        more = extra | {"right among kept": right[kept].mean()}
-        score(task, run, lambda kept=kept: np.concatenate([labelled, kept]), done, more)
+        right = pruner.pseudo_labels_ == task.y
+        about = {"agreement": pruner.agreement_, "right among kept": right[kept].mean()}
+        if unlabelled.any():
+            about["pseudo-labels right"] = right[unlabelled].mean()
+        return np.concatenate([paid, kept]), about
+
+    for method in PAIRS:
+        for keep in sizes:
+            if (n_kept := round(keep * len(y)) - len(paid)) > 0:
+                yield score(
+                    task, common | {"method": method, "keep": keep}, runs, partial(choose, method, n_kept)
+                )
 
 
-def score(
-    task: Task, run: dict[str, Any], choose: Any, done: Results, more: dict[str, Any] | None = None
-) -> None:
-    """Train on the chosen rows with their true labels, and keep how well that does on the test set."""
-    if done.has(run):
-        return
-    start = time.process_time()
-    rows = choose()
-    seconds = time.process_time() - start
-    n_epochs = -(-run["steps"] * 128 // len(rows))
-    model = ProxyClassifier("mlp", max_epochs=n_epochs, random_state=run["seed"])
-    guess = model.fit(task.X[rows], task.y[rows]).predict(task.X_test)
-    done.add(
-        run
-        | {
+def score(task: Task, settings: dict[str, Any], runs: Runs, choose: Callable[[], Choice]) -> dict[str, Any]:
+    """Train on the chosen rows with their true labels; return how well that does on the test set."""
+
+    def run() -> dict[str, Any]:
+        rows, about = choose()
+        n_epochs = -(-settings["steps"] * 128 // len(rows))
+        model = ProxyClassifier("mlp", max_epochs=n_epochs, random_state=settings["seed"])
+        guess = model.fit(task.X[rows], task.y[rows]).predict(task.X_test)
+        return about | {
             "trained on": len(rows),
             "accuracy": accuracy_score(task.y_test, guess),
             "macro F1": f1_score(task.y_test, guess, average="macro"),
-            "select CPU s": seconds,
-            "smallest class": np.bincount(task.y[rows], minlength=task.y.max() + 1).min(),
+            "smallest class": int(np.bincount(task.y[rows], minlength=task.y.max() + 1).min()),
         }
-        | (more or {})
-    )
 
-
-class Results:
-    """The rows of the table so far, each in the file as soon as it is there."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.rows = pd.read_csv(path).to_dict("records") if path.exists() else []
-        self._keys = {self._key(row) for row in self.rows}
-
-    def has(self, run: dict[str, Any]) -> bool:
-        """Whether a run was made before."""
-        return self._key(run) in self._keys
-
-    def add(self, row: dict[str, Any]) -> None:
-        """Keep a row, and print it."""
-        self.rows.append(row)
-        self._keys.add(self._key(row))
-        partial = self.path.with_suffix(".partial")
-        pd.DataFrame(self.rows).to_csv(partial, index=False)
-        partial.replace(self.path)
-        told = {name: row.get(name) for name in (*KEY, "accuracy", "macro F1", "pseudo-labels right")}
-        print("  ".join(f"{v:.3g}" if isinstance(v, float) else f"{v}" for v in told.values()), flush=True)
-
-    @staticmethod
-    def _key(row: dict[str, Any]) -> tuple[str, ...]:
-        return tuple(f"{row[name]:g}" if isinstance(row[name], (int, float)) else row[name] for name in KEY)
+    row = {**settings, **runs.get(settings, run)}
+    print("  ".join(f"{v:.3g}" if isinstance(v, float) else f"{v}" for v in row.values()), flush=True)
+    return row
 
 
 def describe(row: pd.Series) -> str:
@@ -306,18 +271,15 @@ def main(argv: list[str] | None = None) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     args.memory = args.memory or str(args.out / "memory")
     start = time.process_time()
-    done = Results(args.out / "semiprune.csv")
+    runs = Runs(args.out / "runs.jsonl")
     tasks = [load_task(name, args) for name in args.data]
     for task in tasks:
         print(f"{task.name}: {len(task.y)} rows of {len(set(task.y))} classes, tested on {len(task.y_test)}")
-    for seed in range(args.seeds):
-        for task in tasks:
-            play(task, seed, args, done)
-    metrics = {task.name: task.metric for task in tasks}
-    sizes = {task.name: len(task.y) for task in tasks}
-    table = pd.DataFrame(done.rows)
-    table = table[(table["steps"] == args.steps) & (table["rows"] == table["data"].map(sizes))]
+    rows = [row for seed in range(args.seeds) for task in tasks for row in play(task, seed, args, runs)]
+    table = pd.DataFrame(rows)
     table["line"] = table.apply(describe, axis=1)
+    table.to_csv(args.out / "semiprune.csv", index=False)
+    metrics = {task.name: task.metric for task in tasks}
     for name, metric in metrics.items():
         mine = table[table["data"] == name]
         print(f"\n{name}, {metric}, mean ± standard deviation over {mine['seed'].nunique()} seeds:\n")

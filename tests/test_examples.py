@@ -64,6 +64,53 @@ def test_grid_search(tmp_path):
 
 
 @pytest.mark.slow
+def test_semiprune(tmp_path):
+    settings = [
+        "--data",
+        "news",
+        "--rows",
+        "300",
+        "--steps",
+        "20",
+        "--seeds",
+        "2",
+        "--keep",
+        "0.3",
+        "0.01",
+        "--labels",
+        "0.05",
+    ]
+    out = run("semiprune.py", tmp_path, *settings)
+    table = pd.read_csv(tmp_path / "semiprune-results" / "semiprune.csv")
+    assert len(table) == 2 * (1 + 2 * 2 + 2 * 2 + 2), (
+        "3 rows are fewer than the labels: no SemiPrune of so few"
+    )
+    assert set(table.loc[table["labels"].eq(0.05), "trained on"]) == {90}
+    assert table["pseudo-labels right"].notna().sum() == 4
+    assert out.count("true labels") == 4
+    again = run("semiprune.py", tmp_path, *settings)
+    assert without_time(again) == without_time(out), "what is done is not done again"
+
+
+@pytest.mark.slow
+def test_euds(tmp_path):
+    settings = ["--data", "movies", "--seeds", "2", "--no-search"]
+    out = run("euds.py", tmp_path, *settings)
+    results = tmp_path / "euds-results"
+    runs = pd.read_csv(results / "accuracies-cheap.csv")
+    assert len(runs) == 2 * (1 + 3 * 1 + 2 * 5 + 5 * 5)
+    assert runs["accuracy"].between(0.5, 1).all()
+    assert (results / "euds-cheap.png").stat().st_size > 20_000
+    again = run("euds.py", tmp_path, *settings)
+    assert without_time(again) == without_time(out), "what is done is not done again"
+
+
+def without_time(out):
+    """What was printed but for the last line, which tells the seconds."""
+    return out.splitlines()[:-1]
+
+
+@pytest.mark.slow
 def test_tune_without_labels(tmp_path):
     out = run("tune_without_labels.py", tmp_path)
     best = float(out.split("best: ")[1].split("}, ")[1].split(" ")[0])

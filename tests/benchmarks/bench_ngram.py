@@ -85,7 +85,9 @@ def scoring(name: str, texts: list[str], repeats: int) -> None:
     ours, peer = alternate(lambda: scorer(texts), lambda: cc_net(model, texts), repeats)
     report(name, "cc_net's recipe, 1 process", peer, 1.0)
     report(name, "NGramScorer, 1 process", ours, peer / ours)
-    many = [text + " " for text in texts for _ in range(5)]  # objects of their own: each is sent to a worker
+    # Copies far from one another, as a text right after itself is scored from the processor's cache; each an
+    # object of its own, as joblib sends an object once.
+    many = [text + " " for _ in range(5) for text in texts]
     two = NGramScorer(n_jobs=2).fit(texts)
     two(many)  # workers start and map the model once
     alone, both = alternate(lambda: scorer(many), lambda: two(many), repeats)
