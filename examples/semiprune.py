@@ -106,7 +106,8 @@ Choice = tuple[np.ndarray, dict[str, float]]  # the rows to train on, and what i
 def play(task: Task, seed: int, args: argparse.Namespace, runs: Runs) -> Iterator[dict[str, Any]]:
     """Yield a row for every method at every size, with one seed."""
     n_rows = len(task.y)
-    common = {"data": task.name, "rows": n_rows, "steps": args.steps, "encoder": args.encoder, "seed": seed}
+    common = {"data": task.name, "rows": n_rows, "seed": seed}
+    common |= {key: getattr(args, key) for key in ("steps", "encoder", "imbalance")}
     yield score(task, common | {"method": "no pruning", "keep": 1.0}, runs, lambda: (np.arange(n_rows), {}))
     for keep in args.keep:
         chance, clusters = (kind(keep=keep, random_state=seed) for kind in (RandomFilter, KMeansFilter))
@@ -268,7 +269,6 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Run the comparison."""
     args = parse(argv)
-    args.out.mkdir(parents=True, exist_ok=True)
     args.memory = args.memory or str(args.out / "memory")
     start = time.process_time()
     runs = Runs(args.out / "runs.jsonl")

@@ -81,15 +81,18 @@ def test_semiprune(tmp_path):
         "0.05",
     ]
     out = run("semiprune.py", tmp_path, *settings)
-    table = pd.read_csv(tmp_path / "semiprune-results" / "semiprune.csv")
+    results = tmp_path / "semiprune-results"
+    table = pd.read_csv(results / "semiprune.csv")
     assert len(table) == 2 * (1 + 2 * 2 + 2 * 2 + 2), (
         "3 rows are fewer than the labels: no SemiPrune of so few"
     )
     assert set(table.loc[table["labels"].eq(0.05), "trained on"]) == {90}
     assert table["pseudo-labels right"].notna().sum() == 4
     assert out.count("true labels") == 4
+    kept = (results / "runs.jsonl").read_text()
     again = run("semiprune.py", tmp_path, *settings)
-    assert without_time(again) == without_time(out), "what is done is not done again"
+    assert without_time(again) == without_time(out)
+    assert (results / "runs.jsonl").read_text() == kept, "what is done is not done again"
 
 
 @pytest.mark.slow
@@ -101,8 +104,10 @@ def test_euds(tmp_path):
     assert len(runs) == 2 * (1 + 3 * 1 + 2 * 5 + 5 * 5)
     assert runs["accuracy"].between(0.5, 1).all()
     assert (results / "euds-cheap.png").stat().st_size > 20_000
+    kept = (results / "runs.jsonl").read_text()
     again = run("euds.py", tmp_path, *settings)
-    assert without_time(again) == without_time(out), "what is done is not done again"
+    assert without_time(again) == without_time(out)
+    assert (results / "runs.jsonl").read_text() == kept, "what is done is not done again"
 
 
 def without_time(out):
