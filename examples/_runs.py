@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 from sklearn.metrics import make_scorer
 
 from skprune import ActiveLearningSimulator
@@ -17,6 +18,8 @@ from skprune.encoders import SentenceEncoder
 from skprune.metrics import minority_f1
 from skprune.statistics import compare
 from skprune.store import Remembered
+
+Job = tuple[dict[str, Any], Callable[[], dict[str, Any]]]  # settings, and what finds something under them
 
 
 class Runs:
@@ -40,11 +43,37 @@ class Runs:
         """Return what ``run()`` found under these settings: from the file, else by running it now."""
         key = _key(settings)
         if key not in self._runs:
-            line = json.dumps({"settings": settings, "found": run()}) + "\n"
-            with self.path.open("a") as file:
-                file.write(line)
-            self._runs[key] = json.loads(line)
+            self._keep(settings, run())
         return self._runs[key]["found"]
+
+    def fill(self, jobs: Iterable[Job], n_jobs: int) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """Run the jobs that are not in the file, ``n_jobs`` at a time, and keep each as it ends.
+
+        Parameters
+        ----------
+        jobs : iterable of (settings, run)
+            As for `get`; where ``n_jobs`` is not 1, ``run`` goes to another process.
+
+        Yields
+        ------
+        settings, found : dict
+            Of what ran now, in the order in which it ended.
+        """
+        missing = [job for job in jobs if _key(job[0]) not in self._runs]
+        ended = Parallel(n_jobs, return_as="generator_unordered")(delayed(_run)(*job) for job in missing)
+        for settings, found in ended:
+            yield settings, self._keep(settings, found)
+
+    def _keep(self, settings: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+        line = json.dumps({"settings": settings, "found": found}) + "\n"
+        with self.path.open("a") as file:
+            file.write(line)
+        self._runs[_key(settings)] = json.loads(line)
+        return self._runs[_key(settings)]["found"]
+
+
+def _run(settings: dict[str, Any], run: Callable[[], Any]) -> tuple[dict[str, Any], Any]:
+    return settings, run()
 
 
 def _key(settings: dict[str, Any]) -> str:

@@ -105,6 +105,7 @@ def study(args: argparse.Namespace) -> pd.DataFrame:
         _, task = POOLS[pool]
         real, shuffled, rest = sample(pool, args.n, args.max_words, args.seed)
         common = {"pool": pool, "n": args.n, "max_words": args.max_words, "seed": args.seed}
+        common["quantization"] = args.quantization
 
         def check(
             score: Callable[[], Any],
@@ -121,11 +122,20 @@ def study(args: argparse.Namespace) -> pd.DataFrame:
         check(lambda rest=rest: negated(NGramScorer().fit(rest)), model="5-gram, rest of the pool")
         for model in args.models:
             path = fetch_model(model) if model in MODELS else model
-            likely = check(lambda path=path: negated(CausalLMScorer(path)), model=model, prompt="likelihood")
+            likely = check(
+                lambda path=path: negated(CausalLMScorer(path, quantization=args.quantization)),
+                model=model,
+                prompt="likelihood",
+            )
             for prompt, template in PROMPTS.items():
                 for chat, normalize in product(chats(path, prompt), args.normalize):
                     ask = QualityScorer(
-                        path, task=task, prompt=template, normalize=normalize, chat_template=chat
+                        path,
+                        task=task,
+                        prompt=template,
+                        normalize=normalize,
+                        chat_template=chat,
+                        quantization=args.quantization,
                     )
                     found = check(
                         lambda ask=ask: ask, model=model, prompt=prompt, chat=chat, normalize=normalize
@@ -180,6 +190,9 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", choices=POOLS, default=["movies", "debian"])
     parser.add_argument("--models", nargs="+", default=MODELS, help="packaged models, hub names or paths")
     parser.add_argument("--normalize", nargs="+", default=["vocab", "yes_no"])
+    parser.add_argument(
+        "--quantization", default="auto", help="as of QualityScorer"
+    )
     parser.add_argument("--n", type=int, default=100, help="texts of each pool, once real and once shuffled")
     parser.add_argument("--max-words", type=int, default=40, help="texts are cut after so many words")
     parser.add_argument("--seed", type=int, default=0)

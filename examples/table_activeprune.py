@@ -153,23 +153,21 @@ def play_one(corpus: Corpus, strategy: str, name: str, seed: int, args: argparse
 
 
 def run_all(args: argparse.Namespace) -> pd.DataFrame:
-    """Run what has not run yet, a seed after the other; return a row a run."""
+    """Run what has not run yet; return a row a run."""
     runs = Runs(args.out / "runs.jsonl")
     common = {
         key: getattr(args, key)
         for key in ("pool_size", "test_size", "max_words", "batch", "rounds", "llm", "chat", "max_length")
     }
     corpora = {name: Corpus(name, args) for name in args.data}
-    rows = []
+    jobs = []
     for seed, data, strategy, name in product(range(args.seeds), args.data, args.strategies, args.filters):
         settings = common | {"data": data, "strategy": strategy, "filter": name, "seed": seed}
-        found = runs.get(
-            settings,
-            lambda corpus=corpora[data], options=(strategy, name, seed, args): play_one(corpus, *options),
-        )
-        print(seed, data, strategy, name, f"F1 {found['f1'][-1]:.3f}", flush=True)
-        rows.append({**settings, **found})
-    return pd.DataFrame(rows)
+        jobs.append((settings, partial(play_one, corpora[data], strategy, name, seed, args)))
+    for settings, found in runs.fill(jobs, args.n_jobs):
+        named = (settings[key] for key in ("seed", "data", "strategy", "filter"))
+        print(*named, f"F1 {found['f1'][-1]:.3f}", flush=True)
+    return pd.DataFrame([{**settings, **runs.get(settings, run)} for settings, run in jobs])
 
 
 def summarise(runs: pd.DataFrame) -> pd.DataFrame:
@@ -246,6 +244,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--max-length", type=int, default=48, help="tokens of a text that the LLM sees")
     parser.add_argument("--encoder", help="sentence encoder, name or path (default: MiniLM, packaged)")
     parser.add_argument("--memory", type=Path, help="keeps vectors and scores (default: in --out)")
+    parser.add_argument("--n-jobs", type=int, default=1, help="runs at a time, each in a process of its own")
     parser.add_argument("--out", type=Path, default=Path("table_activeprune-results"))
     args = parser.parse_args(argv)
     args.memory = args.memory or args.out / "memory"

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import warnings
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -85,8 +86,29 @@ def make_learner(args: argparse.Namespace, seed: int) -> Any:
     return make_classifier(argparse.Namespace(model=args.encoder, seed=seed))
 
 
+def play_one(
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    strategy: str,
+    name: str,
+    seed: int,
+    args: argparse.Namespace,
+) -> dict[str, Any]:
+    """Play one loop."""
+    simulator = ActiveLearningSimulator(
+        make_learner(args, seed),
+        STRATEGIES[strategy](random_state=seed),
+        make_filter(name, args),
+        n_instances=args.batch,
+        n_rounds=args.rounds,
+        initial=initial_rows(train[1], args.initial, seed),
+        random_state=seed,
+    )
+    return play(simulator, train, test, 1)[0]
+
+
 def run_all(args: argparse.Namespace) -> pd.DataFrame:
-    """Run what has not run yet, a seed after the other; return a row a run."""
+    """Run what has not run yet; return a row a run."""
     runs = Runs(args.out / "runs.jsonl")
     pool, test = load_pool(args)
     X, X_test = pool.data, test.data
@@ -95,49 +117,38 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
         # Descriptions that differ after the encoder's last token only: one row each.
         distinct = np.sort(np.unique(X, axis=0, return_index=True)[1])
         X, pool.sections = X[distinct], pool.sections[distinct]
-    rows = []
+    common = {
+        key: getattr(args, key)
+        for key in (
+            "learner",
+            "pool_size",
+            "test_size",
+            "max_words",
+            "neighbors",
+            "initial",
+            "batch",
+            "rounds",
+        )
+    }
+    labels = {rare: [(part.sections == rare).astype(int) for part in (pool, test)] for rare in args.rare}
+    jobs = []
     for seed, rare, strategy, name in product(
         range(args.seeds), args.rare, [*args.strategies, "passive"], args.filters
     ):
         if strategy == "passive" and name != "none":
             continue
-        y, y_test = (pool.sections == rare).astype(int), (test.sections == rare).astype(int)
-        settings = {
-            key: getattr(args, key)
-            for key in (
-                "learner",
-                "pool_size",
-                "test_size",
-                "max_words",
-                "neighbors",
-                "initial",
-                "batch",
-                "rounds",
-            )
-        } | {"rare": rare, "strategy": strategy, "filter": name, "seed": seed}
-
-        def run(
-            y: np.ndarray = y,
-            y_test: np.ndarray = y_test,
-            strategy: str = strategy,
-            name: str = name,
-            seed: int = seed,
-        ) -> dict[str, Any]:
-            simulator = ActiveLearningSimulator(
-                make_learner(args, seed),
-                STRATEGIES[strategy](random_state=seed),
-                make_filter(name, args),
-                n_instances=args.batch,
-                n_rounds=args.rounds,
-                initial=initial_rows(y, args.initial, seed),
-                random_state=seed,
-            )
-            return play(simulator, (X, y), (X_test, y_test), 1)[0]
-
-        found = runs.get(settings, run)
-        print(seed, rare, strategy, name, f"F1 {found['f1'][-1]:.3f}, found {found['found'][-1]}", flush=True)
-        rows.append({**settings, **found, "rows of it": int(y.sum())})
-    return pd.DataFrame(rows)
+        settings = common | {"rare": rare, "strategy": strategy, "filter": name, "seed": seed}
+        y, y_test = labels[rare]
+        jobs.append((settings, partial(play_one, (X, y), (X_test, y_test), strategy, name, seed, args)))
+    for settings, found in runs.fill(jobs, args.n_jobs):
+        named = (settings[key] for key in ("seed", "rare", "strategy", "filter"))
+        print(*named, f"F1 {found['f1'][-1]:.3f}, found {found['found'][-1]}", flush=True)
+    return pd.DataFrame(
+        [
+            {**settings, **runs.get(settings, run), "rows of it": int(labels[settings["rare"]][0].sum())}
+            for settings, run in jobs
+        ]
+    )
 
 
 def summarise(runs: pd.DataFrame) -> pd.DataFrame:
@@ -204,6 +215,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=16)
     parser.add_argument("--encoder", help="sentence encoder, name or path (default: MiniLM, packaged)")
     parser.add_argument("--memory", type=Path, help="folder that keeps the vectors (default: in --out)")
+    parser.add_argument("--n-jobs", type=int, default=1, help="runs at a time, each in a process of its own")
     parser.add_argument("--out", type=Path, default=Path("table_anchoral-results"))
     args = parser.parse_args(argv)
     args.memory = args.memory or args.out / "memory"

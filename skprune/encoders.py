@@ -22,7 +22,7 @@ from skprune._optional import require
 from skprune.exceptions import ModelLoadError
 from skprune.fitting import StaysFitted
 from skprune.models.devices import choose_device, has_native_bfloat16
-from skprune.models.sources import commit_of, first_line, quiet_transformers
+from skprune.models.sources import commit_of, first_line, looks_local, quiet_transformers
 from skprune.pools import check_texts, digests
 
 # Part of the fingerprint of what is fitted here: another version may find another basis, and vectors of two
@@ -249,10 +249,12 @@ def _load_sentence_transformer(model: str, device: str, dtype: str) -> Any:
 def _model_digest(model: str) -> str:
     folder = Path(model)
     if not folder.is_dir():
+        if looks_local(model):
+            raise _not_loaded(model, FileNotFoundError("there is no such folder"))
         try:
             return f"{model}@{commit_of(model, None)}"
         except ModelLoadError as error:
-            raise _not_loaded(model, error) from error
+            raise _not_loaded(model, error.__cause__ or error) from error
     content = hashlib.blake2b(digest_size=16)
     for file in sorted(folder.rglob("*")):
         if file.suffix in {".safetensors", ".json", ".txt", ".model"}:
@@ -261,7 +263,7 @@ def _model_digest(model: str) -> str:
     return content.hexdigest()
 
 
-def _not_loaded(model: str, error: Exception) -> ModelLoadError:
+def _not_loaded(model: str, error: BaseException) -> ModelLoadError:
     return ModelLoadError(
         f"encoder={model!r} could not be loaded as a SentenceTransformer: {first_line(error)}. "
         "Pass a folder that holds one, a name the hub can serve from here, or None for TF-IDF"

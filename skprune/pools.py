@@ -390,6 +390,8 @@ def _read_sequence(X: Sequence[Any], name: str) -> np.ndarray:
     if len(X) and getattr(X[0], "ndim", 0):  # an array or tensor a row
         return _read_array(np.stack([np.asarray(x) for x in X]), name)
     if X and isinstance(X[0], (list, tuple)):
+        if any(isinstance(value, str) for value in X[0]):
+            raise TypeError(f"{name}[0] is a {type(X[0]).__name__} of str; a row is one text: join its parts")
         return _read_array(np.asarray(X), name)
     if X and all(isinstance(x, (int, float, np.number)) and x == x for x in X[:10]):
         raise ValueError(f"Expected 2D array, got 1D array instead: {name} must hold texts or rows")
@@ -405,6 +407,8 @@ def _read_array(X: np.ndarray, name: str) -> np.ndarray:
         flat = X.reshape(-1)
         if X.ndim == 1 or all(isinstance(x, str) for x in flat[:10]):
             return _objects(flat)
+    if X.ndim == 2 and any(isinstance(value, str) for value in X[:1].ravel()):
+        raise TypeError(f"{name} has {X.shape[1]} columns with texts; pass one of them, {name}[:, i]")
     # sklearn's own messages for 1-D numbers, complex numbers, no features.
     return check_array(
         X, dtype="numeric", ensure_all_finite=False, ensure_min_samples=0, allow_nd=True, input_name=name

@@ -6,7 +6,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.pipeline import make_pipeline
 
-from skprune import KMeansFilter, SentenceEncoder, TfidfEncoder
+from skprune import AnchorFilter, KMeansFilter, SentenceEncoder, TfidfEncoder
 from skprune.encoders import TransformerEncoder, make_encoder
 from skprune.exceptions import ModelLoadError
 
@@ -85,3 +85,5 @@ def test_sentence_encoder_is_known_by_content(minilm, tmp_path):
 def test_a_folder_that_holds_no_model_is_refused(tmp_path):
     with pytest.raises(ModelLoadError, match="could not be loaded as a SentenceTransformer"):
         SentenceEncoder(str(tmp_path))(TEXTS)
+    with pytest.raises(ModelLoadError, match=r"missing' could not be loaded .*: there is no such folder\."):
+        AnchorFilter(encoder=str(tmp_path / "missing")).fit(TEXTS)

@@ -179,6 +179,13 @@ def test_a_row_that_is_no_text_is_named(row, error, message):
         (np.array([[1.0], [np.nan]]), ValueError, r"Input X contains NaN \(first in row 1\)"),
         (np.array([[1.0], [np.inf]]), ValueError, r"Input X contains infinity \(first in row 1\)"),
         (3, TypeError, "X must be a list"),
+        ([["a", "b"], ["c"]], TypeError, r"X\[0\] is a list of str; a row is one text"),
+        (
+            np.array([["a", "b"]]),
+            TypeError,
+            r"X has 2 columns with texts; pass one of them, X\[:, i\]",
+        ),
+        (np.array([["a", 1.0]], dtype=object), TypeError, "X has 2 columns with texts"),
     ],
     ids=str,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -47,6 +48,17 @@ def test_a_run_is_played_once_and_half_a_line_is_played_again(tmp_path: Path, ru
     assert again.get({"seed": 1, "filter": "none"}, lambda: run(0.5)) == {"f1": [0.5, 0.5]}
     assert played == [0.1, 0.3, 0.5]
     assert [json.loads(line)["settings"]["seed"] for line in path.read_text().splitlines()] == [0, 1]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_jobs_are_run_once_however_many_at_a_time(tmp_path: Path, runs: ModuleType, n_jobs: int) -> None:
+    jobs = [({"seed": seed}, partial(divmod, seed, 2)) for seed in range(5)]
+    kept = runs.Runs(tmp_path / "runs.jsonl")
+    assert len(list(kept.fill(jobs[:2], n_jobs))) == 2
+    assert sorted(settings["seed"] for settings, _ in kept.fill(jobs, n_jobs)) == [2, 3, 4]
+    again = runs.Runs(tmp_path / "runs.jsonl")
+    assert list(again.fill(jobs, n_jobs)) == []
+    assert [tuple(again.get(*job)) for job in jobs] == [divmod(seed, 2) for seed in range(5)]
 
 
 def test_a_played_loop_is_measured_by_its_own_definitions(runs: ModuleType) -> None:
@@ -96,11 +108,12 @@ def test_a_table_is_filled_once(tmp_path: Path) -> None:
     options += ["--rare", "python", "--out", str(tmp_path)]
     command = [sys.executable, str(EXAMPLES / "table_anchoral.py"), *options]
 
-    def run() -> str:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    def table() -> str:
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return printed[printed.index("## Outcome") :]
 
-    first = run()
+    first = table()
     lines = (tmp_path / "runs.jsonl").read_text()
     assert len(lines.splitlines()) == 2 * (3 * 4 + 1)
-    assert run() == first
+    assert table() == first
     assert (tmp_path / "runs.jsonl").read_text() == lines

@@ -28,8 +28,7 @@ def resolve(model: str | os.PathLike[str]) -> Path | str:
     """
     name = os.fspath(model)
     path = Path(name).expanduser()
-    looks_local = path.is_absolute() or name.startswith(".") or name.count("/") > 1 or path.suffix == ".gguf"
-    if not path.exists() and not looks_local:
+    if not path.exists() and not looks_local(name):
         return name
     if path.is_dir():
         ggufs = sorted(path.glob("*.gguf"))
@@ -46,6 +45,12 @@ def resolve(model: str | os.PathLike[str]) -> Path | str:
         if file.read(len(_GGUF_MAGIC)) != _GGUF_MAGIC:
             raise ModelLoadError(f"model={name!r} is not a GGUF file")
     return path.absolute()
+
+
+def looks_local(name: str) -> bool:
+    """Return whether a name can be a path only, and none on the hub."""
+    path = Path(name).expanduser()
+    return path.is_absolute() or name.startswith(".") or name.count("/") > 1 or path.suffix == ".gguf"
 
 
 def content_of(source: Path | str, revision: str | None) -> str:
@@ -102,5 +107,5 @@ def quiet_transformers() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
