@@ -190,9 +190,7 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", choices=POOLS, default=["movies", "debian"])
     parser.add_argument("--models", nargs="+", default=MODELS, help="packaged models, hub names or paths")
     parser.add_argument("--normalize", nargs="+", default=["vocab", "yes_no"])
-    parser.add_argument(
-        "--quantization", default="auto", help="as of QualityScorer"
-    )
+    parser.add_argument("--quantization", default="auto", help="as of QualityScorer")
     parser.add_argument("--n", type=int, default=100, help="texts of each pool, once real and once shuffled")
     parser.add_argument("--max-words", type=int, default=40, help="texts are cut after so many words")
     parser.add_argument("--seed", type=int, default=0)
