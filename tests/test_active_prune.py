@@ -284,6 +284,7 @@ def test_without_a_model_the_ngram_scorer_learns_from_the_pool():
     why = pruner.explain()
     assert (why["log10_perplexity"][5:] > why["log10_perplexity"][0]).all()
     assert why["kept"].tolist() == [True] * 5 + [False] * 4
+    assert (why["reason"][5:] == "perplexity too high").all()
     assert len(pruner.log_perplexity_) == 5, "copies are scored once"
 
 

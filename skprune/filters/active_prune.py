@@ -322,7 +322,8 @@ class ActivePruneFilter(BaseFilter):
     ) -> dict[str, Any]:
         picked = stage == _PERPLEXITY
         threshold = reweighted[picked].max() if picked.any() else np.nan
-        reason = np.full(len(raw), "perplexity too high, and no candidate for the LLM", dtype=object)
+        dropped = "perplexity too high" + ("" if self.quality is None else ", and no candidate for the LLM")
+        reason = np.full(len(raw), dropped, dtype=object)
         reason[~np.isnan(quality)] = "the LLM found other candidates better"
         reason[np.isposinf(raw)] = "empty"
         reason[picked] = "kept: low perplexity"

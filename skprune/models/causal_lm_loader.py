@@ -58,6 +58,11 @@ def load_causal_lm(
     ValueError
         If the device is not there, or cannot do this quantization.
 
+    Notes
+    -----
+    GGUF files are read by transformers, and not by each version of it rightly: of a Gemma 3, transformers
+    5.17 makes a tokenizer that breaks most words into single letters and syllables, silently; 5.23 does not.
+
     Examples
     --------
     >>> from skprune.datasets import fetch_model
