@@ -61,7 +61,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "ActivePrune, paper": {"reweighting": "paper"},
     "ActivePrune, no reweighting": {"reweighting": None},
     "ActivePrune, no LLM": {"quality": None},
-    "ActivePrune, no perplexity": {"llm_share": 1.0, "n_candidates": 0.3},
+    "ActivePrune, no perplexity": {"llm_share": 1.0, "n_candidates": 0.3, "candidates": "random"},
 }
 FILTERS = ("none", "random", "ASK-LLM", "UPS", "k-means", "n-gram perplexity", *VARIANTS)
 KEEP = 0.25

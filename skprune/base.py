@@ -356,8 +356,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         """Return how many of ``n_rows`` eligible rows ``keep`` and ``min_rows`` ask for."""
         return min(max(size_of(self.keep, n_rows), min_rows), n_rows)
 
-    def _uniforms(self, pool: Pool, rows: np.ndarray) -> np.ndarray:
-        """Random numbers of this round for the rows of ``pool``, by content."""
+    def _uniforms(self, pool: Pool, rows: np.ndarray, *stream: int) -> np.ndarray:
+        """Random numbers of this round for the rows of ``pool``, by content; others in another stream."""
         located = self._locate(pool, rows)
         unseen = located < 0
         hashes = self._table.digests
@@ -365,7 +365,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             strangers = RowTable(pool.keys_at(rows[unseen]))
             located[unseen] = len(hashes) + strangers.row_of
             hashes = np.concatenate([hashes, digests(strangers.keys)])
-        return row_uniforms(hashes, located, self.seed_, self.round_)
+        return row_uniforms(hashes, located, self.seed_, self.round_, *stream)
 
     def _eligible(self, X: Any) -> tuple[Pool, np.ndarray]:
         """Read the pool at hand and find the rows without a label."""

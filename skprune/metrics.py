@@ -213,6 +213,7 @@ def diversity(unlabelled: Any, batch: Any) -> float:
     """
     if np.ndim(unlabelled) == 2:
         nearest = pairwise_distances_argmin_min(unlabelled, batch, metric="cosine")[1]
+        nearest[nearest < 8 * np.finfo(nearest.dtype).eps] = 0.0  # a row and its copy, but for rounding
     else:
         nearest = _distance_to_nearest(
             finite_numbers(unlabelled, "unlabelled"), finite_numbers(batch, "batch")
@@ -311,7 +312,9 @@ def rouge_l(references: Sequence[str], hypotheses: Sequence[str], *, use_stemmer
 
 
 def _labels(minority: Any) -> list[Any]:
-    return [minority] if np.ndim(minority) == 0 else list(minority)
+    return (
+        [minority] if np.ndim(minority) == 0 and not isinstance(minority, set | frozenset) else list(minority)
+    )
 
 
 def _is_minority(y: Any, minority: Any) -> np.ndarray:

@@ -57,6 +57,8 @@ class Pool:
             self.texts = values
         else:
             self.vectors = values.reshape(len(values), -1) if values.ndim > 2 else values
+        if self.vectors is not None and self.vectors.dtype == np.float16:  # squares of it overflow at 256
+            self.vectors = self.vectors.astype(np.float32)
 
     def __len__(self) -> int:
         return len(self.texts) if self.texts is not None else int(self.vectors.shape[0])
@@ -92,10 +94,16 @@ class Pool:
 
     @cached_property
     def _row_marks(self) -> np.ndarray:
-        """One number a row that equal rows share: a cheap first sieve for :meth:`isin`."""
+        """One number a row that equal rows share: a cheap first sieve for :meth:`isin`.
+
+        Equal rows may be stored in another dtype, and sparse ones in another order of their columns (a
+        learner may sort what it was taught in place): their largest values are the same, their sums are not.
+        """
         if sp.issparse(self.vectors):
-            return np.asarray(self.vectors.sum(axis=1)).ravel()
-        return np.array(self.vectors[:, 0])
+            marks = self.vectors.max(axis=1).toarray().ravel()
+        else:
+            marks = self.vectors[:, 0]
+        return np.array(marks, dtype=np.float64)
 
     @cached_property
     def _isin_last(self) -> tuple[KnownRows | None, int, np.ndarray]:
@@ -119,8 +127,8 @@ class Pool:
     def _isin_from(self, known: KnownRows, first: int) -> np.ndarray:
         """Mask of the rows that are among those of ``known`` from position ``first`` on.
 
-        Of numeric rows only those are hashed whose mark (the first feature, or a sparse row's sum) is that of
-        such a row: hashing a million rows a round would cost more than the search.
+        Of numeric rows only those are hashed whose mark (the first feature, or a sparse row's largest) is
+        that of such a row: hashing a million rows a round would cost more than the search.
         """
         positions = known.positions
         if self.texts is not None:
@@ -152,6 +160,16 @@ class Pool:
     def take(self, indices: np.ndarray) -> Any:
         """Return the rows at ``indices`` in a container of the kind that came in."""
         return take_rows(self.data, indices)
+
+    def like(self, other: Pool) -> Any:
+        """Return the rows as a learner reads those of ``other``: a frame with its columns, or images."""
+        values = self.texts if self.texts is not None else self.vectors
+        columns = getattr(other.data, "columns", ())
+        if len(columns) and len(columns) == (1 if values.ndim == 1 else values.shape[1]):
+            import pandas as pd
+
+            return pd.DataFrame(values, columns=columns)
+        return values.reshape(-1, *other.row_shape) if len(other.row_shape) > 1 else self.data
 
 
 class KnownRows(Protocol):
@@ -192,6 +210,17 @@ class RowTable:
     def locate(self, keys: np.ndarray) -> np.ndarray:
         """Return the number of each key, −1 where it was never seen."""
         return np.asarray(self._index.get_indexer(keys))
+
+
+def is_written(texts: np.ndarray) -> np.ndarray:
+    """Mask of the texts that hold more than white space.
+
+    Examples
+    --------
+    >>> is_written(np.array(["a", " ", ""], dtype=object))
+    array([ True, False, False])
+    """
+    return np.array([not text.isspace() and text != "" for text in texts], dtype=bool)
 
 
 def check_texts(texts: Any, name: str = "texts") -> np.ndarray:

@@ -54,7 +54,17 @@ class PrunedQuery(BaseEstimator):
         self.strategy = strategy
 
     def fit(self, X_pool: Any, y: Any = None) -> PrunedQuery:
-        """Fit the filter on the pool. The first query does it where you have not."""
+        """Fit the filter on the pool. The first query does it where you have not.
+
+        Raises
+        ------
+        TypeError
+            If ``filter`` is no filter, or ``strategy`` no strategy.
+        """
+        if isinstance(self.filter, type) or not hasattr(self.filter, "select"):
+            raise TypeError(f"filter must be a filter of skprune, an instance, got {self.filter!r}")
+        if isinstance(self.strategy, type) or not callable(self.strategy):
+            raise TypeError(f"strategy must be callable, and no class, got {self.strategy!r}")
         self.filter_ = clone(self.filter).fit(X_pool, y)
         return self
 

@@ -117,7 +117,7 @@ def cohens_d(a: Any, b: Any) -> float:
     difference = _difference(a, b)
     degrees = len(a) + len(b) - 2
     pooled = np.sqrt(((len(a) - 1) * a.var(ddof=1) + (len(b) - 1) * b.var(ddof=1)) / degrees)
-    if pooled == 0:
+    if np.ptp(a) == np.ptp(b) == 0:
         return float(np.sign(difference) * np.inf) if difference else 0.0
     return float(difference / pooled)
 
@@ -237,7 +237,7 @@ def finite_numbers(values: Any, name: str, *, at_least: int = 1) -> np.ndarray:
 
 
 def _welch(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
-    if a.var() == b.var() == 0:
+    if np.ptp(a) == np.ptp(b) == 0:
         difference = _difference(a, b)
         t = np.sign(difference) * np.inf if difference else 0.0
         return float(t), np.nan, float(difference == 0)
@@ -246,4 +246,6 @@ def _welch(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
 
 
 def _difference(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.mean(a) - np.mean(b))
+    # The mean of equal numbers is that number, which rounding need not give.
+    mean_a, mean_b = (x[0] if np.ptp(x) == 0 else np.mean(x) for x in (a, b))
+    return float(mean_a - mean_b)

@@ -27,7 +27,7 @@ def generator(seed: int, *stream: int) -> np.random.Generator:
     return np.random.default_rng([seed, *stream])
 
 
-def row_uniforms(digests: np.ndarray, rows: np.ndarray, seed: int, round_: int) -> np.ndarray:
+def row_uniforms(digests: np.ndarray, rows: np.ndarray, seed: int, *stream: int) -> np.ndarray:
     """Uniform numbers in (0, 1), one for each entry of ``rows``.
 
     Parameters
@@ -37,8 +37,8 @@ def row_uniforms(digests: np.ndarray, rows: np.ndarray, seed: int, round_: int) 
     rows : ndarray of int, shape (n,)
         Which distinct row each entry is. The second, third, ... time that a row occurs it gets a number
         of its own, so that copies do not live or fall together.
-    seed, round_ : int
-        The stream.
+    seed, *stream : int
+        As of `generator`.
 
     Returns
     -------
@@ -47,11 +47,11 @@ def row_uniforms(digests: np.ndarray, rows: np.ndarray, seed: int, round_: int) 
     Examples
     --------
     >>> hashes = np.array([[1, 2], [3, 4]], dtype=np.uint64)
-    >>> u = row_uniforms(hashes, np.array([0, 1, 0]), seed=0, round_=0)
+    >>> u = row_uniforms(hashes, np.array([0, 1, 0]), 0, 0)
     >>> len(set(u)), bool((u > 0).all() and (u < 1).all())
     (3, True)
     """
-    high, low = generator(seed, round_).integers(2**64, size=2, dtype=np.uint64)
+    high, low = generator(seed, *stream).integers(2**64, size=2, dtype=np.uint64)
     occurrence = count_occurrences(rows, len(digests)).astype(np.uint64)
     state = _mix(digests[rows, 0] ^ high)
     state = _mix(state ^ digests[rows, 1] ^ low)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import ks_2samp
 from sklearn.exceptions import NotFittedError
 
 from skprune import ActivePruneFilter
@@ -324,3 +325,31 @@ def test_a_pool_of_vectors_or_of_nothing_unlabelled_is_refused():
     pruner.partial_fit(TEXTS, [0] * 400)
     with pytest.raises(PoolExhaustedError, match="all 400 rows of X are labelled already"):
         pruner.select(TEXTS)
+
+
+def test_random_candidates_owe_nothing_to_the_draw_of_stage_one():
+    # By the same numbers, candidates would be rows of low perplexity whose draw was bad.
+    pruner = make(keep=0.5, reweighting="sample", candidates="random", n_candidates=60).fit(TEXTS)
+    why = pruner.explain()
+    rest = (why["stage"] != "perplexity").to_numpy()
+    asked = why["quality"].notna().to_numpy()
+    luck = pruner._uniforms(pruner.pool_, np.arange(len(TEXTS)))
+    assert ks_2samp(luck[asked], luck[rest & ~asked]).pvalue > 0.01
+
+
+def test_a_blank_text_comes_last_whatever_a_callable_says_of_it():
+    texts = ["a b c", "", "b c d e", "  ", "c d e f g"]
+    by_length = ActivePruneFilter(
+        keep=3, perplexity=lambda batch: [len(t) for t in batch], quality=None, reweighting=None
+    )
+    assert by_length.fit(texts).get_support().tolist() == [True, False, True, False, True]
+
+
+def test_where_most_rows_are_alike_the_lowest_still_come_first():
+    levels = np.repeat([6.0, 4.5, 9.0], [60, 20, 20])
+    texts = [f"text {i}" for i in range(100)]
+    place = {text: i for i, text in enumerate(texts)}
+    pruner = ActivePruneFilter(
+        keep=20, perplexity=lambda batch: levels[[place[t] for t in batch]], quality=None, random_state=0
+    )
+    assert (levels[pruner.fit(texts).get_support()] == 4.5).all()

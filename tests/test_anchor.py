@@ -1,14 +1,20 @@
 """AnchorFilter against Algorithm 1 of AnchorAL, written out by brute force."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from scipy.stats import entropy
 from sklearn.cluster import kmeans_plusplus
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import cosine_similarity
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from skprune import AnchorFilter
 from skprune.streams import generator
@@ -224,3 +230,24 @@ def test_bad_parameters_are_named(params, error, message, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(error, match=message):
         AnchorFilter(**params).fit(TEXTS)
+
+
+@pytest.mark.parametrize("kind", ["frame", "images"])
+def test_entropy_asks_the_learner_about_rows_as_it_reads_them(kind):
+    images, y = load_digits().images[:300], load_digits().target[:300]
+    if kind == "frame":
+        X = pd.DataFrame(images.reshape(300, -1)).rename(columns=str)
+        first = ColumnTransformer([("some", "passthrough", ["3", "20", "40"])])
+    else:
+        X, first = images, FunctionTransformer(lambda X: X.mean(axis=2), validate=False)
+        assert images.ndim == 3
+    learner = make_pipeline(first, LogisticRegression(max_iter=1000)).fit(X[:200], y[:200])
+    chooser = AnchorFilter(2, 5, anchor_selection="entropy", random_state=0).fit(X)
+    chooser.partial_fit(X[:200], y[:200], learner=learner)
+    uncertainty = entropy(learner.predict_proba(X[:200]).T)
+    for digit in range(10):
+        own = np.flatnonzero(y[:200] == digit)
+        most = own[np.argsort(-uncertainty[own])[:2]]
+        anchors = chooser.anchors_[chooser.anchor_labels_ == digit]
+        expected = images[most].reshape(2, -1)
+        assert_allclose(np.sort(cosine_similarity(anchors, expected).max(axis=0)), 1, atol=1e-6)

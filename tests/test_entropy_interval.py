@@ -293,5 +293,22 @@ def test_search_with_few_labels_and_a_proxy_of_ones_own():
 def test_search_says_which_labels_it_lacks():
     y = np.full(N, -1)
     y[:5] = [0, 0, 0, 1, 1]
-    with pytest.raises(ValueError, match="cv=3 needs two classes of at least 3 rows each; y has 3 of '0', 2"):
+    with pytest.raises(ValueError, match="cv=3 needs two classes of 3 rows or more; y has 3 of '0', 2"):
         euds(interval="search").fit(TEXTS, y)
+
+
+@pytest.mark.parametrize("combine", [*ENTROPIES, "igse"])
+def test_a_blank_text_lies_in_no_window(combine):
+    texts = ["", "  ", *(f"{a}a {b}b {b}b cc" for a in "defgh" for b in "pqrst")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # such texts have nearly the same entropies
+        whole = EntropyIntervalFilter(combine=combine, interval=(0, 1), random_state=0).fit(texts)
+    assert whole.get_support().tolist() == [False, False] + [True] * 25
+
+
+def test_a_search_with_too_few_rows_for_its_folds_is_refused():
+    texts = [f"{a}a {b}b word" for a in "abcd" for b in "pqrs"]
+    with pytest.raises(ValueError, match="two classes of 4 rows or more; y has 2 of '0', 2 of '1'"):
+        EntropyIntervalFilter(interval="search", cv=2).fit(texts, [0, 0, 1, 1] + [-1] * 12)
+    found = EntropyIntervalFilter(interval="search", cv=2, random_state=0).fit(texts, [0, 1] * 4 + [-1] * 8)
+    assert len(found.select(texts)) > 0

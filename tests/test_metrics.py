@@ -206,3 +206,9 @@ def test_a_missing_package_names_its_extra(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=r"skprune\[generation\]"):
         metric(["a"], ["a"])
+
+
+def test_what_is_covered_by_its_own_copies_is_infinitely_diverse():
+    U = np.random.default_rng(0).normal(size=(50, 8))
+    assert diversity(U, U.copy()) == diversity(U.astype(np.float32), U.astype(np.float32)) == np.inf
+    assert minority_share(["a", "b", "a"], {"a"}) == minority_share(["a", "b", "a"], ["a"]) == 2 / 3

@@ -285,3 +285,26 @@ def test_rows_of_what_only_converts_to_an_array_are_taken():
             return np.arange(6.0).reshape(3, 2)
 
     assert take_rows(Convertible(), np.array([2, 0])).tolist() == [[4.0, 5.0], [0.0, 1.0]]
+
+
+def test_a_sparse_row_is_known_in_another_order_and_dtype():
+    rows = sp.random_array((200, 50), density=0.3, rng=np.random.default_rng(0), dtype=np.float32).tocsr()
+    shuffled = rows.copy()
+    for i in range(rows.shape[0]):  # as vectorisers leave them, and learners sort them in place
+        part = slice(rows.indptr[i], rows.indptr[i + 1])
+        shuffled.indices[part], shuffled.data[part] = rows.indices[part][::-1], rows.data[part][::-1]
+    shuffled.has_sorted_indices = False
+    known = Labelled()
+    known.add(Pool(rows), np.zeros(200))
+    assert Pool(shuffled).isin(known).all()
+    assert Pool(rows.astype(np.float64)).isin(known).all()
+
+
+def test_half_precision_is_read_as_single():
+    rows = (300 * np.random.default_rng(0).normal(size=(50, 4))).astype(np.float16)
+    pool = check_pool(rows)
+    known = Labelled()
+    known.add(check_pool(rows[:5].astype(np.float32)), np.zeros(5))
+    assert pool.vectors.dtype == np.float32
+    assert pool.isin(known).tolist() == [True] * 5 + [False] * 45
+    assert pool.take(np.array([1])).dtype == np.float16

@@ -159,3 +159,31 @@ def test_clone_and_pickle():
     again = pickle.loads(pickle.dumps(learner))
     assert (again.query(X[20:], n_instances=5)[0] == learner.query(X[20:], n_instances=5)[0]).all()
     assert query.get_params()["filter__n_anchors"] == 10
+
+
+def test_sparse_rows_that_a_learner_sorted_in_place_are_bought_once():
+    texts = [f"{a}a {b}b {c}c word" for a in "defghi" for b in "pqrstu" for c in "wxyz"]
+    X = TfidfVectorizer().fit_transform(texts)
+    y = np.arange(len(texts)) % 2
+    query = PrunedQuery(RandomFilter(keep=0.5, random_state=0), RandomSampling(random_state=0))
+    learner = ActiveLearner(LogisticRegression(solver="liblinear"), query, X[:20], y[:20])
+    bought = list(range(20))
+    for _ in range(8):
+        indices, rows = learner.query(X, n_instances=10)
+        learner.teach(rows, y[indices])
+        bought += indices.tolist()
+    assert len(set(bought)) == len(bought) == 100
+
+
+@pytest.mark.parametrize(
+    ("filter", "strategy", "message"),
+    [
+        (Entropy(), RandomFilter(), "filter must be a filter"),
+        (RandomFilter, Entropy(), "filter must be a filter of skprune, an instance"),
+        (RandomFilter(), Entropy, "strategy must be callable, and no class"),
+        (RandomFilter(), "entropy", "strategy must be callable"),
+    ],
+)
+def test_what_is_no_filter_or_strategy_is_refused(filter, strategy, message):
+    with pytest.raises(TypeError, match=message):
+        PrunedQuery(filter, strategy)(LogisticRegression(), ["a b", "b c"], n_instances=1)

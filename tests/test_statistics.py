@@ -121,3 +121,10 @@ def test_bootstrap_is_repeatable_and_narrows_where_pairs_move_together() -> None
     apart, together = bootstrap_interval(a, b, **options), bootstrap_interval(a, b, paired=True, **options)
     assert together == bootstrap_interval(a, b, paired=True, **options)
     assert np.diff(together) < np.diff(apart) / 10
+
+
+def test_samples_that_do_not_vary_are_told_apart_by_their_value_alone():
+    # Nine times 0.9 have a variance above zero, and a mean below 0.9, by rounding.
+    same = compare({"a": [0.9] * 8, "b": [0.9] * 9}, "a", random_state=0).loc["b"]
+    assert (same["difference"], same["d"], same["p"]) == (0.0, 0.0, 1.0)
+    assert cohens_d([0.1] * 3, [0.2] * 3) == -np.inf

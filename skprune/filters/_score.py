@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skprune.base import BaseFilter, Selection, lowest
-from skprune.pools import Pool
+from skprune.pools import Pool, is_written
 from skprune.store import Remembered
 
 
@@ -56,7 +56,7 @@ class ScoreFilter(BaseFilter):
 
     def _score(self, texts: np.ndarray) -> np.ndarray:
         scores = np.full(len(texts), np.inf if self._lowest_first else -np.inf)
-        written = np.array([not text.isspace() and text != "" for text in texts], dtype=bool)
+        written = is_written(texts)
         if written.any():
             scores[written] = self._scorer(texts[written])
         return scores

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skprune.base import KEEP_CONSTRAINT, BaseFilter, Selection, lowest, size_of
-from skprune.pools import Pool
+from skprune.pools import Pool, is_written
 from skprune.scorers.parameters import (
     DEFAULT_LLM,
     PERPLEXITY_CONSTRAINT,
@@ -23,6 +23,7 @@ from skprune.store import Remembered
 
 _STAGES = np.array(["", "perplexity", "novelty", "llm", "fill"], dtype=object)
 _DROPPED, _PERPLEXITY, _NOVELTY, _LLM, _FILL = range(5)
+_CANDIDATES = 1  # a stream of random numbers
 
 
 class ActivePruneFilter(BaseFilter):
@@ -39,7 +40,8 @@ class ActivePruneFilter(BaseFilter):
     beta : float, default=0.1
         Strength of the reweighting (β), per log10 perplexity.
     llm_share : float, default=0.2
-        Share of the kept rows that stage two picks. 1 leaves stage one out.
+        Share of the kept rows that stage two picks, as far as it has candidates. With 1,
+        ``candidates="random"`` and ``n_candidates`` of at least ``keep``, perplexity has no say.
     n_candidates : float or int, default=0.1
         Rows that stage two scores a round: share or count of the eligible rows. It bounds what stage two can
         pick; stage one picks the rest.
@@ -100,6 +102,11 @@ class ActivePruneFilter(BaseFilter):
     not; its proof speaks of *sampling* by a decreasing weight of P, which is the default here.
 
     An empty text has infinite perplexity and is kept only where nothing else is left.
+
+    The LLM is asked at :meth:`fit` and :meth:`partial_fit`, so that nobody waits in a query. A first query
+    through :class:`~skprune.PrunedQuery` does both, and asks about the candidates twice, before and after
+    the learner's own labels are known: with ``"highest"`` these are nearly the same rows, with ``"random"``
+    others, and they count against ``llm_budget``.
 
     References
     ----------
@@ -196,7 +203,7 @@ class ActivePruneFilter(BaseFilter):
             self._ask = Remembered(quality, self.memory, name="quality")
         self._asking = threading.Lock()
         table = self._table
-        self.log_perplexity_ = self._score(table.keys, table.digests)
+        self.log_perplexity_ = self._scored(table.keys, table.digests)
         self.reweighted_ = self.log_perplexity_
         self._quality = np.full(len(table), np.nan)
         # log10 perplexities of the rows labelled in each round, reweighted up to that round
@@ -204,7 +211,8 @@ class ActivePruneFilter(BaseFilter):
         finite = self.log_perplexity_[table.row_of]
         finite = finite[np.isfinite(finite)]
         spread = float(np.subtract(*np.percentile(finite, [75, 25]))) if len(finite) else 0.0
-        self.temperature_ = max(self.temperature * spread, np.finfo(float).tiny)
+        # Where most of the pool is alike, T still is so large that P/T can be told from (P + ε)/T.
+        self.temperature_ = max(self.temperature * spread, 1e-9 * np.abs(finite).max(initial=1.0))
         self._score_candidates()
 
     def _learn(self, pool: Pool, *, learner: Any) -> None:
@@ -232,7 +240,10 @@ class ActivePruneFilter(BaseFilter):
         quality = np.full(n_rows, np.nan)
         second = np.empty(0, dtype=np.intp)
         if n_llm:
-            asked = self._candidates(reweighted, stage, luck, n_asked)
+            draw = luck
+            if self.candidates == "random":  # by other numbers than stage one, which left the unlucky
+                draw = self._uniforms(pool, eligible, _CANDIDATES)
+            asked = self._candidates(reweighted, stage, draw, n_asked)
             quality[asked] = self._ask_about(texts[asked])
             answered = asked[~np.isnan(quality[asked])]
             second = answered[lowest(-quality[answered], n_llm, luck[answered])]
@@ -299,13 +310,17 @@ class ActivePruneFilter(BaseFilter):
 
     # ------------------------------------------------------------------ perplexity
 
+    def _scored(self, texts: np.ndarray, digests: np.ndarray | None = None) -> np.ndarray:
+        """Return log10 perplexity of each text: infinite for a blank one, whatever the scorer says."""
+        return np.where(is_written(texts), self._score(texts, digests), np.inf)
+
     def _log_perplexities(self, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return log10 perplexity as scored and as reweighted; rows never seen are scored on the spot."""
         rows = self._table.locate(texts)
         raw, reweighted = self.log_perplexity_[rows], self.reweighted_[rows]
         unseen = np.flatnonzero(rows < 0)
         if len(unseen):
-            values = self._score(texts[unseen])
+            values = self._scored(texts[unseen])
             raw[unseen] = values
             for newest in self._rounds:
                 values = self._reweighted_once(values, newest)
@@ -392,6 +407,7 @@ def reweight(log_perplexity: np.ndarray, newest: np.ndarray, beta: float) -> np.
     >>> reweight(np.array([0.0, 2.0]), np.array([1.0, 3.0]), beta=0.1)
     array([-0.2,  1.9])
     """
-    adjusted = log_perplexity - beta * mean_distance(log_perplexity, newest)
-    # inf − β·inf is no number: an empty text stays last.
-    return np.where(np.isfinite(log_perplexity), adjusted, np.inf)
+    finite = np.isfinite(log_perplexity)  # inf − β·inf is no number: an empty text stays last
+    adjusted = np.full(len(log_perplexity), np.inf)
+    adjusted[finite] = log_perplexity[finite] - beta * mean_distance(log_perplexity[finite], newest)
+    return adjusted

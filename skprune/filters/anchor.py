@@ -156,7 +156,7 @@ class AnchorFilter(NeighborFilter):
         self._embed_labelled()
         entropies = None
         if learner is not None and "entropy" in self._ways().values():
-            proba = predict_proba(learner, rows.data, needed_by="anchor_selection='entropy'")
+            proba = predict_proba(learner, rows.like(self.pool_), needed_by="anchor_selection='entropy'")
             entropies = None if proba is None else entropy(proba)
         self._draw_anchors(entropies)
 

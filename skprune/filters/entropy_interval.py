@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from skprune.base import KEEP_CONSTRAINT, BaseFilter, Selection, lowest, size_of
 from skprune.filters.interval_search import check_search_labels, search_interval
 from skprune.fitting import fitted_on
-from skprune.pools import Pool
+from skprune.pools import Pool, is_written
 from skprune.scorers.entropy import GenerativeEntropy, InformationEntropy
 from skprune.scorers.semantic import SemanticEntropy
 from skprune.store import Remembered
@@ -103,7 +103,8 @@ class EntropyIntervalFilter(BaseFilter):
       on held-out rows that are not pruned; of the windows within one standard error of the best, the one that
       keeps fewest rows.
 
-    A row with an entropy that is not finite (a text without a token) lies in no window.
+    A blank text has no entropy, whatever the scorer says, and lies in no window; nor does a row with an
+    entropy that is not finite.
 
     References
     ----------
@@ -187,7 +188,7 @@ class EntropyIntervalFilter(BaseFilter):
             )
             for name in self._names
         }
-        self.entropies_ = {name: score(table.keys, table.digests) for name, score in self._scorers.items()}
+        self.entropies_ = {name: self._scored(name, table.keys, table.digests) for name in self._names}
         self._sorted = {name: np.sort(values[table.row_of]) for name, values in self.entropies_.items()}
         self._quantiles = {name: self._quantile(name, values) for name, values in self.entropies_.items()}
         for name, values in self._sorted.items():
@@ -234,6 +235,9 @@ class EntropyIntervalFilter(BaseFilter):
             return GenerativeEntropy(given, n_jobs=self.n_jobs, verbose=self.verbose)
         return SemanticEntropy(given, memory=self.memory)
 
+    def _scored(self, name: str, texts: np.ndarray, digests: np.ndarray | None = None) -> np.ndarray:
+        return np.where(is_written(texts), self._scorers[name](texts, digests), np.nan)
+
     def _measure(self, texts: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return entropies and quantiles of each text; texts never seen are scored on the spot."""
         rows = self._table.locate(texts)
@@ -242,7 +246,7 @@ class EntropyIntervalFilter(BaseFilter):
         for name in self._names:
             values, places = self.entropies_[name][rows], self._quantiles[name][rows]
             if len(unseen):
-                values[unseen] = self._scorers[name](texts[unseen])
+                values[unseen] = self._scored(name, texts[unseen])
                 places[unseen] = self._quantile(name, values[unseen])
             entropies[name], quantiles[name] = values, places
         return entropies, quantiles
@@ -283,7 +287,7 @@ class EntropyIntervalFilter(BaseFilter):
         )
         best = max(self.search_results_, key=lambda result: result["score"])
         enough = best["score"] - best["std_error"]
-        good = [result for result in self.search_results_ if result["score"] >= enough]
+        good = [result for result in self.search_results_ if result["score"] >= enough and result["share"]]
         picked = min(good, key=lambda result: (result["share"], -result["score"]))
         return picked["lo"], picked["hi"]
 

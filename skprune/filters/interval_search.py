@@ -20,14 +20,14 @@ def check_search_labels(labels: np.ndarray, cv: int) -> None:
     Raises
     ------
     ValueError
-        If fewer than two classes have ``cv`` rows.
+        If fewer than two classes have ``cv`` rows (four where ``cv`` is two).
     """
     if not len(labels):
         raise ValueError("interval='search' needs labels: fit(X, y), with -1 where there is none")
     classes, counts = np.unique(labels.astype(str), return_counts=True)
-    if (counts >= cv).sum() < 2:
+    if (counts >= _rows_needed(cv)).sum() < 2:
         raise ValueError(
-            f"interval='search' with cv={cv} needs two classes of at least {cv} rows each; y has "
+            f"interval='search' with cv={cv} needs two classes of {_rows_needed(cv)} rows or more; y has "
             + ", ".join(f"{n} of {c!r}" for c, n in zip(classes[:10].tolist(), counts[:10], strict=True))
         )
 
@@ -67,7 +67,7 @@ def search_interval(
     """
     check_search_labels(y, cv)  # copies of a row count once by now
     _, codes, counts = np.unique(y.astype(str), return_inverse=True, return_counts=True)
-    rows = np.flatnonzero(counts[codes] >= cv)
+    rows = np.flatnonzero(counts[codes] >= _rows_needed(cv))
     quantiles, codes = quantiles[rows], codes[rows]
     features: Any = texts[rows]
     if proxy is None:
@@ -88,6 +88,11 @@ def search_interval(
         {"lo": lo, "hi": hi, "score": float(mean), "std_error": float(error), "share": float(mask.mean())}
         for (lo, hi), mean, error, mask in zip(windows, accuracies.mean(axis=1), errors, inside, strict=True)
     ]
+
+
+def _rows_needed(cv: int) -> int:
+    """Return how many rows of a class leave one to each test fold and two to each training fold."""
+    return max(cv, -(-2 * cv // (cv - 1)))
 
 
 def _windows() -> list[tuple[float, float]]:

@@ -101,8 +101,9 @@ class TransformerClassifier(ClassifierMixin, FineTuned):
     Notes
     -----
     The defaults are AnchorAL's recipe [1]_ (appendix A.2: AdamW, 4e-5, constant, batches of 32, ten epochs,
-    at least 100 steps, early stopping with a minimum delta of 1e-5), but for two of ours: the best epoch is
-    that of the lowest loss, not of the highest F1 on the minority class, and the head sees a mean.
+    at least 100 steps, early stopping with a minimum delta of 1e-5), but for three of ours: the best epoch
+    is that of the lowest loss, not of the highest F1 on the minority class, the head sees a mean, and texts
+    are cut at 128 tokens, not 512.
     ActivePrune's [2]_ (appendix C.1) is ``pooling="model", lr=2e-5, batch_size=16, max_epochs=5, min_steps=1,
     patience=None, weight_decay=0.028, schedule="linear", warmup=0.1, max_grad_norm=0.28``.
 

@@ -79,7 +79,7 @@ class NGramScorer(StaysFitted):
     Notes
     -----
     A text is one sentence: log10 PPL = -sum(log10 p) / T, where T counts its tokens and ``</s>``
-    (ActivePrune, section 3.1; the normalisation and the models are those of CCNet [1]_). A text
+    (ActivePrune, section 3.2; the normalisation and the models are those of CCNet [1]_). A text
     without a token after normalisation scores ``+inf``.
 
     Training is interpolated modified Kneser-Ney without pruning; it agrees with KenLM's ``lmplz``
