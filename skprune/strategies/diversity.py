@@ -39,9 +39,10 @@ class Coreset(Strategy):
     Distances are Euclidean, between penultimate features
     (:func:`skprune.strategies.capabilities.penultimate_features`). Algorithm 1 of [1]_; its refinement by
     mixed-integer programming is left out, as in most later work. The labelled rows are the learner's
-    ``X_training``. Distances that differ by less than the rounding of the features' precision are ties. Once
-    every row is at distance 0, the rest is drawn uniformly. The metrics are the distances to the nearest
-    centre at the time of the pick, inf where there was none.
+    ``X_training``. Distances that differ by less than the rounding of the features' precision are ties (so
+    centre features that lie far from the origin). Once every row is at distance 0, the rest is drawn
+    uniformly. The metrics are the distances to the nearest centre at the time of the pick, inf where there
+    was none.
 
     A pick costs one pass over the features; memory beyond them is a few numbers a row.
 
