@@ -1,5 +1,7 @@
 """KMeansFilter: one row a cluster, the one nearest to the centroid."""
 
+import pickle
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -84,3 +86,24 @@ def test_texts_of_each_topic_are_kept():
     assert pruner.n_encoded_ == 90
     assert len(pruner.select([*texts, "cats eat mice"], min_rows=10)) == 10
     assert pruner.n_encoded_ == 91
+
+
+def test_the_same_rows_are_clustered_once_a_round(monkeypatch):
+    clustered = []
+
+    def counted(self, vectors, n_clusters, _clusters=KMeansFilter._clusters):
+        clustered.append((len(vectors), n_clusters))
+        return _clusters(self, vectors, n_clusters)
+
+    monkeypatch.setattr(KMeansFilter, "_clusters", counted)
+    pruner = KMeansFilter(keep=20, random_state=0).fit(DIGITS[:300])
+    kept = pruner.select(DIGITS[:300])
+    assert (pruner.select(DIGITS[:300].copy()) == kept).all()
+    assert pruner.explain()["kept"].to_numpy().nonzero()[0].tolist() == sorted(kept)
+    assert clustered == [(300, 20)]
+    again = pickle.loads(pickle.dumps(pruner))
+    assert (again.select(DIGITS[:300]) == kept).all()
+    pruner.select(DIGITS[100:300])
+    pruner.set_params(keep=30).select(DIGITS[:300])
+    pruner.partial_fit(DIGITS[:10], np.zeros(10)).select(DIGITS[:300])
+    assert clustered[1:] == [(300, 20), (200, 20), (300, 30), (290, 30)]

@@ -56,7 +56,7 @@ class KMeansFilter(VectorFilter):
     The clustering baseline of [1]_ and [2]_: k clusters, and of each the member nearest to the centroid. A
     row belongs to one cluster, so that no row can be picked twice. Where k-means finds fewer clusters than k
     (copies), the next nearest members fill the size, one a cluster in turn (ours). The clusters are those
-    of the eligible rows at hand: every call of :meth:`select` clusters anew.
+    of the eligible rows at hand: :meth:`select` clusters anew where it is given others than the last time.
 
     The best row is that of the largest cluster.
 
@@ -104,6 +104,7 @@ class KMeansFilter(VectorFilter):
 
     def _fit(self, pool: Pool) -> None:
         self._embed_pool(pool)
+        self._last_clusters: dict[Any, tuple[np.ndarray, np.ndarray]] = {}
 
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
         n_rows = len(eligible)
@@ -111,8 +112,15 @@ class KMeansFilter(VectorFilter):
         luck = self._uniforms(pool, eligible)
         # The order of the draws, which depends on content alone.
         drawn = np.argsort(luck, kind="stable")
+        # The draws are those of this round and these rows, so they tell whether the last clusters still hold.
+        known_by = (n_kept, self.algorithm, luck[drawn].tobytes())
+        found = self._last_clusters.get(known_by)
+        if found is None:
+            found = self._clusters(self._vectors_at(pool, eligible[drawn]), n_kept)
+            self._last_clusters.clear()
+            self._last_clusters[known_by] = found
         cluster, distance = np.empty(n_rows, dtype=np.intp), np.empty(n_rows)
-        cluster[drawn], distance[drawn] = self._clusters(self._vectors_at(pool, eligible[drawn]), n_kept)
+        cluster[drawn], distance[drawn] = found
         nearest = np.lexsort((luck, distance))
         rank = np.empty(n_rows, dtype=np.intp)  # among the members of its cluster
         rank[nearest] = count_occurrences(cluster[nearest], n_kept)
@@ -145,6 +153,13 @@ class KMeansFilter(VectorFilter):
             warnings.simplefilter("ignore", ConvergenceWarning)
             cluster = kmeans.fit(vectors).labels_
         return cluster, _distances(vectors, kmeans.cluster_centers_, cluster)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in super().__getstate__().items() if k != "_last_clusters"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._last_clusters = {}
 
 
 def _distances(vectors: Any, centres: np.ndarray, cluster: np.ndarray) -> np.ndarray:
