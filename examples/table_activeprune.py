@@ -240,7 +240,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=20, help="labels a round, and before the first")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--llm", help="quality LLM, name or path (default: SmolLM2-135M, packaged)")
-    parser.add_argument("--chat", action="store_true", help="ask in the LLM's chat template")
+    parser.add_argument(
+        "--chat", action=argparse.BooleanOptionalAction, default=True, help="ask in the LLM's chat template"
+    )
     parser.add_argument("--max-length", type=int, default=48, help="tokens of a text that the LLM sees")
     parser.add_argument("--encoder", help="sentence encoder, name or path (default: MiniLM, packaged)")
     parser.add_argument("--memory", type=Path, help="keeps vectors and scores (default: in --out)")
