@@ -12,6 +12,7 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 import pytest
+from joblib.externals.loky import get_reusable_executor
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
@@ -52,6 +53,7 @@ def test_a_run_is_played_once_and_half_a_line_is_played_again(tmp_path: Path, ru
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_jobs_are_run_once_however_many_at_a_time(tmp_path: Path, runs: ModuleType, n_jobs: int) -> None:
+    get_reusable_executor().shutdown()  # workers that are there already would not find _runs
     jobs = [({"seed": seed}, partial(divmod, seed, 2)) for seed in range(5)]
     kept = runs.Runs(tmp_path / "runs.jsonl")
     assert len(list(kept.fill(jobs[:2], n_jobs))) == 2
