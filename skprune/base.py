@@ -272,7 +272,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             Return their indices in ascending order rather than a mask.
         """
         check_is_fitted(self)
-        kept = self.select(self.pool_.data)
+        kept = self.select(self.pool_.rows)
         if indices:
             return np.sort(kept)
         mask = np.zeros(len(self.pool_), dtype=bool)
@@ -296,7 +296,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         import pandas as pd
 
         check_is_fitted(self)
-        data = self.pool_.data if X is None else X
+        data = self.pool_.rows if X is None else X
         pool, eligible = self._eligible(data)
         selection = self._select(pool, eligible, 0)
         rank = np.full(len(pool), -1)
@@ -370,7 +370,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
     def _eligible(self, X: Any) -> tuple[Pool, np.ndarray]:
         """Read the pool at hand and find the rows without a label."""
         check_is_fitted(self)
-        pool = self.pool_ if X is self.pool_.data else check_pool(X)
+        pool = self.pool_ if X is self.pool_.data and self.pool_.is_as_read() else check_pool(X)
         self._check_kind(pool, reset=False)
         eligible = np.flatnonzero(~pool.isin(self._excluded))
         if not len(eligible):

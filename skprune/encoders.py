@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
+from numbers import Integral
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import joblib
 import numpy as np
@@ -139,11 +141,13 @@ class SentenceEncoder(BaseEstimator):
     @property
     def fingerprint(self) -> str:
         """What identifies the vectors."""
-        return f"sentence-transformer {_model_digest(str(self.model))} {self._dtype()}"
+        model = str(self.model)
+        return f"sentence-transformer {_model_digest(model, _state_of(model))} {self._dtype()}"
 
     def __call__(self, texts: Any) -> np.ndarray:
         """Return float32 vectors of shape (n, n_dimensions)."""
-        encoder = _load_sentence_transformer(str(self.model), str(self._device()), self._dtype())
+        model = str(self.model)
+        encoder = _load_sentence_transformer(model, _state_of(model), str(self._device()), self._dtype())
         return np.asarray(
             encoder.encode(
                 check_texts(texts).tolist(),
@@ -171,7 +175,8 @@ class TransformerEncoder(StaysFitted):
     transformer : estimator with ``fit`` and ``transform``
         For instance ``make_pipeline(HashingVectorizer(), TruncatedSVD(100))``. Sparse output is made
         dense, so end with a step of few columns. As in all of scikit-learn, a clone of it is fitted; one in
-        a :class:`~sklearn.frozen.FrozenEstimator` stays as it is.
+        a :class:`~sklearn.frozen.FrozenEstimator` stays as it is. Give each step that draws a number as its
+        ``random_state``: without, each fit is another one, whose vectors no other run can take up.
     """
 
     _learned = ("transformer_", "fingerprint")
@@ -186,6 +191,8 @@ class TransformerEncoder(StaysFitted):
         frozen = isinstance(self.transformer, FrozenEstimator)
         self.transformer_ = self.transformer if frozen else clone(self.transformer).fit(texts.tolist())
         corpus = "" if frozen else _corpus_digest(texts)  # all pools share the vectors of what is frozen
+        if not frozen and _draws_at_random(self.transformer):
+            corpus += f" {uuid4().hex}"  # another fit is another basis
         self.fingerprint = f"sklearn {joblib.hash(self.transformer)} {corpus} {_LEARNED_BY}"
         return self
 
@@ -194,6 +201,13 @@ class TransformerEncoder(StaysFitted):
         check_is_fitted(self)
         vectors = self.transformer_.transform(check_texts(texts).tolist())
         return np.asarray(vectors.toarray() if hasattr(vectors, "toarray") else vectors, np.float32)
+
+
+def _draws_at_random(transformer: Any) -> bool:
+    """Return whether two fits on the same texts may differ: some ``random_state`` in it is no number."""
+    params = transformer.get_params(deep=True).items()
+    states = [value for name, value in params if name.rpartition("__")[2] == "random_state"]
+    return not all(isinstance(state, Integral) for state in states)
 
 
 def make_encoder(encoder: Any, *, verbose: int = 0) -> Any:
@@ -229,8 +243,15 @@ def make_encoder(encoder: Any, *, verbose: int = 0) -> Any:
     )
 
 
+def _state_of(model: str) -> tuple[Any, ...]:
+    """Return what changes where a model's folder is written anew; nothing for a name on the hub."""
+    folder = Path(model)
+    files = sorted(file for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else []
+    return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+
+
 @lru_cache(maxsize=2)
-def _load_sentence_transformer(model: str, device: str, dtype: str) -> Any:
+def _load_sentence_transformer(model: str, state: tuple[Any, ...], device: str, dtype: str) -> Any:
     library = require("sentence_transformers", extra="encoders", purpose=f"encoder={model!r}")
     torch = require("torch", extra="encoders", purpose=f"encoder={model!r}")
     try:
@@ -246,7 +267,7 @@ def _load_sentence_transformer(model: str, device: str, dtype: str) -> Any:
 
 
 @lru_cache(maxsize=8)
-def _model_digest(model: str) -> str:
+def _model_digest(model: str, state: tuple[Any, ...]) -> str:
     folder = Path(model)
     if not folder.is_dir():
         if looks_local(model):

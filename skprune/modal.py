@@ -439,5 +439,5 @@ def _concatenate(known: Any, new: Any) -> Any:
     if sp.issparse(known):
         return sp.vstack([known, new], format="csr")
     if isinstance(known, list):
-        return known + list(new)
+        return known + list(Pool(new).texts if hasattr(new, "columns") else new)
     return np.concatenate([np.asarray(known), np.asarray(new)])

@@ -203,7 +203,8 @@ def _prune(
 
 def _norms(vectors: Any) -> np.ndarray:
     if sp.issparse(vectors):
-        return np.sqrt(np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel())
+        values = vectors if vectors.dtype.kind == "f" else vectors.astype(np.float64)  # squares overflow
+        return np.sqrt(np.asarray(values.multiply(values).sum(axis=1)).ravel())
     dtype = vectors.dtype if vectors.dtype.kind == "f" else np.float64
     return np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=dtype))
 

@@ -68,6 +68,20 @@ class Pool:
         """Whether the rows are texts."""
         return self.texts is not None
 
+    def is_as_read(self) -> bool:
+        """Whether the container still has its rows: a list or a Series may have lost some in place since."""
+        n_rows = self.data.shape[0] if hasattr(self.data, "shape") else len(self.data)
+        if n_rows != len(self) or not isinstance(self.data, list) or self.texts is None:
+            return bool(n_rows == len(self))
+        return bool(self.data == self.texts.tolist())
+
+    @property
+    def rows(self) -> Any:
+        """The rows in the container that came in; as they were read, where that has changed since."""
+        if self.is_as_read():
+            return self.data
+        return self.texts if self.texts is not None else self.vectors
+
     @cached_property
     def keys(self) -> np.ndarray:
         """What identifies each row: the text itself, or the 16-byte digest of a numeric row."""
@@ -100,10 +114,8 @@ class Pool:
         learner may sort what it was taught in place): their largest values are the same, their sums are not.
         """
         if sp.issparse(self.vectors):
-            marks = self.vectors.max(axis=1).toarray().ravel()
-        else:
-            marks = self.vectors[:, 0]
-        return np.array(marks, dtype=np.float64)
+            return _largest(self.vectors)
+        return np.array(self.vectors[:, 0], dtype=np.float64)
 
     @cached_property
     def _isin_last(self) -> tuple[KnownRows | None, int, np.ndarray]:
@@ -375,7 +387,9 @@ def _read_pandas(X: Any, name: str) -> Any:
         return _objects(X.to_numpy(dtype=object))
     numeric = X.select_dtypes("number")
     if X.shape[1] and numeric.shape[1] == X.shape[1]:
-        return X.to_numpy()
+        values = X.to_numpy()
+        # pandas's own nullable numbers come as objects; a missing one is NaN, which the check names.
+        return X.to_numpy(dtype=np.float64, na_value=np.nan) if values.dtype == object else values
     strings = [c for c in X.columns if c not in numeric.columns]
     column = _only_column(strings, f"{name}[[column]]", name)
     return _objects(X[column].to_numpy(dtype=object))
@@ -498,6 +512,16 @@ def _check_finite(vectors: Any, name: str) -> None:
 
 def _digest(content: Any) -> bytes:
     return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _largest(rows: Any) -> np.ndarray:
+    """Return the largest value of each row, 0 at the least; SciPy's own would sort the user's rows."""
+    marks = np.zeros(rows.shape[0])
+    filled = np.diff(rows.indptr) > 0
+    if filled.any():
+        values = rows.data[: rows.indptr[-1]]
+        marks[filled] = np.maximum.reduceat(values, rows.indptr[:-1][filled])
+    return np.maximum(marks, 0.0)
 
 
 def _row_bytes(vectors: Any, indices: np.ndarray) -> Iterable[bytes]:

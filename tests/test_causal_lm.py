@@ -198,3 +198,17 @@ def test_continuations_depend_on_the_text_and_the_seed_alone(smollm2):
 
 def first_letters(a, b):
     return a.strip()[:3] == b.strip()[:3]
+
+
+def test_each_seed_is_a_seed_of_its_own(smollm2, monkeypatch):
+    asked = []
+
+    def sample(lm, prompt, n, *, seed, **options):
+        asked.append(seed)
+        return ["yes"] * n
+
+    monkeypatch.setattr(CausalLM, "sample", sample)
+    for seed in (0, 1, 2, 2**64 + 5):
+        SampledSemanticEntropy(smollm2, n_samples=2, seed=seed, entails=lambda a, b: True)(["a text"])
+    assert len(set(asked)) == 4
+    assert max(asked) < 2**63

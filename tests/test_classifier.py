@@ -510,3 +510,9 @@ def test_on_a_gpu(minilm: Path, fitted: TransformerClassifier) -> None:
     assert pickle.loads(pickle.dumps(model)).predict_proba(TEST) == pytest.approx(
         model.predict_proba(TEST), abs=0.02
     )
+
+
+def test_a_class_of_one_text_is_trained_on_and_not_held_out(minilm: Path) -> None:
+    texts, topics = [*TRAIN, "a text of its own"], [*TOPICS, "alone"]
+    model = quick(minilm, validation_fraction=0.25, max_epochs=1).fit(texts, topics)
+    assert "alone" in model.classes_

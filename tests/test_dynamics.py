@@ -105,3 +105,9 @@ def test_a_single_class_has_a_margin_of_its_probability():
 def test_a_log_survives_pickling():
     again = pickle.loads(pickle.dumps(LOG))
     np.testing.assert_array_equal(dual(again), dual(LOG))
+
+
+def test_certainties_written_as_integers_are_probabilities():
+    log = TrainingDynamics(np.array([0, 1]), 1)
+    log.record(0, [[1, 0], [1, 0]])
+    assert aum(log).tolist() == [1.0, -1.0]

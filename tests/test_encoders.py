@@ -1,10 +1,14 @@
 """Texts to vectors, whatever encodes them."""
 
+import shutil
+
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.pipeline import make_pipeline
+from sklearn.random_projection import GaussianRandomProjection
 
 from skprune import AnchorFilter, KMeansFilter, SentenceEncoder, TfidfEncoder
 from skprune.encoders import TransformerEncoder, make_encoder
@@ -87,3 +91,25 @@ def test_a_folder_that_holds_no_model_is_refused(tmp_path):
         SentenceEncoder(str(tmp_path))(TEXTS)
     with pytest.raises(ModelLoadError, match=r"missing' could not be loaded .*: there is no such folder\."):
         AnchorFilter(encoder=str(tmp_path / "missing")).fit(TEXTS)
+
+
+def test_fits_that_draw_at_random_share_no_vectors():
+    encoder = make_pipeline(TfidfVectorizer(), GaussianRandomProjection(5))
+    first, second = (TransformerEncoder(encoder).fit(TEXTS) for _ in range(2))
+    assert first.fingerprint != second.fingerprint
+    encoder.set_params(gaussianrandomprojection__random_state=0)
+    first, second = (TransformerEncoder(encoder).fit(TEXTS) for _ in range(2))
+    assert first.fingerprint == second.fingerprint
+
+
+def test_a_model_that_was_written_anew_is_another(minilm, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(minilm, folder)
+    before = SentenceEncoder(str(folder), precision="float32")
+    vectors, fingerprint = before(TEXTS), before.fingerprint
+    weights = load_file(folder / "model.safetensors")
+    weights["embeddings.word_embeddings.weight"] *= 1.5
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    after = SentenceEncoder(str(folder), precision="float32")
+    assert after.fingerprint != fingerprint
+    assert np.abs(after(TEXTS) - vectors).max() > 0.01

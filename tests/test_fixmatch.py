@@ -302,3 +302,10 @@ def test_an_altered_text_is_some_of_its_words(text, dropout, swaps, seed):
         assert sorted(left) == sorted(words)
         if swaps == 0:
             assert left == words
+
+
+def test_numbers_marked_by_none_stay_numbers():
+    y = [*load_digits().target[:60], *[None] * 60]
+    model = FixMatchClassifier(**QUICK).fit(DIGITS[:120], y)
+    assert model.classes_.dtype.kind == "i"
+    assert model.score(DIGITS[:60], load_digits().target[:60]) > 0.5

@@ -112,3 +112,10 @@ def test_without_modal_the_error_says_how_to_install_it():
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert "skprune.modal needs modAL: pip install --no-deps modAL-python" in run.stderr
+
+
+def test_a_frame_of_texts_is_taught_to_a_list():
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    learner = ActiveLearner(model, LeastConfidence(random_state=0), ["good film", "bad film"], [1, 0])
+    learner.teach(pd.DataFrame({"text": ["so good"]}), [1])
+    assert learner.X_training == ["good film", "bad film", "so good"]

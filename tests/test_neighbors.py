@@ -116,3 +116,12 @@ def test_hnsw_refuses_what_it_cannot_search(clustered):
 
 def test_auto_is_exact_for_pools_that_fit_a_round(clustered):
     assert isinstance(build_index(clustered, "auto"), ExactNeighbors)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32])
+def test_norms_of_small_integers_do_not_overflow(dtype):
+    counts = np.random.default_rng(0).integers(0, 60, (300, 40)) * (1 if dtype is np.uint8 else 2000)
+    expected = ExactNeighbors(counts.astype(np.float64)).query(counts[:3].astype(np.float64), 9)
+    for rows in (sp.csr_array(counts.astype(dtype)), counts.astype(dtype)):
+        for (found, _), (wanted, _) in zip(ExactNeighbors(rows).query(rows[:3], 9), expected, strict=True):
+            assert found.tolist() == wanted.tolist()

@@ -502,3 +502,12 @@ def test_threads_that_want_the_same_model_make_it_once(monkeypatch: pytest.Monke
     for thread in threads:
         thread.join()
     assert len(made) == 1
+
+
+def test_a_function_of_the_same_name_that_was_written_anew_is_another():
+    models = []
+    for split in ("t.split()", "list(t)"):
+        exec(f"def written_anew(texts): return [{split} for t in texts]", globals())  # as a notebook does
+        models.append(NGramScorer(order=2, tokenizer=globals()["written_anew"]).fit(["ab cd ab", "cd ab"]))
+    assert models[0].fingerprint != models[1].fingerprint
+    assert models[0](["ab"]) != models[1](["ab"])

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
+from skprune import RandomFilter
 from skprune.base import Labelled
 from skprune.exceptions import EmptyPoolError
 from skprune.pools import Pool, RowTable, check_labels, check_pool, check_texts, digests, take_rows
@@ -308,3 +309,36 @@ def test_half_precision_is_read_as_single():
     assert pool.vectors.dtype == np.float32
     assert pool.isin(known).tolist() == [True] * 5 + [False] * 45
     assert pool.take(np.array([1])).dtype == np.float16
+
+
+def test_a_pool_that_lost_rows_in_place_is_read_again():
+    texts = [f"t{i:02d}" for i in range(20)]
+    whole = RandomFilter(keep=1.0, random_state=0).fit(texts)
+    mask = whole.get_support()
+    assert mask.all()
+    del texts[3]
+    texts.append("new")
+    rows = whole.select(texts)
+    assert sorted(rows) == list(range(20))
+    whole.partial_fit(["t04"], [1])
+    assert sorted(texts[i] for i in whole.select(texts)) == sorted(set(texts) - {"t04"})
+    del texts[5:]
+    assert sorted(whole.select(texts)) == [0, 1, 2, 4]
+    assert whole.get_support().tolist() == [i != 4 for i in range(20)], "of the rows given to fit"
+
+
+def test_sparse_rows_are_read_without_a_change_and_read_only():
+    rows = sp.csr_array((np.arange(4.0), np.array([1, 0, 1, 0]), np.array([0, 2, 4])), shape=(2, 2))
+    for part in (rows.data, rows.indices, rows.indptr):
+        part.flags.writeable = False
+    pruner = RandomFilter(keep=1.0, random_state=0).fit(rows)
+    assert pruner.partial_fit(rows[:1], [0]).select(rows).tolist() == [1]
+    assert rows.indices.tolist() == [1, 0, 1, 0]
+
+
+def test_nullable_numbers_are_numbers():
+    frame = pd.DataFrame(NUMBERS, columns=["a", "b"]).convert_dtypes()
+    assert check_pool(frame).vectors.dtype == np.float64
+    frame.iloc[1, 0] = pd.NA
+    with pytest.raises(ValueError, match=r"Input X contains NaN \(first in row 1\)"):
+        check_pool(frame)

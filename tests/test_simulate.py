@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from modAL.uncertainty import uncertainty_sampling
 from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import load_digits
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import f1_score
 from sklearn.naive_bayes import GaussianNB
@@ -427,3 +429,49 @@ def test_clone_pickle_and_repr():
 )
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
+
+
+def test_a_journal_takes_parameters_and_metrics_that_are_no_finite_numbers(tmp_path):
+    run = simulator(
+        estimator=make_pipeline(SimpleImputer(), LogisticRegression()),
+        scoring=lambda *_: np.inf,
+        folder=tmp_path,
+        n_rounds=1,
+    )
+    run.fit(X, Y, X_val=X[:50], y_val=Y[:50])
+    run.set_params(n_rounds=2).fit(X, Y, X_val=X[:50], y_val=Y[:50])
+    assert len(run.learning_curve_) == 3
+    assert np.isinf(run.learning_curve_["score"]).all()
+
+
+def test_a_journal_reads_lines_by_their_own_end(tmp_path):
+    for _ in range(2):  # the second reads what the first wrote
+        Journal(tmp_path, {"pattern": "[^\u2028 ]+"}, seed=0).close()
+
+
+def asks_for(learner, rows, n_instances, answer):
+    return np.array(answer(n_instances))
+
+
+def test_partial_strategies_are_told_apart(tmp_path):
+    simulator(folder=tmp_path, strategy=partial(asks_for, answer=range)).fit(X, Y)
+    with pytest.raises(ValueError, match="holds another run: strategy"):
+        simulator(folder=tmp_path, strategy=partial(asks_for, answer=len)).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [(lambda n: range(2 * n), "named .*, of which"), (lambda n: [0] * n, "of which 1 differ")],
+)
+def test_a_strategy_that_names_other_rows_than_asked_is_refused(answer, message):
+    with pytest.raises(ValueError, match=message):
+        simulator(strategy=partial(asks_for, answer=answer)).fit(X, Y)
+
+
+def test_what_a_resumed_run_cannot_repeat_is_refused(tmp_path):
+    strategy = RandomSampling(random_state=np.random.RandomState(0))
+    with pytest.raises(ValueError, match="strategy has a RandomState"):
+        simulator(strategy=strategy, folder=tmp_path).fit(X, Y)
+    simulator(strategy=strategy).fit(X, Y)
+    with pytest.raises(ValueError, match=r"columns: \['labels'\]"):
+        simulator(scoring={"labels": "accuracy"}, validation_fraction=0.2).fit(X, Y)

@@ -189,8 +189,13 @@ class CausalLM:
                 num_return_sequences=n,
                 max_new_tokens=max_new_tokens,
                 temperature=temperature,
+                # What the model's own configuration might ask for beside.
                 top_k=0,
                 top_p=1.0,
+                min_p=0.0,
+                typical_p=1.0,
+                repetition_penalty=1.0,
+                no_repeat_ngram_size=0,
                 pad_token_id=self.tokenizer.pad_token_id,
             )
         return self.tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)

@@ -162,7 +162,9 @@ def _load_tokenizer(source: Path | str, revision: str | None) -> Any:
     from transformers import AutoTokenizer
 
     name, options = _loader_arguments(source, revision)
-    tokenizer = AutoTokenizer.from_pretrained(name, padding_side="left", trust_remote_code=False, **options)
+    tokenizer = AutoTokenizer.from_pretrained(
+        name, padding_side="left", truncation_side="right", trust_remote_code=False, **options
+    )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     return tokenizer

@@ -312,9 +312,14 @@ class TransformerClassifier(ClassifierMixin, FineTuned):
         """Return the training rows, and those held out or None."""
         if self.validation_fraction is None:
             return engine.EncodedTexts(token_ids, codes), None
-        parts = train_test_split(
-            np.arange(len(codes)), test_size=self.validation_fraction, stratify=codes, random_state=seed
+        alone = np.bincount(codes)[codes] == 1  # a class of one text is trained on
+        train, held_out = train_test_split(
+            np.flatnonzero(~alone),
+            test_size=self.validation_fraction,
+            stratify=codes[~alone],
+            random_state=seed,
         )
+        parts = [np.concatenate([train, np.flatnonzero(alone)]), held_out]
         return [engine.EncodedTexts([token_ids[i] for i in rows], codes[rows]) for rows in parts]
 
     def _infer(self, X: Any, function: Callable[..., Any], n_columns: int) -> np.ndarray:

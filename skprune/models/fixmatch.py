@@ -145,7 +145,8 @@ class FixMatchClassifier(NetClassifier):
         X = self._read(X, reset=True)
         labels, known = check_labels(y, X.shape[0])
         check_classes(labels[known])
-        classes, found = np.unique(labels[known], return_inverse=True)
+        # None among numbers makes them objects: read alone they are numbers again.
+        classes, found = np.unique(np.array(labels[known].tolist()), return_inverse=True)
         if len(classes) < 2:
             raise ValueError(f"y must hold labels of at least two classes, got {classes.tolist()}")
         codes = np.full(len(labels), -1)

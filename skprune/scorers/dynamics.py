@@ -72,6 +72,7 @@ class TrainingDynamics:
             If a probability is not finite: training has diverged.
         """
         proba = np.asarray(proba)
+        proba = proba if proba.dtype.kind == "f" else proba.astype(np.float64)
         if not np.isfinite(proba).all():
             raise ValueError(
                 f"epoch {epoch}: a probability is not finite; a lower learning rate may help the proxy"

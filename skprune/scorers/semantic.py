@@ -301,14 +301,14 @@ class SampledSemanticEntropy(StaysFitted, LanguageModelScorer):
 
         def score(distinct: list[str]) -> Scores:
             prompts = encode_texts(lm, distinct, self.max_length)
-            seeds = digests(np.array(distinct, dtype=object))[:, 0] ^ np.uint64(self.seed)
+            seeds = digests(np.array(distinct, dtype=object))[:, 0] ^ np.uint64(self.seed % 2**64)
             for row, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
                 continuations = lm.sample(
                     prompt,
                     self.n_samples,
                     max_new_tokens=self.max_new_tokens,
                     temperature=self.temperature,
-                    seed=int(seed >> np.uint64(1)),
+                    seed=int(seed) % 2**63,  # torch takes no more
                 )
                 self._n_calls = self.n_calls_ + 1
                 yield np.array([row]), np.array([self._entropy_of(continuations)])

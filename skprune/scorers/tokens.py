@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
+from types import CodeType
 from typing import Any, Protocol
 
 import joblib
@@ -141,13 +142,20 @@ def _sentencepiece(path: str, size: int, modified: int) -> Any:
         raise ModelLoadError(f"{path} is not a {_PIECES_FILE}") from error
 
 
+def _body(code: CodeType | None) -> Any:
+    """Return what a function does, by which one of the same name that was written anew is another."""
+    if not isinstance(code, CodeType):
+        return None
+    return code.co_code, code.co_names, [_body(c) if isinstance(c, CodeType) else c for c in code.co_consts]
+
+
 def callable_fingerprint(function: Callable[..., Any], name: str) -> str:
     """Identify a user's function; ``name`` is the parameter that errors name."""
     named = getattr(function, "fingerprint", None)
     if named is not None:
         return str(named)
     try:
-        return str(joblib.hash(function))
+        return str(joblib.hash((function, _body(getattr(function, "__code__", None)))))
     except Exception as error:  # whatever pickling its parts raises
         raise ValueError(
             f"{name} {function!r} cannot be identified across processes: define it at the top "

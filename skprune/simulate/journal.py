@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ class Journal:
         except BlockingIOError as error:
             raise OSError(f"folder={str(path.parent)!r} is in use by another run") from error
         self._file.seek(0)
-        lines = self._file.read().splitlines(keepends=True)
+        lines = [line + "\n" for line in self._file.read().split("\n")]  # splitlines knows other ends too
+        lines[-1:] = [lines[-1][:-1]] if lines[-1] != "\n" else []
         if lines and not lines[-1].endswith("\n"):  # the process died while it wrote it
             torn = len(lines.pop().encode())
             self._file.truncate(path.stat().st_size - torn)
@@ -104,7 +106,7 @@ class Journal:
             )
 
     def _write(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -120,8 +122,12 @@ def describe(value: Any) -> Any:
     >>> describe(len), describe(np.arange(3))
     ('builtins.len', 'int64[3] 843b4c2e263cffb1e01994db21aa6bf9')
     """
+    if isinstance(value, float) and not np.isfinite(value):
+        return repr(float(value))  # NaN equals nothing, not even itself
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if isinstance(value, partial):
+        return [describe(part) for part in (value.func, value.args, value.keywords)]
     if isinstance(value, np.generic):
         return value.item()
     if hasattr(value, "get_params") and not isinstance(value, type):

@@ -34,6 +34,9 @@ _INITIAL, _VALIDATION, _ESTIMATOR, _STRATEGY, _FILTER = range(5)
 # Parameters that a run in a folder may be prolonged with, and those that change no pick.
 _FREE = {"n_rounds", "label_budget", "time_budget", "keep_estimators", "folder", "callback", "random_state"}
 
+_COLUMNS = {"round", "labels", "pool", "subpool", "select_seconds", "train_seconds", "predict_seconds"}
+_COLUMNS |= {"llm_calls", "minority_found", "picked"}
+
 
 class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
     """Play active learning on data whose labels are known, and predict with the model it ends with.
@@ -131,9 +134,9 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
     *Resuming.* With ``folder``, a run that was killed at any point makes the same picks when it is started
     again with the same data and parameters, as long as the estimator draws its random numbers from a
     ``random_state``. The recorded rounds are told to the filter one by one; a model of a past round is
-    trained again only if the filter asks for it (UPSFilter does). ``n_rounds``, budgets, ``stopping`` and
-    whatever does not change a pick may change, so that a finished run can be prolonged. A folder of another
-    run is refused.
+    trained again only if the filter asks for it (UPSFilter does). ``n_rounds``, the budgets and
+    ``keep_estimators`` may change, so that a finished run can be prolonged. A folder of another run is
+    refused.
 
     Examples
     --------
@@ -314,6 +317,14 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         validates = X_val is not None or self.validation_fraction is not None
         if X_val is not None and self.validation_fraction is not None:
             raise ValueError("pass X_val and y_val, or validation_fraction, not both")
+        if taken := _COLUMNS & set(self._metrics()):
+            raise ValueError(f"scoring must not use names of the curve's own columns: {sorted(taken)}")
+        if self.folder is not None and isinstance(
+            getattr(self.strategy, "random_state", None), np.random.RandomState
+        ):
+            raise ValueError(
+                "strategy has a RandomState, which no resumed run can bring to where it was: give it a number"
+            )
         for criterion in self._criteria():
             if isinstance(criterion, ValidationPlateau) and not (validates and callable(self.scoring)):
                 criterion.check(self._metrics() if validates else ())
@@ -436,6 +447,12 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
             if self.label_budget is not None:
                 n_instances = min(n_instances, self.label_budget - len(run.known))
             picked, _ = run.query(run.learner, run.X, n_instances=n_instances)
+            n_distinct = len(set(picked.tolist()))
+            if not n_distinct == len(picked) == n_instances:
+                raise ValueError(
+                    f"strategy={self.strategy!r} was asked for {n_instances} rows and named {len(picked)}, "
+                    f"of which {n_distinct} differ"
+                )
             subpool, seconds = len(run.query.subpool_), time.perf_counter() - start
         run.label(picked)
         start = time.perf_counter()
