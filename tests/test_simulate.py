@@ -15,6 +15,7 @@ from modAL.batch import uncertainty_batch_sampling
 from modAL.uncertainty import uncertainty_sampling
 from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import load_digits
+from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -37,6 +38,7 @@ from skprune import (
     ValidationPlateau,
 )
 from skprune.datasets import load_movie_snippets
+from skprune.encoders import TransformerEncoder
 from skprune.modal import ActiveLearner
 from skprune.simulate.journal import Journal
 from skprune.store import clear_process_store
@@ -475,3 +477,10 @@ def test_what_a_resumed_run_cannot_repeat_is_refused(tmp_path):
     simulator(strategy=strategy).fit(X, Y)
     with pytest.raises(ValueError, match=r"columns: \['labels'\]"):
         simulator(scoring={"labels": "accuracy"}, validation_fraction=0.2).fit(X, Y)
+
+
+def test_an_encoder_that_was_fitted_stays_as_it_is():
+    encoder = TransformerEncoder(make_pipeline(TfidfVectorizer(), TruncatedSVD(5))).fit(MOVIES.data[:300])
+    run = simulator(filter=AnchorFilter(encoder=encoder), estimator=text_model(), n_rounds=1)
+    run.fit(TEXTS, SENTIMENT)
+    assert run.query_.filter_._encode.compute.fingerprint == encoder.fingerprint

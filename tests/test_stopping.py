@@ -95,3 +95,16 @@ def test_the_first_criterion_that_says_so_ends_it_also_in_a_resumed_run(tmp_path
     for column in ("labels", "overall_uncertainty", "kappa"):
         assert resumed.learning_curve_[column].equals(whole.learning_curve_[column])
     assert resumed.stop_reason_ == whole.stop_reason_
+
+
+@pytest.mark.parametrize(
+    ("scores", "stops"),
+    [
+        ([0.5, 0.54, 0.58, 0.58], False),  # 0.58 exceeds 0.5, the best but for rises too small to count
+        ([0.5, 0.54, 0.58, 0.58, 0.6], True),
+        ([np.nan, 0.7, 0.7, 0.7], True),
+        ([0.5, 0.4], False),
+    ],
+)
+def test_a_plateau_is_counted_from_the_last_new_best_score(scores, stops):
+    assert ValidationPlateau(patience=2, min_delta=0.05)(pd.DataFrame({"score": scores})) is stops

@@ -125,7 +125,8 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
     Notes
     -----
     *Which rows.* Rows are known by content: a copy of a labelled row is not asked for again, with or without
-    a filter, so that runs with and without one differ in the pruning alone.
+    a filter, so that runs with and without one differ in the pruning alone. Two copies may be asked for in one
+    batch, where the strategy names both: take distinct rows where that wastes labels.
 
     *Which scores.* ``score`` and the methods of prediction are those of the last model. The learning curve's
     metrics are computed on rows that were never in the pool. In a search the held-out fold plays that part:
@@ -555,7 +556,11 @@ def _seeded(part: Any, seed: int, stream: int) -> Any:
     part = clone(part, safe=False)
     if hasattr(part, "get_params"):
         rng = generator(seed, stream)
-        for name, value in sorted(part.get_params().items()):
-            if name.rpartition("__")[2] == "random_state" and value is None:
+        params = part.get_params()
+        # A seed would make what the user has fitted forget it.
+        fitted = tuple(f"{name}__" for name, value in params.items() if getattr(value, "has_learned", False))
+        for name, value in sorted(params.items()):
+            is_open = name.rpartition("__")[2] == "random_state" and value is None
+            if is_open and not name.startswith(fitted):
                 part.set_params(**{name: int(rng.integers(2**31))})
     return part

@@ -122,10 +122,11 @@ class ValidationPlateau(StoppingCriterion):
     def __call__(self, curve: Any) -> bool:
         """Whether the last ``patience`` rounds brought no new best score."""
         self.check(list(curve))
-        scores = curve[self.metric].to_numpy()
-        if len(scores) <= self.patience:
-            return False
-        return bool(scores[-self.patience :].max() <= scores[: -self.patience].max() + self.min_delta)
+        best, n_since = -np.inf, 0
+        for score in curve[self.metric]:
+            is_best = score > best + self.min_delta
+            best, n_since = (score, 0) if is_best else (best, n_since + 1)
+        return n_since >= self.patience
 
 
 class OverallUncertainty(StoppingCriterion):
