@@ -124,9 +124,9 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
-    *Which rows.* Rows are known by content: a copy of a labelled row is not asked for again, with or without
-    a filter, so that runs with and without one differ in the pruning alone. Two copies may be asked for in one
-    batch, where the strategy names both: take distinct rows where that wastes labels.
+    *Which rows.* Rows are known by content: a copy of a labelled row is not asked for again, with or
+    without a filter, so that runs with and without one differ in the pruning alone. Two copies may be
+    asked for in one batch, where the strategy names both: take distinct rows where that wastes labels.
 
     *Which scores.* ``score`` and the methods of prediction are those of the last model. The learning curve's
     metrics are computed on rows that were never in the pool. In a search the held-out fold plays that part:
