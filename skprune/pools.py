@@ -70,10 +70,12 @@ class Pool:
 
     def is_as_read(self) -> bool:
         """Whether the container still has its rows: a list or a Series may have lost some in place since."""
-        n_rows = self.data.shape[0] if hasattr(self.data, "shape") else len(self.data)
-        if n_rows != len(self) or not isinstance(self.data, list) or self.texts is None:
-            return bool(n_rows == len(self))
-        return bool(self.data == self.texts.tolist())
+        data = self.data
+        if isinstance(data, list) and self.texts is not None:
+            return bool(data == self.texts.tolist())
+        if hasattr(data, "shape"):
+            return bool(data.shape[0] == len(self))
+        return not hasattr(data, "__len__") or len(data) == len(self)  # some only convert to an array
 
     @property
     def rows(self) -> Any:
