@@ -24,7 +24,7 @@ from skprune._optional import require
 from skprune.exceptions import ModelLoadError
 from skprune.fitting import StaysFitted
 from skprune.models.devices import choose_device, has_native_bfloat16
-from skprune.models.sources import commit_of, first_line, looks_local, quiet_transformers
+from skprune.models.sources import commit_of, first_line, looks_local, quiet_transformers, state_of
 from skprune.pools import check_texts, digests
 
 # Part of the fingerprint of what is fitted here: another version may find another basis, and vectors of two
@@ -142,12 +142,12 @@ class SentenceEncoder(BaseEstimator):
     def fingerprint(self) -> str:
         """What identifies the vectors."""
         model = str(self.model)
-        return f"sentence-transformer {_model_digest(model, _state_of(model))} {self._dtype()}"
+        return f"sentence-transformer {_model_digest(model, state_of(Path(model)))} {self._dtype()}"
 
     def __call__(self, texts: Any) -> np.ndarray:
         """Return float32 vectors of shape (n, n_dimensions)."""
         model = str(self.model)
-        encoder = _load_sentence_transformer(model, _state_of(model), str(self._device()), self._dtype())
+        encoder = _load_sentence_transformer(model, state_of(Path(model)), str(self._device()), self._dtype())
         return np.asarray(
             encoder.encode(
                 check_texts(texts).tolist(),
@@ -241,13 +241,6 @@ def make_encoder(encoder: Any, *, verbose: int = 0) -> Any:
         "encoder must be None, the name or path of a SentenceTransformer, a scikit-learn transformer or a "
         f"callable texts -> vectors, got {encoder!r}"
     )
-
-
-def _state_of(model: str) -> tuple[Any, ...]:
-    """Return what changes where a model's folder is written anew; nothing for a name on the hub."""
-    folder = Path(model)
-    files = sorted(file for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else []
-    return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
 
 
 @lru_cache(maxsize=2)

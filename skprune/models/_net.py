@@ -20,7 +20,7 @@ from torch import nn
 
 from skprune.exceptions import ModelLoadError
 from skprune.models.devices import has_native_bfloat16
-from skprune.models.sources import quiet_transformers
+from skprune.models.sources import looks_local, quiet_transformers, state_of
 
 
 class TextClassifierModule(nn.Module):
@@ -207,11 +207,11 @@ def located(model: str | os.PathLike[str]) -> tuple[str, tuple[Any, ...]]:
     """Return the folder or hub name that is meant, and a stamp that another state of the folder changes."""
     name = os.fspath(model)
     folder = Path(name).expanduser()
-    if folder.exists() or folder.is_absolute() or name.startswith(".") or name.count("/") > 1:
+    if folder.exists() or looks_local(name):
         if not (folder / "config.json").is_file():
             raise ModelLoadError(f"model={name!r} is no folder with a config.json and weights")
         name = str(folder)
-    return name, tuple(sorted((f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in folder.glob("*.*")))
+    return name, state_of(folder)
 
 
 def load_pair(loader: Any, name: str, *, kind: str) -> tuple[Any, Any, list[str]]:

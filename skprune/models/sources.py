@@ -53,6 +53,12 @@ def looks_local(name: str) -> bool:
     return path.is_absolute() or name.startswith(".") or name.count("/") > 1 or path.suffix == ".gguf"
 
 
+def state_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return what changes where a model's folder is written anew; nothing where there is no folder."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+
+
 def content_of(source: Path | str, revision: str | None) -> str:
     """Return what tells one model's content from another's."""
     if isinstance(source, str):

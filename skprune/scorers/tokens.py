@@ -142,11 +142,11 @@ def _sentencepiece(path: str, size: int, modified: int) -> Any:
         raise ModelLoadError(f"{path} is not a {_PIECES_FILE}") from error
 
 
-def _body(code: CodeType | None) -> Any:
-    """Return what a function does, by which one of the same name that was written anew is another."""
-    if not isinstance(code, CodeType):
-        return None
-    return code.co_code, code.co_names, [_body(c) if isinstance(c, CodeType) else c for c in code.co_consts]
+def _body(part: Any) -> Any:
+    """Return what code does, by which a function of the same name that was written anew is another one."""
+    if not isinstance(part, CodeType):
+        return part
+    return part.co_code, part.co_names, [_body(constant) for constant in part.co_consts]
 
 
 def callable_fingerprint(function: Callable[..., Any], name: str) -> str:

@@ -82,11 +82,9 @@ class Journal:
         except BlockingIOError as error:
             raise OSError(f"folder={str(path.parent)!r} is in use by another run") from error
         self._file.seek(0)
-        lines = [line + "\n" for line in self._file.read().split("\n")]  # splitlines knows other ends too
-        lines[-1:] = [lines[-1][:-1]] if lines[-1] != "\n" else []
-        if lines and not lines[-1].endswith("\n"):  # the process died while it wrote it
-            torn = len(lines.pop().encode())
-            self._file.truncate(path.stat().st_size - torn)
+        *lines, torn = self._file.read().split("\n")  # splitlines knows other ends too
+        if torn:  # the process died while it wrote it
+            self._file.truncate(path.stat().st_size - len(torn.encode()))
         if not lines:
             self._write({"format": _FORMAT, "seed": self.seed, "settings": settings})
             return

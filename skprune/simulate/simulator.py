@@ -34,8 +34,19 @@ _INITIAL, _VALIDATION, _ESTIMATOR, _STRATEGY, _FILTER = range(5)
 # Parameters that a run in a folder may be prolonged with, and those that change no pick.
 _FREE = {"n_rounds", "label_budget", "time_budget", "keep_estimators", "folder", "callback", "random_state"}
 
-_COLUMNS = {"round", "labels", "pool", "subpool", "select_seconds", "train_seconds", "predict_seconds"}
-_COLUMNS |= {"llm_calls", "minority_found", "picked"}
+# What a round records beside its metrics, which must not go by these names.
+_COLUMNS = {
+    "round",
+    "labels",
+    "pool",
+    "subpool",
+    "select_seconds",
+    "train_seconds",
+    "predict_seconds",
+    "llm_calls",
+    "minority_found",
+    "picked",
+}
 
 
 class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
