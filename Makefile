@@ -10,7 +10,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --no-input
 .DELETE_ON_ERROR:
 
 help:
-	@echo 'make demo   set up .venv and run examples/demo.py (options: ARGS="...")'
+	@echo 'make demo   set up .venv and run examples/experiments/demo.py (options: ARGS="...")'
 	@echo 'make test   set up .venv; lint, format, types, tests'
 	@echo 'make slow   the tests that take longer than 20 seconds each'
 	@echo 'make bench  the benchmarks, one table each'
@@ -18,12 +18,13 @@ help:
 	@echo 'PYTHON=...  the interpreter to build .venv with (3.11 or newer; default python3)'
 
 demo: $(STAMP)
-	@$(PY) examples/demo.py $(ARGS)
+	@$(PY) examples/experiments/demo.py $(ARGS)
 
 test: $(STAMP)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	.venv/bin/lint-imports
 	$(PY) -m pytest $(ARGS)
 
 slow: $(STAMP)

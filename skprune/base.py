@@ -16,8 +16,9 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from skprune.containers import take_rows
 from skprune.exceptions import PoolExhaustedError
-from skprune.pools import Pool, RowTable, check_labels, check_pool, digests, take_rows
+from skprune.pools import Labelled, Pool, RowTable, check_labels, check_pool, digests
 from skprune.streams import draw_seed, row_uniforms
 
 KEEP_CONSTRAINT = [
@@ -41,54 +42,6 @@ class Selection:
 
     order: np.ndarray
     explain: Callable[[], dict[str, Any]]
-
-
-class Labelled:
-    """The rows whose label is known, each content once, in order of arrival.
-
-    Attributes
-    ----------
-    pool : Pool or None
-        The rows; None while there are none.
-    positions : dict
-        Where each key (see :attr:`Pool.keys`) stands among them.
-    """
-
-    def __init__(self) -> None:
-        self.pool: Pool | None = None
-        self._labels: list[Any] = []
-        self.positions: dict[Any, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._labels)
-
-    @property
-    def y(self) -> np.ndarray:
-        """Their labels, an object array."""
-        labels = np.empty(len(self), dtype=object)
-        labels[:] = self._labels
-        return labels
-
-    def add(self, pool: Pool, y: np.ndarray) -> None:
-        """Add rows; a row that is known already takes the newer label."""
-        fresh = []
-        for row, (key, label) in enumerate(zip(pool.keys, y.tolist(), strict=True)):
-            if key in self.positions:
-                self._labels[self.positions[key]] = label
-            else:
-                self.positions[key] = len(self)
-                self._labels.append(label)
-                fresh.append(row)
-        if fresh:
-            self.pool = _append(self.pool, pool, np.array(fresh))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"pool": self.pool, "_labels": self._labels}  # skops can keep no dict with keys of bytes
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        keys = [] if self.pool is None else self.pool.keys.tolist()
-        self.positions = {key: position for position, key in enumerate(keys)}
 
 
 class BaseFilter(TransformerMixin, BaseEstimator, ABC):
@@ -443,13 +396,3 @@ def _as_frame(kept: Any, rows: np.ndarray) -> Any:
     pool = Pool(kept)
     values = pool.texts if pool.holds_texts else pool.vectors
     return values if sp.issparse(values) else pd.DataFrame(values, index=rows)
-
-
-def _append(known: Pool | None, pool: Pool, rows: np.ndarray) -> Pool:
-    """Return ``known`` and the given rows of ``pool`` as one pool of texts or of vectors."""
-    values = pool.texts if pool.texts is not None else pool.vectors
-    fresh = values[rows]
-    if known is None:
-        return Pool(fresh)
-    old = known.data
-    return Pool(sp.vstack([old, fresh], format="csr") if sp.issparse(old) else np.concatenate([old, fresh]))

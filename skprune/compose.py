@@ -19,7 +19,8 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_is_fitted
 
 from skprune.base import BaseFilter
-from skprune.pools import Pool, check_labels, take_rows
+from skprune.containers import take_rows
+from skprune.pools import Pool, check_labels
 
 FILTER_CONSTRAINT = [HasMethods(["fit", "select"])]
 MIN_PER_CLASS_CONSTRAINT = [Interval(Integral, 0, None, closed="left")]

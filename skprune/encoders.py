@@ -23,8 +23,8 @@ from sklearn.utils.validation import check_is_fitted
 from skprune._optional import require
 from skprune.exceptions import ModelLoadError
 from skprune.fitting import StaysFitted
-from skprune.models.devices import choose_device, has_native_bfloat16
-from skprune.models.sources import commit_of, first_line, looks_local, quiet_transformers, state_of
+from skprune.hub.devices import choose_device, has_native_bfloat16
+from skprune.hub.sources import commit_of, first_line, looks_local, quiet_transformers, state_of
 from skprune.pools import check_texts, digests
 
 # Part of the fingerprint of what is fitted here: another version may find another basis, and vectors of two

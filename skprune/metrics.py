@@ -10,7 +10,6 @@ from sklearn.metrics import f1_score, pairwise_distances_argmin_min
 from sklearn.utils import check_consistent_length
 
 from skprune._optional import require
-from skprune.statistics import finite_numbers
 
 
 def minority_f1(y_true: Any, y_pred: Any, minority: Any, *, sample_weight: Any = None) -> float:
@@ -351,3 +350,31 @@ def _check_pairs(references: Sequence[Any], hypotheses: Sequence[str]) -> None:
             "references and hypotheses must be as many, and not empty: "
             f"got {len(references)} and {len(hypotheses)}"
         )
+
+
+def finite_numbers(values: Any, name: str, *, at_least: int = 1) -> np.ndarray:
+    """Return float64 numbers, checked; errors name ``name``.
+
+    Parameters
+    ----------
+    values : array-like of shape (n,)
+    name : str
+    at_least : int, default=1
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than ``at_least``, or one is not finite.
+
+    Examples
+    --------
+    >>> finite_numbers([1, 2], "x")
+    array([1., 2.])
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1 or len(numbers) < at_least:
+        raise ValueError(f"{name} must be one-dimensional and hold at least {at_least}, got {numbers.shape}")
+    if not np.isfinite(numbers).all():
+        row = int(np.argmin(np.isfinite(numbers)))
+        raise ValueError(f"{name} must be finite: {name}[{row}] is {numbers[row]}")
+    return numbers

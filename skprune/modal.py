@@ -21,7 +21,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length
 
 from skprune._optional import require
-from skprune.pools import Pool, take_rows
+from skprune.containers import take_rows
+from skprune.pools import Pool
 from skprune.query import PrunedQuery, as_pair
 
 __all__ = [

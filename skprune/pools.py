@@ -1,17 +1,16 @@
-"""Rows of any container: reading, validating, taking, and knowing them by content."""
+"""Pools: rows that are checked, and known by their content."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from functools import cached_property
-from operator import itemgetter
 from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.utils import check_array
 
+from skprune.containers import read_rows, take_rows
 from skprune.exceptions import EmptyPoolError
 
 _CHUNK = 65_536
@@ -49,7 +48,7 @@ class Pool:
         self.name = name
         self.texts: Any = None
         self.vectors: Any = None
-        values = _read(X, name)
+        values = read_rows(X, name)
         self.row_shape: tuple[int, ...] = values.shape[1:]
         if sp.issparse(values):
             self.vectors = values.tocsr()
@@ -226,6 +225,54 @@ class RowTable:
         return np.asarray(self._index.get_indexer(keys))
 
 
+class Labelled:
+    """The rows whose label is known, each content once, in order of arrival.
+
+    Attributes
+    ----------
+    pool : Pool or None
+        The rows; None while there are none.
+    positions : dict
+        Where each key (see :attr:`Pool.keys`) stands among them.
+    """
+
+    def __init__(self) -> None:
+        self.pool: Pool | None = None
+        self._labels: list[Any] = []
+        self.positions: dict[Any, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    @property
+    def y(self) -> np.ndarray:
+        """Their labels, an object array."""
+        labels = np.empty(len(self), dtype=object)
+        labels[:] = self._labels
+        return labels
+
+    def add(self, pool: Pool, y: np.ndarray) -> None:
+        """Add rows; a row that is known already takes the newer label."""
+        fresh = []
+        for row, (key, label) in enumerate(zip(pool.keys, y.tolist(), strict=True)):
+            if key in self.positions:
+                self._labels[self.positions[key]] = label
+            else:
+                self.positions[key] = len(self)
+                self._labels.append(label)
+                fresh.append(row)
+        if fresh:
+            self.pool = _append(self.pool, pool, np.array(fresh))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"pool": self.pool, "_labels": self._labels}  # skops can keep no dict with keys of bytes
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        keys = [] if self.pool is None else self.pool.keys.tolist()
+        self.positions = {key: position for position, key in enumerate(keys)}
+
+
 def is_written(texts: np.ndarray) -> np.ndarray:
     """Mask of the texts that hold more than white space.
 
@@ -267,7 +314,7 @@ def check_texts(texts: Any, name: str = "texts") -> np.ndarray:
         ...
     ValueError: texts[1] is None: every row must be a text
     """
-    values = _read(texts, name)
+    values = read_rows(texts, name)
     if sp.issparse(values) or values.ndim != 1:
         raise TypeError(f"{name} must hold texts, got rows of numbers")
     _check_each_text(values, name)
@@ -318,33 +365,6 @@ def digests(keys: np.ndarray) -> np.ndarray:
     return np.frombuffer(joined, dtype="<u8").reshape(-1, 2)
 
 
-def take_rows(X: Any, indices: np.ndarray) -> Any:
-    """Return the rows of ``X`` at ``indices``, in X's own container.
-
-    Examples
-    --------
-    >>> take_rows(["a", "b", "c"], np.array([2, 0]))
-    ['c', 'a']
-    """
-    if hasattr(X, "iloc"):
-        return X.iloc[indices]
-    if hasattr(X, "select") and hasattr(X, "column_names"):  # datasets.Dataset
-        return X.select(indices)
-    if isinstance(X, (list, tuple)):
-        rows = np.asarray(indices).tolist()
-        # One call for all of them is twice as fast as one each.
-        return type(X)(itemgetter(*rows)(X) if len(rows) > 1 else map(X.__getitem__, rows))
-    if sp.issparse(X):
-        return X.tocsr()[indices]
-    if hasattr(X, "shape"):  # ndarray, memmap, torch.Tensor
-        return X[indices]
-    if not hasattr(X, "__getitem__"):  # what only converts to an array
-        return np.asarray(X)[indices]
-    from torch.utils.data import Subset
-
-    return Subset(X, indices.tolist())
-
-
 def check_pool(X: Any, name: str = "X") -> Pool:
     """Return ``X`` as a validated, non-empty :class:`Pool`.
 
@@ -358,115 +378,6 @@ def check_pool(X: Any, name: str = "X") -> Pool:
         raise EmptyPoolError(f"{name} has no rows")
     pool.check()
     return pool
-
-
-def _read(X: Any, name: str) -> Any:
-    """Return a 1-D object array of texts, or 2-D numbers."""
-    if isinstance(X, (str, bytes)):
-        raise TypeError(f"{name} is one {type(X).__name__}; pass a list of texts")
-    if hasattr(X, "iloc"):
-        return _read_pandas(X, name)
-    if sp.issparse(X):
-        return X
-    if isinstance(X, Mapping):
-        raise TypeError(f"{name} is a {type(X).__name__}; pass one of its values: {', '.join(map(repr, X))}")
-    if hasattr(X, "column_names") and hasattr(X, "select"):  # datasets.Dataset
-        return _read_hugging_face(X, name)
-    if isinstance(X, (list, tuple)):
-        return _read_sequence(X, name)
-    if hasattr(X, "__array__"):
-        return _read_array(np.asanyarray(X), name)
-    if hasattr(X, "__getitem__") and hasattr(X, "__len__"):  # torch.utils.data.Dataset
-        rows = (X[i] for i in range(len(X)))
-        return _read_sequence([row[0] if isinstance(row, tuple) else row for row in rows], name)
-    raise TypeError(f"{name} must be a list, array, Series, DataFrame or Dataset, got {type(X)}")
-
-
-def _read_pandas(X: Any, name: str) -> Any:
-    if X.ndim == 1:
-        if X.dtype.kind in "biufc":
-            raise TypeError(f"{name} is a Series of numbers; pass texts or a 2-D frame")
-        return _objects(X.to_numpy(dtype=object))
-    numeric = X.select_dtypes("number")
-    if X.shape[1] and numeric.shape[1] == X.shape[1]:
-        values = X.to_numpy()
-        # pandas's own nullable numbers come as objects; a missing one is NaN, which the check names.
-        return X.to_numpy(dtype=np.float64, na_value=np.nan) if values.dtype == object else values
-    strings = [c for c in X.columns if c not in numeric.columns]
-    column = _only_column(strings, f"{name}[[column]]", name)
-    return _objects(X[column].to_numpy(dtype=object))
-
-
-def _read_hugging_face(X: Any, name: str) -> Any:
-    """Read the column of strings; where there is none, that of vectors; rows, where all are numbers."""
-    if not len(X):
-        return _objects([])
-    kinds = {c: str(getattr(f, "dtype", "")) for c, f in X.features.items()}
-    kinds_within = {c: str(getattr(getattr(f, "feature", None), "dtype", "")) for c, f in X.features.items()}
-
-    def numbers(column: str, kind: str) -> np.ndarray:
-        # Named, for the default is float32 whatever the column holds.
-        return np.asarray(X.with_format("numpy", dtype=np.dtype(kind))[column][:])
-
-    if all(map(_is_numeric, kinds.values())):
-        return _read_array(np.column_stack([numbers(*item) for item in kinds.items()]), name)
-    strings = [column for column, kind in kinds.items() if kind.endswith("string")]
-    vectors = [column for column, kind in kinds_within.items() if _is_numeric(kind)]
-    column = _only_column(strings or vectors, f"{name}.select_columns(column)", name)
-    if strings:
-        return _objects(X.with_format(None)[column][:])
-    return _read_array(numbers(column, kinds_within[column]), name)
-
-
-def _is_numeric(kind: str) -> bool:
-    return kind.startswith(("int", "uint", "float", "bool"))
-
-
-def _only_column(columns: Sequence[Any], take_one: str, name: str) -> Any:
-    if len(columns) != 1:
-        found = ", ".join(map(repr, columns)) or "none"
-        raise ValueError(
-            f"{name} must have exactly one column of texts or of vectors, found {found}; pass {take_one}"
-        )
-    return columns[0]
-
-
-def _read_sequence(X: Sequence[Any], name: str) -> np.ndarray:
-    if len(X) and getattr(X[0], "ndim", 0):  # an array or tensor a row
-        return _read_array(np.stack([np.asarray(x) for x in X]), name)
-    if X and isinstance(X[0], (list, tuple)):
-        if any(isinstance(value, str) for value in X[0]):
-            raise TypeError(f"{name}[0] is a {type(X[0]).__name__} of str; a row is one text: join its parts")
-        return _read_array(np.asarray(X), name)
-    if X and all(isinstance(x, (int, float, np.number)) and x == x for x in X[:10]):
-        raise ValueError(f"Expected 2D array, got 1D array instead: {name} must hold texts or rows")
-    return _objects(X)
-
-
-def _read_array(X: np.ndarray, name: str) -> np.ndarray:
-    if X.ndim == 0:
-        raise TypeError(f"{name} is a single value; pass rows")
-    if X.dtype.kind == "S":
-        raise TypeError(f"{name} holds bytes; decode it to str")
-    if X.dtype.kind in "OUT" and (X.ndim == 1 or (X.ndim == 2 and X.shape[1] == 1)):
-        flat = X.reshape(-1)
-        if X.ndim == 1 or all(isinstance(x, str) for x in flat[:10]):
-            return _objects(flat)
-    if X.ndim == 2 and any(isinstance(value, str) for value in X[:1].ravel()):
-        raise TypeError(f"{name} has {X.shape[1]} columns with texts; pass one of them, {name}[:, i]")
-    # sklearn's own messages for 1-D numbers, complex numbers, no features.
-    return check_array(
-        X, dtype="numeric", ensure_all_finite=False, ensure_min_samples=0, allow_nd=True, input_name=name
-    )
-
-
-def _objects(values: Iterable[Any]) -> np.ndarray:
-    if isinstance(values, np.ndarray):
-        return values.astype(object, copy=False)  # a str each, not a np.str_
-    values = list(values)
-    out = np.empty(len(values), dtype=object)
-    out[:] = values
-    return out
 
 
 def _check_each_text(texts: np.ndarray, name: str, indices: np.ndarray | None = None) -> None:
@@ -540,3 +451,13 @@ def _row_bytes(vectors: Any, indices: np.ndarray) -> Iterable[bytes]:
         else:
             block = np.ascontiguousarray(chunk, dtype=np.float64) + 0.0
             yield from block
+
+
+def _append(known: Pool | None, pool: Pool, rows: np.ndarray) -> Pool:
+    """Return ``known`` and the given rows of ``pool`` as one pool of texts or of vectors."""
+    values = pool.texts if pool.texts is not None else pool.vectors
+    fresh = values[rows]
+    if known is None:
+        return Pool(fresh)
+    old = known.data
+    return Pool(sp.vstack([old, fresh], format="csr") if sp.issparse(old) else np.concatenate([old, fresh]))

@@ -9,8 +9,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 from skprune.base import BaseFilter
+from skprune.containers import take_rows
 from skprune.exceptions import PoolExhaustedError
-from skprune.pools import Pool, take_rows
+from skprune.pools import Pool
 
 
 class PrunedQuery(BaseEstimator):

@@ -12,7 +12,8 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routi
 from skprune._optional import require
 from skprune.base import BaseFilter
 from skprune.compose import FILTER_CONSTRAINT, MIN_PER_CLASS_CONSTRAINT, class_labels, prune
-from skprune.pools import Pool, take_rows
+from skprune.containers import take_rows
+from skprune.pools import Pool
 
 _imblearn = require("imblearn.base", extra="imblearn", purpose="PruneSampler")
 

@@ -9,8 +9,9 @@ import scipy.sparse as sp
 
 from skprune import RandomFilter
 from skprune.base import Labelled
+from skprune.containers import take_rows
 from skprune.exceptions import EmptyPoolError
-from skprune.pools import Pool, RowTable, check_labels, check_pool, check_texts, digests, take_rows
+from skprune.pools import Pool, RowTable, check_labels, check_pool, check_texts, digests
 
 TEXTS = ["red", "green", "blue", "red"]
 

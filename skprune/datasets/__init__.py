@@ -1,6 +1,6 @@
 """Real data as scikit-learn Bunches, and models that install everywhere.
 
-The loaders download what they need once (see `skprune.assets`); nothing is shipped with skprune.
+The loaders download what they need once (see `skprune.datasets._assets`); nothing is shipped with skprune.
 """
 
 from skprune.datasets.debian import (

@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from skprune.assets import AssetError
+from skprune.datasets._assets import AssetError
 
 HELPER = "/usr/lib/apt/apt-helper"
 _TIMEOUT = 900.0  # seconds

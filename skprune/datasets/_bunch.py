@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions
 
-from skprune.assets import ASSETS
+from skprune.datasets._assets import ASSETS
 
 SUBSET = {"subset": [StrOptions({"train", "test", "all"})]}
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from skprune.assets import AssetError, cache_home, partial_folder
 from skprune.datasets import _apt
+from skprune.datasets._assets import AssetError, cache_home, partial_folder
 
 _PACKAGE = "dataset-fashion-mnist"
 _INSTALLED = Path("/usr/share/datasets/fashion-mnist")

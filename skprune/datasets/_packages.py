@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from skprune.assets import AssetError, cache_home, partial_folder
 from skprune.datasets import _apt
+from skprune.datasets._assets import AssetError, cache_home, partial_folder
 
 _FORMAT = 1  # of the cached file; another number, another file
 _logger = logging.getLogger("skprune")

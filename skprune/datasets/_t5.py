@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skprune._optional import require
-from skprune.assets import cache_home, partial_folder
+from skprune.datasets._assets import cache_home, partial_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

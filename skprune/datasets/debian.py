@@ -67,7 +67,7 @@ def load_debian(
     ------
     ValueError
         If `rare` is no section of the rows that are left.
-    skprune.assets.AssetError
+    skprune.datasets._assets.AssetError
         If this machine has no apt, or its apt reaches no index.
 
     Notes
@@ -121,7 +121,7 @@ def load_debian_summaries(*, drop: Collection[str] = BOILERPLATE_SECTIONS, refre
 
     Raises
     ------
-    skprune.assets.AssetError
+    skprune.datasets._assets.AssetError
         If this machine has no apt, or its apt reaches no index.
 
     Notes
@@ -180,7 +180,7 @@ def load_debian_translations(
     ------
     ValueError
         If there is no such language.
-    skprune.assets.AssetError
+    skprune.datasets._assets.AssetError
         If this machine has no apt, or its apt reaches no index.
 
     Notes

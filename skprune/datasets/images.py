@@ -27,7 +27,7 @@ def load_fashion_mnist(subset: str = "train") -> Bunch:
 
     Raises
     ------
-    skprune.assets.AssetError
+    skprune.datasets._assets.AssetError
         If this machine has no apt, its apt does not reach the package, or the content is not the pinned one.
 
     Notes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from skprune.assets import ASSETS, fetch
+from skprune.datasets._assets import ASSETS, fetch
 from skprune.datasets._t5 import trainable_t5
 
 
@@ -32,7 +32,7 @@ def fetch_model(name: str) -> Path:
     ------
     ValueError
         If there is no such model.
-    skprune.assets.AssetError
+    skprune.datasets._assets.AssetError
         If it cannot be downloaded, or its content is not the pinned one.
 
     Examples

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
 
-from skprune.assets import fetch
+from skprune.datasets._assets import fetch
 from skprune.datasets._bunch import SUBSET, describe, labelled_bunch
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skprune.base import Selection
-from skprune.filters._vectors import NeighborFilter, Search, nearest_rows, pick_kmeans_plusplus
+from skprune.filters.vector_filter import NeighborFilter, Search, nearest_rows, pick_kmeans_plusplus
 from skprune.neighbors import ExactNeighbors
 from skprune.pools import Pool
 from skprune.probabilities import entropy, predict_proba

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils._param_validation import HasMethods
 
 from skprune.base import KEEP_CONSTRAINT
-from skprune.filters._score import ScoreFilter
+from skprune.filters.score_filter import ScoreFilter
 from skprune.scorers.parameters import DEFAULT_LLM, QUALITY_CONSTRAINT, make_quality
 
 

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from skprune.base import KEEP_CONSTRAINT, Selection
-from skprune.filters._vectors import VectorFilter
+from skprune.filters.vector_filter import VectorFilter
 from skprune.pools import Pool
 from skprune.streams import count_occurrences, generator
 

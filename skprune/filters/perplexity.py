@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils._param_validation import HasMethods
 
 from skprune.base import KEEP_CONSTRAINT
-from skprune.filters._score import ScoreFilter
+from skprune.filters.score_filter import ScoreFilter
 from skprune.scorers.parameters import PERPLEXITY_CONSTRAINT, make_perplexity
 
 

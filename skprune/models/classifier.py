@@ -16,8 +16,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from skprune.models.devices import choose_device
-from skprune.models.fine_tuning import FineTuned, import_engine, seeded_torch
+from skprune.hub.devices import choose_device, seeded_torch
+from skprune.models.fine_tuning import FineTuned, import_engine
 from skprune.pools import check_texts
 
 if TYPE_CHECKING:

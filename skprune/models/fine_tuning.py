@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -70,11 +69,11 @@ class FineTuned(BaseEstimator):
         Parameters
         ----------
         net_class : type
-            A :class:`skprune.models._net.Trainable` of skorch.
+            A :class:`skprune.models.nets.Trainable` of skorch.
         module : nn.Module
             Trained in place.
         train, held_out : dataset
-            As :class:`skprune.models._net.BucketedBatches` takes it; ``held_out`` may be None.
+            As :class:`skprune.models.nets.BucketedBatches` takes it; ``held_out`` may be None.
         y : ndarray or None
             What the net's ``fit`` wants beside ``train``.
         **params
@@ -142,7 +141,7 @@ def import_engine(purpose: str) -> ModuleType:
     """Return the module with the torch side, or say what is not installed."""
     for module in ("torch", "transformers", "skorch"):
         require(module, extra="models", purpose=purpose)
-    from skprune.models import _net
+    from skprune.models import nets as _net
 
     return _net
 
@@ -156,16 +155,6 @@ def learning_rate_factor(schedule: str, n_warmup: float, n_steps: int) -> Callab
         return 1.0 if schedule == "constant" else (n_steps - step) / (n_steps - n_warmup)
 
     return factor
-
-
-@contextmanager
-def seeded_torch(seed: int) -> Iterator[None]:
-    """Seed torch inside the context, and put its generators back on leaving it."""
-    import torch
-
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        yield
 
 
 def _summary(epoch: dict[str, Any]) -> dict[str, float]:

@@ -1,150 +1,328 @@
-"""What the small nets share: parameters, building, prediction."""
+"""The torch side of fine-tuning: the classifier's module, batches, skorch nets, loading."""
 
 from __future__ import annotations
 
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar
+import copy
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+import torch
+import transformers
+from skorch import NeuralNet, NeuralNetClassifier
+from skorch.callbacks import EarlyStopping
+from torch import nn
 
-from skprune._optional import require
-from skprune.models.devices import choose_device
-from skprune.models.fine_tuning import seeded_torch
-from skprune.models.views import views_of
-from skprune.pools import check_texts
-from skprune.streams import draw_seed, generator
-
-if TYPE_CHECKING:
-    from types import ModuleType
+from skprune.exceptions import ModelLoadError
+from skprune.hub.devices import has_native_bfloat16
+from skprune.hub.sources import looks_local, quiet_transformers, state_of
 
 
-class NetClassifier(ClassifierMixin, BaseEstimator):
-    """A net that is trained from scratch, with skorch: the base of the proxy and of FixMatch.
+class TextClassifierModule(nn.Module):
+    """A pretrained encoder, one feature vector a text, and a linear layer on it.
 
-    Subclasses add ``fit``; ``views`` is theirs where they have it.
+    Parameters
+    ----------
+    encoder : nn.Module
+        Its output has ``last_hidden_state`` (mean pooling), or ``logits`` that are the features: a
+        sequence classifier whose last layer was taken off.
+    head : nn.Linear
+    compute_dtype : torch.dtype or None
+        What the encoder multiplies in; None for its own. The head always works in float32: bfloat16 logits
+        would tie many rows.
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "module": [StrOptions({"auto", "mlp", "conv"}), callable],
-        "n_hidden": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "device": [str],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    def __init__(self, encoder: nn.Module, head: nn.Linear, compute_dtype: torch.dtype | None) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+        self.compute_dtype = compute_dtype
 
-    views: Any = "auto"
-    module: Any
-    n_hidden: int
-    max_epochs: int
-    batch_size: int
-    lr: float
-    weight_decay: float
-    device: str
-    random_state: Any
-    verbose: int
+    def features(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return what the head sees, float32 of shape (n, n_features)."""
+        dtype = self.compute_dtype
+        with torch.autocast(input_ids.device.type, dtype=dtype, enabled=dtype is not None):
+            output = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
+        if "logits" in output:
+            return output.logits.float()
+        mask = attention_mask.unsqueeze(-1).float()
+        return (output.last_hidden_state.float() * mask).sum(1) / mask.sum(1)
 
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return class probabilities, float64 of shape (n, n_classes), columns as in ``classes_``."""
-        check_is_fitted(self)
-        store = self.views_.load(self._read(X, reset=False))
-        logits = self._engine.predict_logits(self.module_, self.views_, store, _length(X), self.device_)
-        return softmax(logits.astype(np.float64), axis=1)
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return the logits, float32 of shape (n, n_classes)."""
+        return self.head(self.features(input_ids, attention_mask))
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most likely label of each row."""
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
 
-    @property
-    def _engine(self) -> ModuleType:
-        """The module with the torch side; an error says what is not installed."""
-        for module in ("torch", "skorch"):
-            require(module, extra="models", purpose=type(self).__name__)
-        from skprune.models import _small_nets
+class EncodedTexts(torch.utils.data.Dataset):
+    """Token ids and class numbers, row by row."""
 
-        return _small_nets
+    def __init__(self, token_ids: list[list[int]], codes: np.ndarray) -> None:
+        self.token_ids = token_ids
+        self.codes = codes
 
-    def _begin(self, X: Any, classes: np.ndarray) -> None:
-        """Forget any earlier training; build the module for the rows of ``X``, on its device."""
-        engine = self._engine
-        self.classes_ = classes
-        self.seed_ = draw_seed(self.random_state)
-        self.views_ = views_of(X, self.views).fit(X)
-        device = choose_device(self.device, extra="models", purpose=type(self).__name__)
-        first = self.views_.plain(self.views_.load(X[:1]), np.array([0]))[0]
-        shape = tuple(first.shape)
-        # Weights are drawn from torch's generator: seeded here, and put back.
-        with seeded_torch(self.seed_ % 2**63):
-            if callable(self.module):
-                module = self.module(shape, len(classes))
-            else:
-                kind = self.module if self.module != "auto" else "conv" if len(shape) == 3 else "mlp"
-                if kind == "conv" and len(shape) != 3:
-                    raise ValueError(f"module='conv' needs images, got rows of shape {shape}")
-                module = engine.build_module(kind, shape, self.n_hidden, len(classes))
-        self.module_ = module.to(device)
-        self.device_ = device
+    def __len__(self) -> int:
+        return len(self.token_ids)
 
-    def _net(self, kind: Any, module: Any, **settings: Any) -> Any:
-        """Return an initialised skorch net."""
-        import torch
-
-        net = kind(
-            module,
-            criterion=torch.nn.CrossEntropyLoss,
-            optimizer=torch.optim.AdamW,
-            optimizer__weight_decay=self.weight_decay,
-            optimizer__fused=self.device_.type in ("cpu", "cuda"),
-            lr=self.lr,
-            batch_size=self.batch_size,
-            train_split=None,
-            callbacks__valid_acc=None,
-            classes=np.arange(len(self.classes_)),
-            device=self.device_,
-            verbose=self.verbose,
-            **settings,
-        )
-        return net.initialize()
-
-    def _stream(self, number: int) -> np.random.Generator:
-        return generator(self.seed_, number)
-
-    def _read(self, X: Any, *, reset: bool) -> Any:
-        """Return ``X`` checked: texts, where the views read them, or rows of numbers or images."""
-        if self._reads_texts:
-            return check_texts(X, "X")
-        return validate_data(self, X, reset=reset, accept_sparse="csr", allow_nd=True)
+    def __getitem__(self, row: int) -> tuple[list[int], int]:
+        return self.token_ids[row], int(self.codes[row])
 
     @property
-    def _reads_texts(self) -> bool:
-        return hasattr(self.views, "encoder")
+    def lengths(self) -> np.ndarray:
+        """Tokens of each row."""
+        return np.array([len(ids) for ids in self.token_ids])
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = self._reads_texts
-        tags.input_tags.two_d_array = not self._reads_texts
-        tags.input_tags.three_d_array = not self._reads_texts
-        tags.input_tags.sparse = not self._reads_texts
-        return tags
+    def batch(self, rows: np.ndarray, pad_id: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Return what the module and the loss take of these rows."""
+        return pad([self.token_ids[row] for row in rows], pad_id), torch.from_numpy(self.codes[rows])
 
 
-def run_epochs(net: Any, dataset: Any, n_epochs: int) -> None:
-    """Train an initialised skorch net for some more epochs.
+class BucketedBatches:
+    """Batches of rows of similar length; skorch iterates over it as over a ``DataLoader``.
 
-    Not by ``net.partial_fit``: it would take an interrupt for the end of the training, quietly.
+    Padding is what a CPU spends most time on with short texts, so rows are sorted by length: all of them
+    for prediction; for training within random groups of eight batches, and the batches shuffled again.
+
+    Parameters
+    ----------
+    dataset : object with ``lengths`` and ``batch(rows, pad_id)``
+        See :class:`EncodedTexts`.
     """
-    net.notify("on_train_begin", X=dataset, y=None)
-    net.fit_loop(dataset, epochs=n_epochs)
-    net.notify("on_train_end", X=dataset, y=None)
+
+    _GROUP = 8
+
+    def __init__(self, dataset: Any, *, batch_size: int, pad_id: int, seed: int | None = None) -> None:
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.pad_id = pad_id
+        self.rng = None if seed is None else np.random.default_rng(seed)
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[dict[str, torch.Tensor], torch.Tensor]]:
+        for rows in self._rows():
+            yield self.dataset.batch(rows, self.pad_id)
+
+    def _rows(self) -> list[np.ndarray]:
+        lengths = self.dataset.lengths
+        if self.rng is None:
+            return _split(np.argsort(lengths, kind="stable"), self.batch_size)
+        batches = []
+        for group in _split(self.rng.permutation(len(lengths)), self._GROUP * self.batch_size):
+            batches += _split(group[np.argsort(lengths[group], kind="stable")], self.batch_size)
+        return [batches[i] for i in self.rng.permutation(len(batches))]
 
 
-def _length(X: Any) -> int:
-    return int(X.shape[0]) if hasattr(X, "shape") else len(X)
+class StopEarly(EarlyStopping):
+    """skorch's early stopping on an absolute ``threshold``, never before ``min_steps`` optimiser steps."""
+
+    def __init__(self, monitor: str, patience: int, threshold: float, min_steps: int) -> None:
+        super().__init__(monitor, patience, threshold, threshold_mode="abs", load_best=True)
+        self.min_steps = min_steps
+
+    def on_epoch_end(self, net: Trainable, **kwargs: Any) -> None:
+        """Count an epoch without improvement; stop after too many, if the steps are done."""
+        try:
+            super().on_epoch_end(net, **kwargs)
+        except KeyboardInterrupt:
+            if sum(net.history[:, "train_batch_count"]) >= self.min_steps:
+                net.stopped_early = True
+                raise
+            self.misses_ -= 1
+
+
+class Trainable(NeuralNet):
+    """skorch's net, which tells its own early stop from a user's interrupt.
+
+    skorch ends the training quietly on either; a half-trained model must not pass for a trained one.
+    """
+
+    stopped_early = False
+    interrupted = False
+
+    def fit_loop(self, *args: Any, **kwargs: Any) -> Trainable:
+        """Train; note who ended it."""
+        try:
+            return super().fit_loop(*args, **kwargs)
+        except KeyboardInterrupt:
+            self.interrupted = not self.stopped_early
+            raise
+
+
+class Net(Trainable, NeuralNetClassifier):
+    """The classifier's net."""
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What a model folder holds; shared by all fits of a process, so never changed.
+
+    Attributes
+    ----------
+    model : PreTrainedModel
+        A sequence classifier whose last linear layer is an identity.
+    n_features : int
+        What that layer took.
+    untrained : tuple of str
+        Names of the other modules that the folder has no weights for.
+    """
+
+    model: Any
+    tokenizer: Any
+    n_features: int
+    untrained: tuple[str, ...]
+
+    def build(self, n_classes: int, pooling: str, compute_dtype: torch.dtype | None) -> TextClassifierModule:
+        """Return a trainable copy with a fresh head, drawn from torch's current generator."""
+        std = getattr(self.model.config, "initializer_range", 0.02)
+        model = copy.deepcopy(self.model)
+        for name in self.untrained:
+            _initialise(model.get_submodule(name), std)
+        if pooling == "mean":
+            encoder, n_features = model.base_model, self.model.config.hidden_size
+        else:
+            encoder, n_features = model, self.n_features
+        head = nn.Linear(n_features, n_classes)
+        _initialise(head, std)
+        return TextClassifierModule(encoder, head, compute_dtype)
+
+
+def load_pretrained(model: str | os.PathLike[str]) -> Pretrained:
+    """Load a hub name or a folder, once per process.
+
+    Raises
+    ------
+    ModelLoadError
+        If it is missing, damaged or no encoder that transformers knows.
+    """
+    return _load(*located(model))
+
+
+def located(model: str | os.PathLike[str]) -> tuple[str, tuple[Any, ...]]:
+    """Return the folder or hub name that is meant, and a stamp that another state of the folder changes."""
+    name = os.fspath(model)
+    folder = Path(name).expanduser()
+    if folder.exists() or looks_local(name):
+        if not (folder / "config.json").is_file():
+            raise ModelLoadError(f"model={name!r} is no folder with a config.json and weights")
+        name = str(folder)
+    return name, state_of(folder)
+
+
+def load_pair(loader: Any, name: str, *, kind: str) -> tuple[Any, Any, list[str]]:
+    """Return the tokenizer, the float32 model that an auto class loads, and the names of weights not found.
+
+    Raises
+    ------
+    ModelLoadError
+        If it does not load as ``kind``, in words, or its tokenizer does not pad.
+    """
+    try:
+        # Missing weights are drawn at random: not from the caller's generator.
+        with torch.random.fork_rng(devices=[]), quiet_transformers():
+            tokenizer = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+            model, info = loader.from_pretrained(
+                name,
+                dtype=torch.float32,
+                output_loading_info=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+            )
+    except Exception as error:  # transformers, safetensors, tokenizers and json raise what they like
+        raise ModelLoadError(f"model={name!r} does not load as {kind}: {error}") from error
+    if tokenizer.pad_token_id is None:
+        raise ModelLoadError(f"model={name!r}: its tokenizer has no padding token")
+    return tokenizer, model, sorted(info["missing_keys"])
+
+
+@lru_cache(maxsize=2)
+def _load(name: str, stamp: tuple[Any, ...]) -> Pretrained:
+    tokenizer, model, missing = load_pair(
+        transformers.AutoModelForSequenceClassification, name, kind="a text encoder"
+    )
+    head = [key for key, module in model.named_modules() if isinstance(module, nn.Linear)][-1]
+    n_features = model.get_submodule(head).in_features
+    model.set_submodule(head, nn.Identity())
+    untrained = {key.rpartition(".")[0] for key in missing} - {head}
+    return Pretrained(model.eval(), tokenizer, n_features, tuple(sorted(untrained)))
+
+
+def freeze(encoder: nn.Module, n_layers: int) -> None:
+    """Keep the embeddings and the lowest ``n_layers`` of the encoder as they were pretrained."""
+    if n_layers == 0:
+        return
+    layers = max((m for m in encoder.modules() if isinstance(m, nn.ModuleList)), key=len)
+    if n_layers > len(layers):
+        raise ValueError(f"frozen_layers={n_layers} exceeds the {len(layers)} layers of the model")
+    last = list(layers[n_layers - 1].parameters())[-1]
+    for parameter in encoder.parameters():  # in the order of the layers, embeddings first
+        parameter.requires_grad_(False)
+        if parameter is last:
+            break
+
+
+def set_dropout(module: nn.Module, p: float) -> None:
+    """Set every dropout probability, that of the fused attention too."""
+    for part in module.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = p
+        for name, value in vars(part).items():
+            if "dropout" in name and isinstance(value, float):
+                setattr(part, name, p)
+
+
+@contextmanager
+def attention_to_train(encoder: Any, device: torch.device) -> Iterator[None]:
+    """On a CPU, train with plain attention and go back to the model's own for prediction.
+
+    The fused kernel's backward pass is slow there: MiniLM, short texts, bfloat16, no dropout: 943 ms a step
+    against 596. Its forward pass is the faster one, 35 texts of 128 tokens a second against 21.
+    """
+    own = encoder.config._attn_implementation
+    if device.type == "cpu":
+        encoder.set_attn_implementation("eager")
+    yield
+    encoder.set_attn_implementation(own)
+
+
+def pad(token_ids: list[list[int]], pad_id: int) -> dict[str, torch.Tensor]:
+    """Return the rows as one tensor, padded on the right, and its mask."""
+    lengths = np.array([len(ids) for ids in token_ids])
+    mask = np.arange(lengths.max()) < lengths[:, None]
+    ids = np.full(mask.shape, pad_id, dtype=np.int64)
+    ids[mask] = np.concatenate(token_ids)
+    return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask.astype(np.int64))}
+
+
+def bucket(token_ids: list[list[int]], tokens_per_batch: int) -> Iterator[np.ndarray]:
+    """Yield rows of similar length, the longest first, padded at most ``tokens_per_batch`` together."""
+    lengths = np.array([len(ids) for ids in token_ids])
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, tokens_per_batch // lengths[order[start]])
+        yield order[start : start + size]
+        start += size
+
+
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype | None:
+    """Return bfloat16 where it is asked for, or "auto" and the device multiplies it natively."""
+    wanted = has_native_bfloat16(device) if precision == "auto" else precision == "bfloat16"
+    return torch.bfloat16 if wanted else None
+
+
+def _split(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _initialise(module: nn.Module, std: float) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=std)
+        nn.init.zeros_(module.bias)
+    else:
+        module.reset_parameters()

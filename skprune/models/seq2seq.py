@@ -14,9 +14,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skprune.exceptions import EmptyPoolError
+from skprune.hub.devices import choose_device, seeded_torch
 from skprune.metrics import rouge_l, sacrebleu
-from skprune.models.devices import choose_device
-from skprune.models.fine_tuning import FineTuned, import_engine, seeded_torch
+from skprune.models.fine_tuning import FineTuned, import_engine
 from skprune.pools import check_texts
 from skprune.streams import draw_seed, generator
 
@@ -215,7 +215,7 @@ class TransformerSeq2Seq(FineTuned):
         self._validate_params()
         sources, targets = _check_pairs(X, y)
         engine = import_engine("TransformerSeq2Seq")
-        from skprune.models import _seq2seq
+        from skprune.models import seq2seq_nets as _seq2seq
 
         pretrained = _seq2seq.load_pretrained(self.model)
         longest = getattr(pretrained.model.config, "max_position_embeddings", None)
@@ -266,7 +266,7 @@ class TransformerSeq2Seq(FineTuned):
         counts as one of the T where the search came to it; the start token does not.
         """
         check_is_fitted(self)
-        from skprune.models import _net
+        from skprune.models import nets as _net
 
         module = self.net_.module_
         n_tokens = _limit(_LOGITS_PER_BATCH, self.net_) // module.model.config.vocab_size
@@ -296,7 +296,8 @@ class TransformerSeq2Seq(FineTuned):
         self, module: Any, tokenizer: Any, sources: np.ndarray, targets: np.ndarray, device: Any, seed: int
     ) -> Any:
         """Return the net that comes of training the module."""
-        from skprune.models import _net, _seq2seq
+        from skprune.models import nets as _net
+        from skprune.models import seq2seq_nets as _seq2seq
 
         pairs = _seq2seq.EncodedPairs(
             self._tokenise(tokenizer, sources),
@@ -335,7 +336,7 @@ class TransformerSeq2Seq(FineTuned):
 
     def _generate(self, texts: np.ndarray) -> Iterator[tuple[np.ndarray, list[list[int]], list[list[int]]]]:
         """Yield rows of similar length, the token ids of their sources, and the best sequences."""
-        from skprune.models import _net
+        from skprune.models import nets as _net
 
         tokens_per_batch = _limit(_TOKENS_PER_BATCH, self.net_) // self.num_beams
         for start in range(0, len(texts), _CHUNK):

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from skprune.models.causal_lm import CausalLM
+from skprune.hub.fingerprints import digest_of
+from skprune.language_models.causal.model import CausalLM
 from skprune.pools import check_texts
-from skprune.scorers._files import digest_of
 from skprune.scorers.language_model import LanguageModelScorer, Scores, gathered
 
 _FORMAT = 1  # part of the fingerprint: raised whenever a score changes

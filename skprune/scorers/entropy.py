@@ -15,13 +15,13 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skprune.fitting import StaysFitted, fitted_on, is_fitted
+from skprune.hub.fingerprints import digest_of
+from skprune.language_models.ngram.preparation import CHUNK, Preparation, count_tokens, parts_for_workers
+from skprune.language_models.ngram.tokens import TokenizerCallable
 from skprune.pools import check_texts
-from skprune.scorers._files import digest_of
 from skprune.scorers.causal_lm import CausalLMScorer
 from skprune.scorers.language_model import Scores, gathered
 from skprune.scorers.ngram import NGramScorer
-from skprune.scorers.prepare import CHUNK, Preparation, count_tokens, parts_for_workers
-from skprune.scorers.tokens import TokenizerCallable
 
 _FORMAT = 1  # part of the fingerprint: raised whenever a score changes
 _NGRAM_BATCH = 32_768  # texts an n-gram model scores between two yields

@@ -14,8 +14,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm.auto import tqdm
 
-from skprune.models.causal_lm import CausalLM
-from skprune.models.causal_lm_loader import causal_lm_fingerprint, load_causal_lm
+from skprune.language_models.causal.loader import causal_lm_fingerprint, load_causal_lm
+from skprune.language_models.causal.model import CausalLM
 from skprune.pools import check_texts
 
 Scores = Iterator[tuple[np.ndarray, np.ndarray]]

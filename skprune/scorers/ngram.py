@@ -22,11 +22,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skprune.exceptions import ModelLoadError
 from skprune.fitting import StaysFitted
+from skprune.hub.fingerprints import content_digest, digest_of
+from skprune.language_models.ngram.model import MAX_ORDER, MODEL_FILE, NGramModel, open_model, train_model
+from skprune.language_models.ngram.preparation import CHUNK, Preparation, count_tokens, parts_for_workers
+from skprune.language_models.ngram.tokens import TokenizerCallable
 from skprune.pools import check_texts
-from skprune.scorers._files import content_digest, digest_of
-from skprune.scorers.ngram_model import MAX_ORDER, MODEL_FILE, NGramModel, open_model, train_model
-from skprune.scorers.prepare import CHUNK, Preparation, count_tokens, parts_for_workers
-from skprune.scorers.tokens import TokenizerCallable
 
 _CHECKED_TOKENS = 1000
 _SETTINGS_FILE, _MODEL_STEM, _PIECES_FILE = "ngram.json", "model", "tokenizer.model"
@@ -48,7 +48,7 @@ class NGramScorer(StaysFitted):
     order : int, default=5
         Length of the longest n-grams of the model that :meth:`fit` trains, 2 to 6.
     normalizer : {"cc_net"} or None, default="cc_net"
-        ``"cc_net"``: :func:`~skprune.scorers.normalize.normalize`. None: white space becomes a
+        ``"cc_net"``: :func:`~skprune.language_models.ngram.normalize.normalize`. None: white space becomes a
         space, NULs go, and the text stays as it is otherwise.
     tokenizer : {"words", "whitespace"}, path-like or callable, default="words"
         Applied to the normalised texts. ``"words"``: runs of letters, digits, combining marks and
@@ -74,7 +74,7 @@ class NGramScorer(StaysFitted):
 
     See Also
     --------
-    skprune.scorers.kneser_ney.estimate : The training.
+    skprune.language_models.ngram.kneser_ney.estimate : The training.
 
     Notes
     -----

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from skprune.models.causal_lm import CausalLM
+from skprune.language_models.causal.model import CausalLM
 
 MARKER = "###"
 # Chosen by measurement (docs/results/p_yes.md): small models follow a list of what is wanted and what is not

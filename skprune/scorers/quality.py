@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
 
-from skprune.models.causal_lm import CausalLM, Prefix
+from skprune.language_models.causal.model import CausalLM, Prefix
 from skprune.pools import check_texts
 from skprune.scorers.language_model import LanguageModelScorer, Scores
 from skprune.scorers.prompts import Answers, Frame, check_template

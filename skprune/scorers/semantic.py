@@ -20,11 +20,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from skprune.encoders import make_encoder
 from skprune.fitting import StaysFitted, fitted_on
+from skprune.hub.fingerprints import digest_of
+from skprune.language_models.ngram.tokens import callable_fingerprint
 from skprune.pools import RowTable, check_texts, digests
-from skprune.scorers._files import digest_of
 from skprune.scorers.causal_lm import encode_texts
 from skprune.scorers.language_model import LanguageModelScorer, Scores
-from skprune.scorers.tokens import callable_fingerprint
 from skprune.store import Remembered
 
 _FORMAT = 1  # part of the fingerprint: raised whenever a score changes

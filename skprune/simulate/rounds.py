@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from skprune.base import Labelled
-from skprune.pools import Pool, take_rows
+from skprune.containers import take_rows
+from skprune.pools import Labelled, Pool
 from skprune.query import PrunedQuery
 from skprune.streams import count_occurrences
 

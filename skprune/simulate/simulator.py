@@ -21,8 +21,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skprune.base import BaseFilter
 from skprune.compose import estimator_has
+from skprune.containers import take_rows
 from skprune.filters.random import RandomFilter
-from skprune.pools import check_labels, check_pool, take_rows
+from skprune.pools import check_labels, check_pool
 from skprune.query import PrunedQuery
 from skprune.simulate.journal import Journal, data_fingerprint, describe
 from skprune.simulate.rounds import Learner, Run, draw_initial

@@ -14,7 +14,7 @@ from sklearn.metrics import cohen_kappa_score
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _num_samples
 
-from skprune.pools import take_rows
+from skprune.containers import take_rows
 from skprune.probabilities import entropy, predict_proba
 from skprune.streams import generator
 

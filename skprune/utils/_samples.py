@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from skprune.pools import Pool, take_rows
+from skprune.containers import take_rows
+from skprune.pools import Pool
 
 _WORDS = ["red", "green", "blue", "fox", "dog", "sea", "sky", "runs", "sees", "the", "a", "old"]
 

@@ -8,8 +8,9 @@ import numpy as np
 from sklearn.base import clone
 
 from skprune.base import size_of
+from skprune.containers import take_rows
 from skprune.exceptions import PoolExhaustedError
-from skprune.pools import Pool, take_rows
+from skprune.pools import Pool
 from skprune.utils._samples import Sample, content_of, refused
 
 

@@ -30,8 +30,8 @@ from skprune import (
     SemanticEntropy,
 )
 from skprune.datasets import fetch_model
-from skprune.scorers.normalize import normalize
-from skprune.scorers.tokens import WordTokenizer
+from skprune.language_models.ngram.normalize import normalize
+from skprune.language_models.ngram.tokens import WordTokenizer
 from skprune.store import clear_process_store
 
 

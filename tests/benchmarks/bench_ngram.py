@@ -31,11 +31,11 @@ import kenlm
 import numpy as np
 import psutil
 
+from skprune.language_models.ngram.kenlm_binary import write_binary
+from skprune.language_models.ngram.kneser_ney import estimate
+from skprune.language_models.ngram.normalize import _TO_ASCII, normalize_all
+from skprune.language_models.ngram.tokens import WordTokenizer
 from skprune.scorers import NGramScorer
-from skprune.scorers.kenlm_binary import write_binary
-from skprune.scorers.kneser_ney import estimate
-from skprune.scorers.normalize import _TO_ASCII, normalize_all
-from skprune.scorers.tokens import WordTokenizer
 
 _DIGIT = re.compile(r"\d")
 _CONTROL = re.compile("[" + "".join(map(chr, [*range(32), *range(127, 160)])) + "]")

@@ -24,8 +24,8 @@ import torch
 
 from skprune import QualityScorer
 from skprune.datasets import fetch_model, load_movie_snippets
-from skprune.models.causal_lm import CausalLM
-from skprune.models.causal_lm_loader import load_causal_lm
+from skprune.language_models.causal.loader import load_causal_lm
+from skprune.language_models.causal.model import CausalLM
 from skprune.scorers.prompts import Answers, Frame, check_template
 
 TASK = "sentiment analysis of film reviews"

@@ -18,7 +18,8 @@ import numpy as np
 
 from skprune import AnchorFilter, PrunedQuery, RandomFilter
 from skprune.base import BaseFilter
-from skprune.pools import Pool, take_rows
+from skprune.containers import take_rows
+from skprune.pools import Pool
 
 BATCH = 20
 

@@ -23,8 +23,8 @@ import numpy as np
 from scipy.special import softmax
 
 from skprune.datasets import load_fashion_mnist
-from skprune.filters.coresets import CORESETS, Candidates
-from skprune.scorers.dynamics import TrainingDynamics, aum, dual, dyn_unc, el2n, forgetting
+from skprune.filters.semi_prune.coresets import CORESETS, Candidates
+from skprune.filters.semi_prune.dynamics import TrainingDynamics, aum, dual, dyn_unc, el2n, forgetting
 
 N_CLASSES, N_EPOCHS, KEEP, REPEATS = 10, 30, 0.3, 3
 SCORES = (aum, dual, dyn_unc, el2n, forgetting)

@@ -1,0 +1,261 @@
+"""Tune a pool filter by the area under the learning curve that it leads to, and plot the surface.
+
+A pool of package descriptions with a rare class, a linear classifier, margin sampling. The searches, all over
+clones of one ActiveLearningSimulator: a grid over β and the share kept by ActivePrune, and two over A and K,
+and K and M, of AnchorAL; a random search over filters, their parameters and strategies; successive halving
+that plays more rounds with those that do well early. Scores and embeddings are computed once, whatever the
+search, the fold or the process. Prints the best candidates; writes all of them as CSV, and the grids as PNG.
+A search that is done is kept in the folder of results: a command that was stopped goes on with the next one.
+
+    python examples/experiments/grid_search.py  # three minutes on one core
+    python examples/experiments/grid_search.py --pool-size 4000 --rounds 10 --n-jobs 8
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from functools import partial
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+# Workers that compete for cores are slower than one thread each.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import numpy as np
+import pandas as pd
+from _runs import Runs, cut
+from scipy.stats import loguniform, randint
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    RandomizedSearchCV,
+    StratifiedGroupKFold,
+)
+from sklearn.pipeline import make_pipeline
+
+from skprune import (
+    ActiveLearningSimulator,
+    ActivePruneFilter,
+    AnchorFilter,
+    LearningCurveScorer,
+    NGramScorer,
+    RandomFilter,
+)
+from skprune.datasets import fetch_model, load_debian
+from skprune.strategies import Entropy, Margin, RandomSampling
+
+BETAS = [0.1, 0.5, 1.0, 2.0]
+KEEPS = [0.05, 0.1, 0.25, 0.5]
+ANCHORS = [1, 3, 10, 30]
+NEIGHBORS = [5, 15, 50, 150]
+SUBPOOLS = [30, 100, 300, 1000]
+# The grids to draw: search, title, and the parameters of its rows and columns with their names there.
+SURFACES = [
+    ("beta-keep", "ActivePrune", ("beta", "β"), ("keep", "share kept")),
+    ("anchors-neighbors", "AnchorAL, M = 500", ("n_anchors", "A"), ("n_neighbors", "K")),
+    ("subpool-neighbors", "AnchorAL, A = 10", ("max_subpool", "M"), ("n_neighbors", "K")),
+]
+
+
+def load_pool(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return texts, labels (1 is the rare class, at twice its share: the pool is small) and groups."""
+    data = load_debian(args.rare)
+    rng = np.random.default_rng(args.seed)
+    rare_rows, others = np.flatnonzero(data.target == 1), np.flatnonzero(data.target == 0)
+    n_rare = min(len(rare_rows), round(2 * args.pool_size * np.mean(data.target)))
+    rows = np.sort(
+        np.concatenate(
+            [
+                rng.choice(rare_rows, n_rare, replace=False),
+                rng.choice(others, args.pool_size - n_rare, replace=False),
+            ]
+        )
+    )
+    return cut([data.data[i] for i in rows], args.max_words), data.target[rows], data.groups[rows]
+
+
+def make_filters(texts: np.ndarray, args: argparse.Namespace) -> dict[str, Any]:
+    """Return the filters, with models that are the same in every fold, so that what they compute is shared.
+
+    The n-gram model is fitted here, and stays so in the clones of a search: one that is trained on the pool
+    would be another one in each fold, with scores of its own.
+    """
+    ngram = NGramScorer(order=4).fit(texts)
+    memory = str(args.out / "memory")
+    return {
+        "random": RandomFilter(),
+        "activeprune": ActivePruneFilter(perplexity=ngram, quality=args.llm, memory=memory),
+        "anchoral": AnchorFilter(encoder=str(fetch_model("minilm")), max_subpool=500, memory=memory),
+    }
+
+
+def make_simulator(args: argparse.Namespace) -> ActiveLearningSimulator:
+    """Return what every candidate is a clone of."""
+    classifier = make_pipeline(
+        TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10, class_weight="balanced")
+    )
+    return ActiveLearningSimulator(
+        classifier,
+        Margin(),
+        n_instances=20,
+        n_rounds=args.rounds,
+        keep_estimators=True,
+        random_state=args.seed,
+    )
+
+
+def make_searches(filters: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
+    """Return the searches by name."""
+    common = {
+        "scoring": LearningCurveScorer("average_precision"),
+        "cv": StratifiedGroupKFold(args.folds, shuffle=True, random_state=args.seed),
+        "n_jobs": args.n_jobs,
+        "refit": False,
+    }
+    activeprune, anchoral = filters["activeprune"], filters["anchoral"]
+    simulator = make_simulator(args)
+    distributions = [
+        {
+            "filter": [activeprune],
+            "filter__beta": loguniform(0.05, 5),
+            "filter__keep": loguniform(0.02, 0.5),
+            "filter__reweighting": ["sample", "novelty", None],
+            "strategy": [Margin(), Entropy(), RandomSampling()],
+        },
+        {
+            "filter": [anchoral],
+            "filter__n_anchors": randint(1, 40),
+            "filter__n_neighbors": randint(5, 200),
+            "filter__max_subpool": randint(50, 600),
+            "strategy": [Margin(), Entropy(), RandomSampling()],
+        },
+    ]
+    of_anchors = {"filter": [anchoral], "filter__n_anchors": ANCHORS, "filter__n_neighbors": NEIGHBORS}
+    of_subpools = {"filter": [anchoral], "filter__max_subpool": SUBPOOLS, "filter__n_neighbors": NEIGHBORS}
+    return {
+        "baselines": GridSearchCV(simulator, {"filter": [None, filters["random"]]}, **common),
+        "beta-keep": GridSearchCV(
+            simulator, {"filter": [activeprune], "filter__beta": BETAS, "filter__keep": KEEPS}, **common
+        ),
+        "anchors-neighbors": GridSearchCV(simulator, of_anchors, **common),
+        "subpool-neighbors": GridSearchCV(simulator, of_subpools, **common),
+        "randomized": RandomizedSearchCV(
+            simulator, distributions, n_iter=args.candidates, random_state=args.seed, **common
+        ),
+        "halving": HalvingGridSearchCV(
+            simulator,
+            of_anchors,
+            resource="n_rounds",
+            min_resources=2,
+            max_resources=2 * args.rounds,
+            **common,
+        ),
+    }
+
+
+def run(search: Any, texts: np.ndarray, y: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
+    """Fit a search and return its candidates, a dict of plain values each."""
+    start = time.perf_counter()
+    search.fit(texts, y, groups=groups)
+    results = search.cv_results_
+    n_rounds = results.get("n_resources", [search.estimator.n_rounds] * len(results["params"]))
+    numbers = ("mean_test_score", "std_test_score")
+    candidates = [
+        {
+            "candidate": describe(params),
+            **{name: float(results[name][i]) for name in numbers},
+            **{name.removeprefix("filter__"): float(v) for name, v in params.items() if isinstance(v, Real)},
+            "n_rounds": int(n_rounds[i]),
+        }
+        for i, params in enumerate(results["params"])
+    ]
+    n_runs, seconds = len(candidates) * search.n_splits_, time.perf_counter() - start
+    return {"candidates": candidates, "runs": n_runs, "seconds": seconds}
+
+
+def describe(params: dict[str, Any]) -> str:
+    """Return a candidate's parameters in words."""
+    words = []
+    for name, value in params.items():
+        if name in ("filter", "strategy"):
+            words.append("no filter" if value is None else type(value).__name__)
+        elif name != "n_rounds":
+            shown = f"{value:.3g}" if isinstance(value, float) else value
+            words.append(f"{name.removeprefix('filter__')}={shown}")
+    return " ".join(words)
+
+
+def plot(table: pd.DataFrame, path: Path) -> None:
+    """Draw the surfaces of the grids, with the spread over folds, beside what the baselines reach."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    drawn = table[table["search"].isin([search for search, *_ in SURFACES])]
+    lowest, highest = drawn["mean_test_score"].min(), drawn["mean_test_score"].max()
+    figure, axes = plt.subplots(1, len(SURFACES), figsize=(4.2 * len(SURFACES), 4.2), layout="constrained")
+    for axis, (search, title, (rows, row_name), (columns, column_name)) in zip(axes, SURFACES, strict=True):
+        surface = drawn[drawn["search"] == search].pivot(index=rows, columns=columns)
+        means, spreads = surface["mean_test_score"], surface["std_test_score"]
+        image = axis.imshow(means.to_numpy(), origin="lower", cmap="Wistia", vmin=lowest, vmax=highest)
+        axis.set(title=title, xlabel=column_name, ylabel=row_name)
+        axis.set_xticks(range(means.shape[1]), [f"{value:g}" for value in means.columns])
+        axis.set_yticks(range(means.shape[0]), [f"{value:g}" for value in means.index])
+        for (row, column), mean in np.ndenumerate(means.to_numpy()):
+            axis.text(column, row, f"{mean:.3f}\n", ha="center", va="center", weight="bold")
+            axis.text(column, row, f"\n±{spreads.iat[row, column]:.3f}", ha="center", va="center", size=8)
+    figure.colorbar(image, ax=axes, label="mean height of the curve of average precision")
+    baselines = table[table["search"] == "baselines"].set_index("candidate")["mean_test_score"]
+    figure.suptitle(
+        f"Without pruning {baselines['no filter']:.3f}, a random quarter {baselines['RandomFilter']:.3f} "
+        "(mean and standard deviation over folds)"
+    )
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the searches."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rare", default="games", help="the Debian section that is the rare class")
+    parser.add_argument("--pool-size", type=int, default=1500)
+    parser.add_argument("--max-words", type=int, default=25, help="of each description")
+    parser.add_argument("--rounds", type=int, default=5, help="of 20 labels each")
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--candidates", type=int, default=12, help="of the random search")
+    parser.add_argument("--llm", help="ActivePrune's quality LLM, name or path (default: stage one alone)")
+    parser.add_argument("--n-jobs", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("grid-search-results"))
+    args = parser.parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
+
+    texts, y, groups = load_pool(args)
+    print(f"{len(texts)} rows, {y.sum()} of them about {args.rare}")
+    kept = Runs(args.out / "searches.jsonl")
+    settings = {name: value for name, value in vars(args).items() if name not in ("out", "n_jobs")}
+    parts = []
+    for name, search in make_searches(make_filters(texts, args), args).items():
+        found = kept.get({"search": name, **settings}, partial(run, search, texts, y, groups))
+        print(f"{name}: {found['runs']} runs in {found['seconds']:.0f} s", flush=True)
+        parts.append(pd.DataFrame(found["candidates"]).assign(search=name))
+    table = pd.concat(parts).sort_values("mean_test_score", ascending=False)
+    table.to_csv(args.out / "candidates.csv", index=False)
+    plot(table, args.out / "surfaces.png")
+    shown = table[["search", "candidate", "mean_test_score", "std_test_score", "n_rounds"]]
+    print(shown.groupby("search", sort=False).head(3).to_string(index=False, float_format="{:.3f}".format))
+    print(f"\nWritten to {args.out}: candidates.csv, surfaces.png")
+
+
+if __name__ == "__main__":
+    main()

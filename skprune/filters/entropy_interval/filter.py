@@ -1,0 +1,389 @@
+"""EUDS: rows whose entropies lie in the middle, neither trivial nor noise."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from skprune.base import KEEP_CONSTRAINT, BaseFilter, Selection, lowest, size_of
+from skprune.filters.entropy_interval.search import check_search_labels, search_interval
+from skprune.fitting import fitted_on
+from skprune.pools import Pool, is_written
+from skprune.scorers.entropy import GenerativeEntropy, InformationEntropy
+from skprune.scorers.semantic import SemanticEntropy
+from skprune.store import Remembered
+
+ENTROPIES = ("information", "generative", "semantic")
+
+# Below this share of what 98 % of its values span, the interquartile range of an entropy counts as tiny
+# (uniform: 0.51, normal: 0.29). Not of the range: one endless text would make any entropy look concentrated.
+_CONCENTRATED = 0.05
+_MIN_ROWS_TO_JUDGE = 20
+_DECIMALS = 12
+_DROPPED, _WINDOW, _FILL = range(3)
+_STAGES = np.array(["", "window", "fill"], dtype=object)
+
+
+class EntropyIntervalFilter(BaseFilter):
+    """Keep the rows whose entropies lie in a window of the pool's: neither trivial nor noise.
+
+    Three entropies are measured once: of a text's own tokens (information), of what a language model expects
+    (generative), and over the topics of the pool (semantic). Each is turned into a quantile of the pool. A
+    row survives if all three quantiles are near the centre.
+
+    Parameters
+    ----------
+    keep : float or int, default=0.25
+        Share or count of the eligible rows that survive, exactly. Not used where ``interval`` is given.
+    interval : None, (float, float), dict or "search", default=None
+        Quantiles (lo, hi) between which a row survives; the size is what that gives. A dict
+        ``{entropy: (lo, hi)}`` has one window an entropy. ``"search"`` picks the window by cross-validating
+        ``proxy`` on the labels given to :meth:`fit`. None: the ``keep`` rows nearest to ``centre``.
+    centre : float or dict, default=0.5
+        Quantile, or ``{entropy: quantile}``, that rows are ranked by their distance to. Not used where
+        ``interval`` is given.
+    combine : {"igse", "information", "generative", "semantic"}, default="igse"
+        ``"igse"`` intersects the three windows. The others look at one entropy, and compute no other.
+    information : None or callable, default=None
+        ``texts -> (n,)``. None is :class:`~skprune.InformationEntropy`. Scorers that have to be fitted are
+        fitted on the pool.
+    generative : None, str, path, scorer or callable, default=None
+        None is :class:`~skprune.GenerativeEntropy` of an n-gram model trained on the pool; a string or path
+        names the causal language model of one.
+    semantic : None, str, path, scorer or callable, default=None
+        None is :class:`~skprune.SemanticEntropy`; a string or path names its SentenceTransformer.
+    proxy : None or classifier of texts, default=None
+        What ``interval="search"`` trains. None is a linear support vector machine on TF-IDF.
+    cv : int, default=3
+        Folds of the search.
+    memory : None or path, default=None
+        Where scores are kept: in this process, or in a folder.
+    n_jobs : int or None, default=None
+        Workers of the scorers that the filter makes, and of the search.
+    random_state : int, RandomState or None, default=None
+        Decides between rows that are equally far from the centre, and splits the folds.
+    verbose : int, default=0
+
+    Attributes
+    ----------
+    entropies_ : dict of ndarray of float64, shape (n_distinct,)
+        The values of the pool's distinct texts, by name.
+    windows_ : dict of (float, float) or None
+        The windows, in quantiles; None where ``keep`` gives the size.
+    search_results_ : list of dict
+        Only after a search: ``lo``, ``hi``, ``score`` (mean accuracy), ``std_error``, and ``share`` (of the
+        labelled rows), a window each.
+
+    Warns
+    -----
+    UserWarning
+        If an entropy is concentrated: the middle half of its values spans no more than 5 % of what 98 % of
+        them span (a threshold of ours). Such an entropy tells few rows apart; the paper names this as its
+        limitation.
+
+    See Also
+    --------
+    ActivePruneFilter : Low perplexity, with an LLM's judgement.
+
+    Notes
+    -----
+    EUDS [1]_ keeps samples "within an optimal entropy interval"; its combination of the three is named IGSE.
+    Neither the formulas nor the intervals are published in what we have. Ours are:
+
+    * the formulas, see the scorers;
+    * quantiles in place of values: F(h) = (rows of the pool below h + half of those at h) / rows of the pool.
+      Rows of equal entropy share a quantile; rows never seen are placed among those given to :meth:`fit`;
+    * the exact size: rows are ranked by the largest ``|F_j − c_j|`` over the entropies, which keeps the rows
+      of three windows of one width, just wide enough;
+    * the search: widths of 0.2, 0.4, ..., 1 at every tenth, one window for all entropies, scored by accuracy
+      on held-out rows that are not pruned; of the windows within one standard error of the best, the one that
+      keeps fewest rows.
+
+    A blank text has no entropy, whatever the scorer says, and lies in no window; nor does a row with an
+    entropy that is not finite.
+
+    References
+    ----------
+    .. [1] Huang, Li and Liu, "Entropy-Based Data Selection for Language Models", 2026, arXiv:2602.17465.
+
+    Examples
+    --------
+    >>> from skprune import EntropyIntervalFilter
+    >>> pool = ["a a a a", "a b a b", "a b c a", "a b c d", "a b c d e f g h"]
+    >>> EntropyIntervalFilter(keep=3, combine="information").fit_transform(pool)
+    ['a b a b', 'a b c a', 'a b c d']
+    """
+
+    _takes_vectors = False
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "keep": KEEP_CONSTRAINT,
+        "interval": [None, tuple, list, dict, StrOptions({"search"})],
+        "centre": [Interval(Real, 0, 1, closed="both"), dict],
+        "combine": [StrOptions({"igse", *ENTROPIES})],
+        "information": [None, callable],
+        "generative": [None, str, HasMethods(["__fspath__"]), callable],
+        "semantic": [None, str, HasMethods(["__fspath__"]), callable],
+        "proxy": [None, HasMethods(["fit", "predict"])],
+        "cv": [Interval(Integral, 2, None, closed="left")],
+        "memory": [None, str, HasMethods(["__fspath__"])],
+        "n_jobs": [None, Integral],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        keep: float | int = 0.25,
+        *,
+        interval: Any = None,
+        centre: float | dict[str, float] = 0.5,
+        combine: str = "igse",
+        information: Any = None,
+        generative: Any = None,
+        semantic: Any = None,
+        proxy: Any = None,
+        cv: int = 3,
+        memory: Any = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.keep = keep
+        self.interval = interval
+        self.centre = centre
+        self.combine = combine
+        self.information = information
+        self.generative = generative
+        self.semantic = semantic
+        self.proxy = proxy
+        self.cv = cv
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # ------------------------------------------------------------------ hooks
+
+    def _check_sizes(self, n_rows: int) -> None:
+        if self.interval is None:
+            super()._check_sizes(n_rows)
+            _one_each("centre", self.centre, self._names, _check_quantile)
+        elif self.interval != "search":
+            _one_each("interval", self.interval, self._names, _check_window)
+
+    def _check_labels(self, labels: np.ndarray) -> None:
+        if self.interval == "search":
+            check_search_labels(labels, self.cv)
+
+    def _fit(self, pool: Pool) -> None:
+        table = self._table
+        self._scorers = {
+            name: Remembered(
+                fitted_on(self._scorer(name), pool.texts), self.memory, name=name, batch_size=32_768
+            )
+            for name in self._names
+        }
+        self.entropies_ = {name: self._scored(name, table.keys, table.digests) for name in self._names}
+        self._sorted = {name: np.sort(values[table.row_of]) for name, values in self.entropies_.items()}
+        self._quantiles = {name: self._quantile(name, values) for name, values in self.entropies_.items()}
+        for name, values in self._sorted.items():
+            _warn_if_concentrated(name, values)
+        self.__dict__.pop("search_results_", None)
+        self.windows_ = None
+        if self.interval == "search":
+            self.windows_ = dict.fromkeys(self._names, self._searched())
+        elif self.interval is not None:
+            self.windows_ = _one_each("interval", self.interval, self._names, _check_window)
+
+    def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
+        entropies, quantiles = self._measure(pool.texts[eligible])
+        distance, inside = self._place(quantiles)
+        if inside is None:
+            n_kept = size_of(self.keep, len(eligible))
+        else:
+            n_kept = int(inside.sum())
+        order = lowest(
+            # Every row in the windows comes before every row outside of them.
+            distance if inside is None else np.where(inside, distance - 2, distance),
+            min(max(n_kept, min_rows), len(eligible)),
+            self._uniforms(pool, eligible),
+        )
+        stage = np.zeros(len(eligible), dtype=np.int8)
+        stage[order] = np.where(np.isfinite(distance[order]), _WINDOW, _FILL)
+        stage[order[n_kept:]] = _FILL
+        return Selection(order, lambda: self._columns(entropies, quantiles, distance, stage))
+
+    # ------------------------------------------------------------------ entropies
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return ENTROPIES if self.combine == "igse" else (self.combine,)
+
+    def _scorer(self, name: str) -> Any:
+        given = getattr(self, name)
+        named = isinstance(given, str) or hasattr(given, "__fspath__")
+        if given is not None and not named:
+            return given
+        if name == "information":
+            return InformationEntropy(n_jobs=self.n_jobs)
+        if name == "generative":
+            return GenerativeEntropy(given, n_jobs=self.n_jobs, verbose=self.verbose)
+        return SemanticEntropy(given, memory=self.memory)
+
+    def _scored(self, name: str, texts: np.ndarray, digests: np.ndarray | None = None) -> np.ndarray:
+        return np.where(is_written(texts), self._scorers[name](texts, digests), np.nan)
+
+    def _measure(self, texts: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Return entropies and quantiles of each text; texts never seen are scored on the spot."""
+        rows = self._table.locate(texts)
+        unseen = np.flatnonzero(rows < 0)
+        entropies, quantiles = {}, {}
+        for name in self._names:
+            values, places = self.entropies_[name][rows], self._quantiles[name][rows]
+            if len(unseen):
+                values[unseen] = self._scored(name, texts[unseen])
+                places[unseen] = self._quantile(name, values[unseen])
+            entropies[name], quantiles[name] = values, places
+        return entropies, quantiles
+
+    def _quantile(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Return where values stand among those of the pool, in [0, 1]; NaN where they are not finite."""
+        pool = self._sorted[name]
+        return np.where(np.isfinite(values), mid_rank(values, pool[np.isfinite(pool)]), np.nan)
+
+    # ------------------------------------------------------------------ windows
+
+    def _place(self, quantiles: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return how far each row is from the centre, and which rows are in all windows.
+
+        Distances are in quantiles where ``keep`` gives the size, in half widths of the windows elsewhere.
+        """
+        if self.windows_ is None:
+            centres = _one_each("centre", self.centre, self._names, _check_quantile)
+            distances = [np.abs(quantiles[name] - centres[name]) for name in self._names]
+            return _largest(distances), None
+        distances, inside = [], []
+        for name, (lo, hi) in self.windows_.items():
+            distances.append(np.abs(quantiles[name] - (lo + hi) / 2) / ((hi - lo) / 2))
+            inside.append((quantiles[name] >= lo) & (quantiles[name] <= hi))
+        return _largest(distances), np.logical_and.reduce(inside)
+
+    def _searched(self) -> tuple[float, float]:
+        labelled: Any = self.labelled_.pool
+        places = self._measure(labelled.texts)[1]
+        self.search_results_ = search_interval(
+            np.column_stack([places[name] for name in self._names]),
+            labelled.texts,
+            self.labelled_.y,
+            proxy=self.proxy,
+            cv=self.cv,
+            seed=self.seed_,
+            n_jobs=self.n_jobs,
+        )
+        best = max(self.search_results_, key=lambda result: result["score"])
+        enough = best["score"] - best["std_error"]
+        good = [result for result in self.search_results_ if result["score"] >= enough and result["share"]]
+        picked = min(good, key=lambda result: (result["share"], -result["score"]))
+        return picked["lo"], picked["hi"]
+
+    def _columns(
+        self,
+        entropies: dict[str, np.ndarray],
+        quantiles: dict[str, np.ndarray],
+        distance: np.ndarray,
+        stage: np.ndarray,
+    ) -> dict[str, Any]:
+        kept = stage == _WINDOW
+        if self.windows_ is None:
+            threshold = distance[kept].max() if kept.any() else np.nan
+            centres = _one_each("centre", self.centre, self._names, _check_quantile)
+            reach = threshold + 10.0**-_DECIMALS
+            windows = {name: (centres[name] - reach, centres[name] + reach) for name in self._names}
+        else:
+            threshold, windows = 1.0, self.windows_
+        reason = np.full(len(distance), "", dtype=object)
+        for name, (lo, hi) in windows.items():
+            places = quantiles[name]
+            for outside, side in ((places < lo, "low"), (places > hi, "high"), (np.isnan(places), None)):
+                words = f"{name} entropy too {side}" if side else f"{name} entropy is not finite"
+                rows = np.flatnonzero(outside)
+                reason[rows] = [f"{said}, {words}" if said else words for said in reason[rows]]
+        reason[reason == ""] = "as far from the centre as the last row kept, and drew the higher number"
+        reason[kept] = "kept: in every window"
+        reason[stage == _FILL] = "kept: fills the size, next in line"
+        columns: dict[str, Any] = {"stage": _STAGES[stage]}
+        for name in self._names:
+            columns[f"{name}_entropy"], columns[f"{name}_quantile"] = entropies[name], quantiles[name]
+        columns |= {"distance": distance, "threshold": np.full(len(distance), threshold), "reason": reason}
+        return columns
+
+
+def mid_rank(values: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """Return the mid-rank quantiles of values in a pool: the share below plus half of the share that ties.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (n,)
+    pool : ndarray of float64, shape (n_pool,)
+        Ascending.
+
+    Examples
+    --------
+    >>> mid_rank(np.array([1.0, 2.0, 2.5, 9.0]), np.array([1.0, 2.0, 2.0, 3.0]))
+    array([0.125, 0.5  , 0.75 , 1.   ])
+    """
+    if not len(pool):
+        return np.full(len(values), np.nan)
+    return (np.searchsorted(pool, values) + np.searchsorted(pool, values, side="right")) / (2 * len(pool))
+
+
+def _largest(distances: list[np.ndarray]) -> np.ndarray:
+    largest = np.maximum.reduce(distances)  # NaN if one of them is
+    # Rows on both sides of the centre shall tie, as they do but for rounding.
+    return np.where(np.isnan(largest), np.inf, largest.round(_DECIMALS))
+
+
+def _one_each(parameter: str, value: Any, names: tuple[str, ...], check: Any) -> dict[str, Any]:
+    """Return the checked value of each entropy: the one that all share, or those of a dict."""
+    if not isinstance(value, dict):
+        return dict.fromkeys(names, check(parameter, value))
+    unknown = sorted(set(value) - set(ENTROPIES), key=repr)
+    if unknown:
+        raise ValueError(f"{parameter} names {unknown[0]!r}; the entropies are {', '.join(ENTROPIES)}")
+    missing = [name for name in names if name not in value]
+    if missing:
+        raise ValueError(f"{parameter} says nothing about {missing[0]!r}")
+    return {name: check(f"{parameter}[{name!r}]", value[name]) for name in names}
+
+
+def _check_quantile(parameter: str, value: Any) -> float:
+    if isinstance(value, Real) and 0 <= float(value) <= 1:
+        return float(value)
+    raise ValueError(f"{parameter} must be a quantile in [0, 1], got {value!r}")
+
+
+def _check_window(parameter: str, value: Any) -> tuple[float, float]:
+    if isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(v, Real) for v in value):
+        lo, hi = map(float, value)
+        if 0 <= lo < hi <= 1:
+            return lo, hi
+    raise ValueError(f"{parameter} must be two quantiles, 0 <= lo < hi <= 1, got {value!r}")
+
+
+def _warn_if_concentrated(name: str, values: np.ndarray) -> None:
+    values = values[np.isfinite(values)]
+    if len(values) < _MIN_ROWS_TO_JUDGE:
+        return
+    bottom, low, high, top = np.percentile(values, [1, 25, 75, 99])
+    if high - low <= _CONCENTRATED * (top - bottom):
+        warnings.warn(
+            f"{name} entropy is concentrated: the middle half of the pool spans {high - low:.3g}, 98 % of it "
+            f"{top - bottom:.3g}, so that it tells few rows apart. Another scorer as {name}=, or combine= "
+            "without it, may serve better",
+            stacklevel=4,
+        )

@@ -1,0 +1,1 @@
+"""Language models, apart from the scorers that ask them."""

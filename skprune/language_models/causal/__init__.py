@@ -1,0 +1,1 @@
+"""Causal language models: loading them, and what they say about a text."""

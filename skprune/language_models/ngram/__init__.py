@@ -1,0 +1,1 @@
+"""N-gram models: normalization, tokens, Kneser-Ney training, KenLM files."""

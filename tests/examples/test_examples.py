@@ -1,0 +1,123 @@
+"""The examples run, and print what they promise."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(name, cwd, *arguments):
+    """Run an example as a person would, with warnings as errors of skprune's own making."""
+    command = [sys.executable, "-W", "error::UserWarning:skprune", str(EXAMPLES / name), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=cwd).stdout
+
+
+@pytest.mark.slow
+def test_sklearn_pipeline(tmp_path):
+    out = run("sklearn_pipeline.py", tmp_path)
+    random, k_means, whole = (float(line.split("accuracy ")[1]) for line in out.splitlines()[:3])
+    assert 0.5 < random < whole
+    assert 0.5 < k_means < whole
+    assert "param_filter__keep" in out
+    assert "kept: low perplexity" in out
+
+
+@pytest.mark.slow
+def test_imblearn_pipeline(tmp_path):
+    out = run("imblearn_pipeline.py", tmp_path)
+    assert out.count("average precision 0.") == 5
+    assert "no pruning:  3000 of 3000 rows" in out
+    assert "k-means:   300 of 3000 rows" in out
+
+
+@pytest.mark.slow
+def test_skorch_transformer(tmp_path):
+    pytest.importorskip("skactiveml")
+    out = run("skorch_transformer.py", tmp_path)
+    assert "trained on" in out
+    assert "50 rows taught" in out
+    assert "45 rows taught" in out
+    assert "[10, 20, 30] labels" in out
+    asked = json.loads(out.split("scikit-activeml asks for rows ")[1])
+    assert len(set(asked)) == 5
+    assert min(asked) >= 40, "the others have a label"
+
+
+@pytest.mark.slow
+def test_grid_search(tmp_path):
+    settings = ("--pool-size", "300", "--rounds", "1", "--folds", "2", "--candidates", "2", "--n-jobs", "1")
+    out = run("experiments/grid_search.py", tmp_path, *settings)
+    assert "subpool-neighbors: 32 runs" in out
+    results = tmp_path / "grid-search-results"
+    candidates = pd.read_csv(results / "candidates.csv")
+    assert candidates["mean_test_score"].between(0, 1).all()
+    assert len(candidates) > 2 + 3 * 16 + 2
+    assert (results / "surfaces.png").stat().st_size > 20_000
+    kept = (results / "searches.jsonl").read_text()
+    assert run("experiments/grid_search.py", tmp_path, *settings) == out, "what is done is not done again"
+    assert (results / "searches.jsonl").read_text() == kept
+
+
+@pytest.mark.slow
+def test_semiprune(tmp_path):
+    settings = [
+        "--data",
+        "news",
+        "--rows",
+        "300",
+        "--steps",
+        "20",
+        "--seeds",
+        "2",
+        "--keep",
+        "0.3",
+        "0.01",
+        "--labels",
+        "0.05",
+    ]
+    out = run("experiments/semiprune.py", tmp_path, *settings)
+    results = tmp_path / "semiprune-results"
+    table = pd.read_csv(results / "semiprune.csv")
+    assert len(table) == 2 * (1 + 2 * 2 + 2 * 2 + 2), (
+        "3 rows are fewer than the labels: no SemiPrune of so few"
+    )
+    assert set(table.loc[table["labels"].eq(0.05), "trained on"]) == {90}
+    assert table["pseudo-labels right"].notna().sum() == 4
+    assert out.count("true labels") == 4
+    kept = (results / "runs.jsonl").read_text()
+    again = run("experiments/semiprune.py", tmp_path, *settings)
+    assert without_time(again) == without_time(out)
+    assert (results / "runs.jsonl").read_text() == kept, "what is done is not done again"
+
+
+@pytest.mark.slow
+def test_euds(tmp_path):
+    settings = ["--data", "movies", "--seeds", "2", "--no-search"]
+    out = run("experiments/euds.py", tmp_path, *settings)
+    results = tmp_path / "euds-results"
+    runs = pd.read_csv(results / "accuracies-cheap.csv")
+    assert len(runs) == 2 * (1 + 3 * 1 + 2 * 5 + 5 * 5)
+    assert runs["accuracy"].between(0.5, 1).all()
+    assert (results / "euds-cheap.png").stat().st_size > 20_000
+    kept = (results / "runs.jsonl").read_text()
+    again = run("experiments/euds.py", tmp_path, *settings)
+    assert without_time(again) == without_time(out)
+    assert (results / "runs.jsonl").read_text() == kept, "what is done is not done again"
+
+
+def without_time(out):
+    """What was printed but for the last line, which tells the seconds."""
+    return out.splitlines()[:-1]
+
+
+@pytest.mark.slow
+def test_tune_without_labels(tmp_path):
+    out = run("tune_without_labels.py", tmp_path)
+    best = float(out.split("best: ")[1].split("}, ")[1].split(" ")[0])
+    random = float(out.split("random rows: ")[1])
+    assert best > 0.2 > abs(random)

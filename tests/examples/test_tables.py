@@ -1,0 +1,121 @@
+"""What the tables of examples/ stand on: runs that are kept, and a command that goes on after them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+from joblib.externals.loky import get_reusable_executor
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+
+from skprune import ActiveLearningSimulator, RandomFilter
+from skprune.metrics import minority_f1
+from skprune.strategies import Entropy
+
+EXPERIMENTS = Path(__file__).parents[2] / "examples" / "experiments"
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import _runs
+
+    return _runs
+
+
+def test_a_run_is_played_once_and_half_a_line_is_played_again(tmp_path: Path, runs: ModuleType) -> None:
+    path = tmp_path / "new" / "runs.jsonl"
+    played = []
+
+    def run(value: float) -> dict:
+        played.append(value)
+        return {"f1": [value, 0.5]}
+
+    kept = runs.Runs(path)
+    first = kept.get({"seed": 0, "filter": "none"}, lambda: run(0.1))
+    assert kept.get({"filter": "none", "seed": 0}, lambda: run(0.2)) == first == {"f1": [0.1, 0.5]}
+    kept.get({"seed": 1, "filter": "none"}, lambda: run(0.3))
+    path.write_text(path.read_text()[:-9])  # killed while it wrote the second run
+    again = runs.Runs(path)
+    assert again.get({"seed": 0, "filter": "none"}, lambda: run(0.4)) == first
+    assert again.get({"seed": 1, "filter": "none"}, lambda: run(0.5)) == {"f1": [0.5, 0.5]}
+    assert played == [0.1, 0.3, 0.5]
+    assert [json.loads(line)["settings"]["seed"] for line in path.read_text().splitlines()] == [0, 1]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_jobs_are_run_once_however_many_at_a_time(tmp_path: Path, runs: ModuleType, n_jobs: int) -> None:
+    get_reusable_executor().shutdown()  # workers that are there already would not find _runs
+    jobs = [({"seed": seed}, partial(divmod, seed, 2)) for seed in range(5)]
+    kept = runs.Runs(tmp_path / "runs.jsonl")
+    assert len(list(kept.fill(jobs[:2], n_jobs))) == 2
+    assert sorted(settings["seed"] for settings, _ in kept.fill(jobs, n_jobs)) == [2, 3, 4]
+    again = runs.Runs(tmp_path / "runs.jsonl")
+    assert list(again.fill(jobs, n_jobs)) == []
+    assert [tuple(again.get(*job)) for job in jobs] == [divmod(seed, 2) for seed in range(5)]
+
+
+def test_a_played_loop_is_measured_by_its_own_definitions(runs: ModuleType) -> None:
+    X, y = load_digits(return_X_y=True)
+    y = (y == 8).astype(int)
+    simulator = ActiveLearningSimulator(
+        LogisticRegression(max_iter=300),
+        Entropy(random_state=0),
+        RandomFilter(keep=100),
+        n_instances=10,
+        n_rounds=3,
+        random_state=0,
+    )
+    curve, picked = runs.play(simulator, (X[:900], y[:900]), (X[900:], y[900:]), 1)
+    assert curve["labels"] == [10, 20, 30, 40] == [10 * (i + 1) for i in range(len(picked) // 10)]
+    assert curve["found"] == [int(y[picked[:n]].sum()) for n in curve["labels"]]
+    assert curve["subpool"][1:] == [100] * 3
+    assert all(0 < share < 0.3 for share in curve["minority in subpool"][1:])
+    assert len(curve["CPU s selecting"]) == 4
+    assert min(curve["CPU s selecting"][1:]) > 0
+    assert curve["f1"][-1] == minority_f1(y[900:], simulator.predict(X[900:]), 1)
+
+
+def test_differences_are_taken_within_a_group(runs: ModuleType) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        [
+            {"data": data, "filter": name, "f1": level + rng.normal(0, 0.01)}
+            for data, level in (("a", 0.2), ("b", 0.8))
+            for name, level in (("none", level), ("ours", level + 0.1))
+            for _ in range(5)
+        ]
+    )
+    found = runs.differences(table, "f1", ["data"], "none")
+    assert found[["data", "filter"]].to_numpy().tolist() == [["a", "ours"], ["b", "ours"]]
+    assert all(text.startswith("+0.1") or text.startswith("+0.09") for text in found.iloc[:, 2])
+    assert found["p, Holm"].tolist() == ["< 0.001"] * 2
+    by_data = runs.differences(table[table["filter"] == "none"], "f1", ["filter"], "a", "data")
+    assert by_data[["filter", "data"]].to_numpy().tolist() == [["none", "b"]]
+    assert runs.markdown(found).splitlines()[1] == "| " + " | ".join(["---"] * found.shape[1]) + " |"
+
+
+@pytest.mark.slow
+def test_a_table_is_filled_once(tmp_path: Path) -> None:
+    sizes = {"pool-size": 300, "test-size": 200, "rounds": 2, "initial": 30, "neighbors": 5, "seeds": 2}
+    options = [part for key, value in sizes.items() for part in (f"--{key}", str(value))]
+    options += ["--rare", "python", "--out", str(tmp_path)]
+    command = [sys.executable, str(EXPERIMENTS / "table_anchoral.py"), *options]
+
+    def table() -> str:
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return printed[printed.index("## Outcome") :]
+
+    first = table()
+    lines = (tmp_path / "runs.jsonl").read_text()
+    assert len(lines.splitlines()) == 2 * (3 * 4 + 1)
+    assert table() == first
+    assert (tmp_path / "runs.jsonl").read_text() == lines

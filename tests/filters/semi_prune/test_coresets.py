@@ -1,0 +1,158 @@
+"""Coresets: exact sizes, and each method against a slow one written from its description."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import beta
+
+from skprune.filters.semi_prune.coresets import CORESETS, Candidates, budget, ccs, d2, dual_beta, top
+
+
+def candidates(n=200, seed=0, **settings):
+    rng = np.random.default_rng(seed)
+    given = {
+        "difficulty": rng.gamma(2.0, 0.1, n),
+        "mean_p": rng.beta(3, 1, n),
+        "luck": np.sort(rng.random(n)),
+    }
+    vectors = rng.normal(size=(n, 3))
+    return Candidates(**(given | settings), vectors=lambda: vectors)
+
+
+@given(
+    st.sampled_from(sorted(CORESETS)),
+    st.integers(1, 60).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n))),
+    st.sampled_from([0.0, 0.1, 0.5, 0.99]),
+    st.sampled_from(["spread", "equal", "zero", "two values", "negative", "one far"]),
+    st.integers(0, 1000),
+)
+def test_sizes_are_hit_exactly_whatever_the_scores(name, sizes, mis_ratio, kind, seed):
+    n, k = sizes
+    rng = np.random.default_rng(seed)
+    difficulty = {
+        "spread": rng.random(n),
+        "equal": np.full(n, 0.1),
+        "zero": np.zeros(n),
+        "two values": rng.integers(0, 2, n) * 1.0,
+        "negative": rng.normal(-5, 3, n),
+        "one far": np.r_[np.full(n - 1, 0.5), 1e9],
+    }[kind]
+    rows = candidates(n, seed, difficulty=difficulty, mis_ratio=mis_ratio)
+    kept = CORESETS[name](rows, k)
+    assert len(kept) == len(set(kept.tolist())) == k
+    assert 0 <= kept.min() <= kept.max() < n
+    assert kept.tolist() == CORESETS[name](rows, k).tolist()
+
+
+@pytest.mark.parametrize("name", sorted(CORESETS))
+@pytest.mark.parametrize("mu", [0.0, 1.0])
+def test_a_proxy_that_is_sure_of_everything_is_no_obstacle(name, mu):
+    rows = candidates(30, mean_p=np.full(30, mu), difficulty=np.zeros(30))
+    for k in (1, 15, 30):
+        assert len(set(CORESETS[name](rows, k).tolist())) == k
+
+
+def test_top_and_budget_by_sorting():
+    rows = candidates(100, mis_ratio=0.13)
+    by_hand = sorted(range(100), key=lambda i: -rows.difficulty[i])
+    assert top(rows, 20).tolist() == by_hand[:20]
+    assert budget(rows, 20).tolist() == by_hand[13:33]
+    assert budget(rows, 95).tolist() == by_hand[5:], "fewer are dropped than mis_ratio where they are needed"
+    assert budget(rows, 100).tolist() == by_hand
+
+
+def test_of_rows_that_tie_the_luckiest_is_kept():
+    rows = candidates(20, difficulty=np.r_[np.zeros(10), np.ones(10)])
+    assert top(rows, 3).tolist() == [10, 11, 12]
+
+
+@pytest.mark.parametrize("k", [1, 7, 49, 50, 51, 120, 170, 180])
+def test_ccs_gives_each_stratum_what_the_algorithm_says(k):
+    rows = candidates(200, mis_ratio=0.1)
+    hardest = np.argsort(-rows.difficulty)
+    left = hardest[20:].tolist()
+    low, high = rows.difficulty[left].min(), rows.difficulty[left].max()
+    strata = [[] for _ in range(50)]
+    for i in left:
+        strata[min(49, int((rows.difficulty[i] - low) / ((high - low) / 50)))].append(i)
+    kept = set(ccs(rows, k).tolist())
+    rest = k
+    for n_left, stratum in zip(range(50, 0, -1), sorted(strata, key=len), strict=True):
+        share = min(len(stratum), rest // n_left)
+        rest -= share
+        # Which of two strata of one size comes first is open: the sizes add up either way.
+        assert abs(len(kept & set(stratum)) - share) <= 1
+        luckiest = sorted(stratum, key=lambda i: rows.luck[i])[: len(kept & set(stratum))]
+        assert kept & set(stratum) == set(luckiest)
+    assert rest == 0
+    assert kept <= set(left)
+
+
+def test_ccs_covers_what_top_does_not():
+    rows = candidates(1000)
+    assert np.ptp(rows.difficulty[ccs(rows, 100)]) > 2 * np.ptp(rows.difficulty[budget(rows, 100)])
+
+
+@pytest.mark.parametrize("k", [40, 100, 160])
+def test_dual_beta_draws_by_the_density_times_the_score(k):
+    """The first row drawn is each row as often as its weight says."""
+    rows = candidates(200)
+    anchor = np.mean([rows.mean_p[i] for i in np.argsort(-rows.difficulty)[:10]])
+    b = 15 * (1 - anchor) * (1 - (1 - k / 200) ** 3)
+    weight = beta.pdf(rows.mean_p, 16 - b, b) * rows.difficulty
+    weight /= weight.sum()
+    rng = np.random.default_rng(0)
+    n_draws = 4000
+    first = np.zeros(200)
+    for _ in range(n_draws):
+        first[dual_beta(candidates(200, luck=rng.random(200)), k)[0]] += 1
+    spread = np.sqrt(weight * (1 - weight) / n_draws)
+    assert (np.abs(first / n_draws - weight) <= 5 * spread + 1e-3).all()
+
+
+def test_dual_beta_keeps_easier_rows_the_more_is_pruned():
+    rows = candidates(5000)
+    easy = [rows.mean_p[dual_beta(rows, k)].mean() for k in (2500, 1000, 250)]
+    assert easy == sorted(easy)
+    assert easy[-1] > rows.mean_p.mean()
+
+
+def slow_d2(rows, k, n_neighbors):
+    """Message passing on the full matrix of distances."""
+    X = rows.vectors()
+    distance = np.linalg.norm(X[:, None] - X[None], axis=2)
+    np.fill_diagonal(distance, np.inf)
+    near = np.argsort(distance, axis=1)[:, :n_neighbors]
+    mean = np.take_along_axis(distance, near, axis=1).mean()
+    score = rows.difficulty.copy()
+    for i, neighbours in enumerate(near):
+        score[i] += sum(np.exp(-distance[i, j] / mean) * rows.difficulty[j] for j in neighbours)
+    taken = []
+    for _ in range(k):
+        best = max((i for i in range(len(X)) if i not in taken), key=lambda i: score[i])
+        taken.append(best)
+        for j in near[best]:
+            score[j] -= np.exp(-distance[best, j] / mean) * score[best]
+    return taken
+
+
+@pytest.mark.parametrize("n_neighbors", [1, 5, 100])
+def test_d2_is_message_passing(n_neighbors):
+    rows = candidates(60, n_neighbors=n_neighbors)
+    assert d2(rows, 40).tolist() == slow_d2(rows, 40, min(n_neighbors, 59))
+
+
+def test_d2_spreads_over_the_rows_and_copies_damp_each_other():
+    X = np.repeat(np.random.default_rng(0).normal(size=(10, 3)), 8, axis=0)
+    rows = Candidates(np.ones(80), np.full(80, 0.5), np.arange(1, 81) / 81, lambda: X)
+    assert len({tuple(x) for x in X[d2(rows, 10)]}) == 10
+    assert sorted(d2(rows, 80)) == list(range(80))
+
+
+def test_d2_does_not_depend_on_the_unit_of_the_vectors():
+    rows = candidates(100)
+    X = rows.vectors()
+    scaled = candidates(100)
+    scaled.vectors = lambda: X * 4096.0
+    assert d2(rows, 30).tolist() == d2(scaled, 30).tolist()
