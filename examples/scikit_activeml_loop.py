@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> list[float]:
     strategy = UncertaintySampling(method="least_confident", random_state=0)
     accuracies = []
     for round_ in range(1, options.rounds + 1):
-        candidates = filter.select(texts)  # never a labelled row
+        candidates = filter.select(texts)  # never a labeled row
         rows = strategy.query(vectors, y, clf=classifier, candidates=candidates, batch_size=10)
         y[rows] = truth[rows]  # here people would label
         filter.partial_fit([texts[row] for row in rows], y[rows])

@@ -34,7 +34,7 @@ print(f"{'':>8}  all of the rows:     accuracy {cross_val_score(whole, texts, y,
 
 # A filter of texts goes around the whole pipeline. Both parts are searched by name. Perplexities are computed
 # once a training set, not once a candidate; with memory="folder" and n_jobs, worker processes share them.
-# (beta, ActivePrune's reweighting, works from the second round of labelling on: nothing to search here.)
+# (beta, ActivePrune's reweighting, works from the second round of labeling on: nothing to search here.)
 search = GridSearchCV(
     PrunedClassifier(ActivePruneFilter(quality=None, random_state=0), whole),
     {

@@ -3,7 +3,7 @@
     pip install small-text
     python examples/small_text_loop.py [--rounds N] [--pool-size N]
 
-A query strategy of small-text gets the indices of the unlabelled rows; :class:`PrunedQueryStrategy` hands
+A query strategy of small-text gets the indices of the unlabeled rows; :class:`PrunedQueryStrategy` hands
 those on that survive. Copy it.
 """
 
@@ -64,8 +64,8 @@ class PrunedQueryStrategy(QueryStrategy):
             rows = indices_labeled[news]
             self.filter.partial_fit([self.texts[row] for row in rows], y[news])
             self.told.update(rows.tolist())
-        unlabelled = [self.texts[row] for row in indices_unlabeled]
-        subpool = indices_unlabeled[self.filter.select(unlabelled, min_rows=n)]
+        unlabeled = [self.texts[row] for row in indices_unlabeled]
+        subpool = indices_unlabeled[self.filter.select(unlabeled, min_rows=n)]
         return self.base_query_strategy.query(clf, dataset, subpool, indices_labeled, y, n=n)
 
 

@@ -3,7 +3,7 @@
     python examples/tune_without_labels.py       # a minute on one core
 
 AnchorFilter's A and K on Debian's package descriptions: of a pool with 3 % games, how many of them are among
-the best 200 rows, given 60 labelled rows? No classifier is trained, so that a whole surface takes seconds
+the best 200 rows, given 60 labeled rows? No classifier is trained, so that a whole surface takes seconds
 once the sentence vectors are there. They are computed once for all candidates and folds.
 
 The rows used for tuning need labels, but those of an older project of the kind will do: labels of the pool at

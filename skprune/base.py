@@ -18,7 +18,8 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 
 from skprune.containers import take_rows
 from skprune.exceptions import PoolExhaustedError
-from skprune.pools import Labelled, Pool, RowTable, check_labels, check_pool, digests
+from skprune.fitting import check_clones_keep_fit
+from skprune.pools import Labeled, Pool, RowTable, check_labels, check_pool, digests
 from skprune.streams import draw_seed, row_uniforms
 
 KEEP_CONSTRAINT = [
@@ -45,7 +46,7 @@ class Selection:
 
 
 class BaseFilter(TransformerMixin, BaseEstimator, ABC):
-    """A pool filter: keeps the part of a pool that is worth labelling.
+    """A pool filter: keeps the part of a pool that is worth labeling.
 
     Subclasses implement :meth:`_fit` and :meth:`_select`, and :meth:`_learn` where labels matter.
 
@@ -53,7 +54,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
     ----------
     pool_ : Pool
         The rows given to :meth:`fit`.
-    labelled_ : Labelled
+    labeled_ : Labeled
         Every row whose label is known by now.
     round_ : int
         Calls of :meth:`partial_fit` since :meth:`fit`.
@@ -99,31 +100,31 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         self._validate_params()
         pool = check_pool(X)
         labels, known = check_labels(y, len(pool))
-        prunes_labelled = bool(known.all())
-        self._check_sizes(len(pool) if prunes_labelled else int((~known).sum()))
+        prunes_labeled = bool(known.all())
+        self._check_sizes(len(pool) if prunes_labeled else int((~known).sum()))
         self._check_kind(pool, reset=True)
         self._check_labels(labels[known])
 
         self.pool_ = pool
         self.seed_ = draw_seed(self.random_state)
         self.round_ = 0
-        self.labelled_ = Labelled()
+        self.labeled_ = Labeled()
         # Rows that select passes over; where the set itself is pruned, only those that come later.
-        self._excluded = Labelled() if prunes_labelled else self.labelled_
+        self._excluded = Labeled() if prunes_labeled else self.labeled_
         if known.any():
-            labelled = Pool(pool.take(np.flatnonzero(known)))
-            self.labelled_.add(labelled, labels[known])
+            labeled = Pool(pool.take(np.flatnonzero(known)))
+            self.labeled_.add(labeled, labels[known])
         try:
             self._fit(pool)
             if known.any():
-                self._learn(labelled, learner=None)
+                self._learn(labeled, learner=None)
         except BaseException:
             del self.pool_  # half a fit must not pass for a whole one
             raise
         return self
 
     def partial_fit(self, X: Any, y: Any, *, learner: Any = None) -> BaseFilter:
-        """Take note of rows that were labelled since, and begin the next round.
+        """Take note of rows that were labeled since, and begin the next round.
 
         Parameters
         ----------
@@ -132,7 +133,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         y : array-like of shape (n_new,)
             Their labels, all known.
         learner : object with ``predict_proba``, default=None
-            The model, trained on everything labelled so far. Only methods that look at it need it.
+            The model, trained on everything labeled so far. Only methods that look at it need it.
 
         Returns
         -------
@@ -149,9 +150,9 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         labels, known = check_labels(y, len(pool))
         if not known.all():
             row = int(np.flatnonzero(~known)[0])
-            raise ValueError(f"partial_fit takes labelled rows only: y[{row}] is {labels[row]}")
-        self.labelled_.add(pool, labels)
-        if self._excluded is not self.labelled_:
+            raise ValueError(f"partial_fit takes labeled rows only: y[{row}] is {labels[row]}")
+        self.labeled_.add(pool, labels)
+        if self._excluded is not self.labeled_:
             self._excluded.add(pool, labels)
         self.round_ += 1
         self._learn(pool, learner=learner)
@@ -176,7 +177,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         Raises
         ------
         PoolExhaustedError
-            If every row is labelled by now.
+            If every row is labeled by now.
         """
         pool, eligible = self._eligible(X)
         return eligible[self._select(pool, eligible, min_rows).order]
@@ -260,7 +261,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             if values.dtype.kind == "f":
                 column = np.full(len(pool), np.nan)
             else:
-                column = np.full(len(pool), "already labelled" if name == "reason" else "", dtype=object)
+                column = np.full(len(pool), "already labeled" if name == "reason" else "", dtype=object)
             column[eligible] = values
             frame[name] = column
         return frame
@@ -272,7 +273,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         """Do the expensive work on the whole pool."""
 
     def _learn(self, pool: Pool, *, learner: Any) -> None:
-        """Update the method's memory with rows labelled since; ``labelled_`` holds them already."""
+        """Update the method's memory with rows labeled since; ``labeled_`` holds them already."""
 
     @abstractmethod
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
@@ -327,7 +328,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         self._check_kind(pool, reset=False)
         eligible = np.flatnonzero(~pool.isin(self._excluded))
         if not len(eligible):
-            raise PoolExhaustedError(f"all {len(pool)} rows of X are labelled already")
+            raise PoolExhaustedError(f"all {len(pool)} rows of X are labeled already")
         return pool, eligible
 
     def _check_kind(self, pool: Pool, *, reset: bool) -> None:
@@ -344,6 +345,11 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         else:
             X = pool.data if hasattr(pool.data, "iloc") else pool.vectors  # a frame's columns have names
             validate_data(self, X, reset=reset, skip_check_array=True)
+
+    def __sklearn_clone__(self) -> BaseFilter:
+        for name, value in self.get_params(deep=False).items():
+            check_clones_keep_fit(value, name)
+        return super().__sklearn_clone__()
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "pool_")

@@ -22,7 +22,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skprune._optional import require
 from skprune.exceptions import ModelLoadError
-from skprune.fitting import StaysFitted
 from skprune.hub.devices import choose_device, has_native_bfloat16
 from skprune.hub.sources import commit_of, first_line, looks_local, quiet_transformers, state_of
 from skprune.pools import check_texts, digests
@@ -32,7 +31,7 @@ from skprune.pools import check_texts, digests
 _LEARNED_BY = f"scikit-learn {sklearn.__version__}"
 
 
-class TfidfEncoder(StaysFitted):
+class TfidfEncoder(BaseEstimator):
     """Latent semantic vectors: TF-IDF, truncated SVD, unit length. Needs no download.
 
     Parameters
@@ -42,7 +41,7 @@ class TfidfEncoder(StaysFitted):
     max_train_texts : int, default=50_000
         Fit the SVD on at most so many texts, evenly spaced in the corpus.
     random_state : int, default=0
-        Seed of the randomised SVD.
+        Seed of the randomized SVD.
 
     Attributes
     ----------
@@ -56,9 +55,6 @@ class TfidfEncoder(StaysFitted):
     >>> encoder(["red", "blue"]).shape
     (2, 2)
     """
-
-    _learned = ("pipeline_", "fingerprint")
-    _learned_with = ("n_components", "max_train_texts", "random_state")
 
     def __init__(
         self, n_components: int = 256, *, max_train_texts: int = 50_000, random_state: int = 0
@@ -167,7 +163,7 @@ class SentenceEncoder(BaseEstimator):
         return choose_device(self.device, extra="encoders", purpose="SentenceEncoder")
 
 
-class TransformerEncoder(StaysFitted):
+class TransformerEncoder(BaseEstimator):
     """Any scikit-learn transformer of texts, fitted on the pool.
 
     Parameters
@@ -178,9 +174,6 @@ class TransformerEncoder(StaysFitted):
         a :class:`~sklearn.frozen.FrozenEstimator` stays as it is. Give each step that draws a number as its
         ``random_state``: without, each fit is another one, whose vectors no other run can take up.
     """
-
-    _learned = ("transformer_", "fingerprint")
-    _learned_with = ("transformer",)
 
     def __init__(self, transformer: Any) -> None:
         self.transformer = transformer
@@ -229,6 +222,8 @@ def make_encoder(encoder: Any, *, verbose: int = 0) -> Any:
         return TfidfEncoder()
     if isinstance(encoder, (str, Path)):
         return SentenceEncoder(str(encoder), verbose=verbose)
+    if isinstance(encoder, FrozenEstimator) and callable(encoder.estimator):
+        return encoder
     if isinstance(encoder, type):
         raise TypeError(f"encoder must be an instance, got the class {encoder.__name__}")
     if hasattr(encoder, "encode"):

@@ -6,7 +6,7 @@ class EmptyPoolError(ValueError):
 
 
 class PoolExhaustedError(ValueError):
-    """Every row of the pool is labelled already: nothing is left to select."""
+    """Every row of the pool is labeled already: nothing is left to select."""
 
 
 class ModelLoadError(OSError):

@@ -1,52 +1,23 @@
-"""Scorers and encoders that learn from the pool, and those that come ready."""
+"""Components of a filter that learn from the pool, and those that stay as they are.
+
+The idiom is scikit-learn's. An unfitted scorer or encoder is a recipe: the filter fits a clone of it on the
+pool, and each fold of a search fits another clone. To keep a fitted one, in clones too, wrap it in
+:class:`sklearn.frozen.FrozenEstimator`. Without the wrapper the first clone would lose the fit silently, so
+filters refuse it.
+"""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 
-class StaysFitted(BaseEstimator):
-    """A scorer or encoder whose clones know what it has learned.
-
-    Pipelines, searches and composites clone a filter before they fit it, and its components with it. A
-    component that was fitted on a corpus of the user's choice is a model, as one that is loaded from a file:
-    fitted on the pool again it would be another one, in each fold of a search another still, whose values no
-    two of them share. So its clones keep the fit, as those of scikit-learn's ``FrozenEstimator`` do; unlike
-    there, ``fit`` still replaces it, and a parameter that it depends on forgets it when it is set to another
-    value: ``{"filter__perplexity__order": [3, 5]}`` searches over models trained on the pool.
-    """
-
-    #: The attributes that ``fit`` sets, and the parameters they depend on.
-    _learned: ClassVar[tuple[str, ...]]
-    _learned_with: ClassVar[tuple[str, ...]]
-
-    @property
-    def has_learned(self) -> bool:
-        """Whether ``fit`` was called, with the parameters that it has now."""
-        return any(name in vars(self) for name in self._learned)
-
-    def __sklearn_clone__(self) -> Any:
-        copy = super().__sklearn_clone__()
-        vars(copy).update({name: vars(self)[name] for name in self._learned if name in vars(self)})
-        return copy
-
-    def set_params(self, **params: Any) -> Any:
-        """Set parameters, those of nested objects too; what was learned with other values is forgotten."""
-        before = self.get_params()
-        super().set_params(**params)
-        changed = {name.partition("__")[0] for name in params if before.get(name) != params[name]}
-        if changed & set(self._learned_with):
-            for name in self._learned:
-                self.__dict__.pop(name, None)
-        return self
-
-
-def is_fitted(scorer: Any) -> bool:
-    """Say whether a scorer or encoder can be used as it is; a plain callable can.
+def is_fitted(component: Any) -> bool:
+    """Return whether a scorer or encoder can be used as it is; a plain callable can.
 
     Examples
     --------
@@ -54,15 +25,66 @@ def is_fitted(scorer: Any) -> bool:
     >>> is_fitted(len), is_fitted(NGramScorer()), is_fitted(NGramScorer("model.arpa"))
     (True, False, True)
     """
-    if not hasattr(scorer, "fit"):
+    if not hasattr(component, "fit"):
         return True
     try:
-        check_is_fitted(scorer)
+        check_is_fitted(component)
     except NotFittedError:
         return False
     return True
 
 
-def fitted_on(scorer: Any, texts: Any) -> Any:
-    """Return what can be used: the one given, or if it is not fitted, a clone fitted on ``texts``."""
-    return scorer if is_fitted(scorer) else clone(scorer, safe=False).fit(texts)
+def unwrapped(component: Any) -> Any:
+    """Return the scorer or encoder inside a ``FrozenEstimator``, or the component itself."""
+    return component.estimator if isinstance(component, FrozenEstimator) else component
+
+
+def fitted_on(component: Any, texts: Any, *, name: str) -> Any:
+    """Return a callable: a ready component as it is, or a clone of an unfitted one, fitted on ``texts``.
+
+    Parameters
+    ----------
+    component : callable, scorer or encoder, possibly in a FrozenEstimator
+    texts : sequence of str
+        The pool.
+    name : str
+        The parameter that holds the component; errors name it.
+
+    Raises
+    ------
+    ValueError
+        If the component is fitted and not frozen.
+    NotFittedError
+        If a frozen component is not fitted.
+    """
+    if isinstance(component, FrozenEstimator):
+        check_is_fitted(component.estimator)
+        return component.estimator
+    check_clones_keep_fit(component, name)
+    return component if is_fitted(component) else clone(component, safe=False).fit(texts)
+
+
+def check_clones_keep_fit(component: Any, name: str) -> None:
+    """Refuse a fitted scorer or encoder whose clone would have to be fitted again.
+
+    Raises
+    ------
+    ValueError
+        The message names the parameter and the remedy.
+
+    Examples
+    --------
+    >>> from skprune.scorers import NGramScorer
+    >>> check_clones_keep_fit(NGramScorer().fit(["a text"]), "perplexity")
+    Traceback (most recent call last):
+        ...
+    ValueError: perplexity=NGramScorer() is already fitted. To keep that fit, wrap it in
+    sklearn.frozen.FrozenEstimator; to fit it on the pool, pass an unfitted one
+    """
+    if not callable(component) or not hasattr(component, "fit") or not is_fitted(component):
+        return
+    if not is_fitted(clone(component, safe=False)):
+        raise ValueError(
+            f"{name}={component!r} is already fitted. To keep that fit, wrap it in "
+            "sklearn.frozen.FrozenEstimator; to fit it on the pool, pass an unfitted one"
+        )

@@ -54,7 +54,7 @@ def minority_f1(y_true: Any, y_pred: Any, minority: Any, *, sample_weight: Any =
 def learning_curve_auc(scores: Any, x: Any = None, *, normalize: bool = False) -> float:
     """Return the area under a learning curve, by the trapezoid rule.
 
-    ``Σ_t (x_{t+1} − x_t) (s_t + s_{t+1}) / 2``, divided by ``x_T − x_0`` where normalised.
+    ``Σ_t (x_{t+1} − x_t) (s_t + s_{t+1}) / 2``, divided by ``x_T − x_0`` where normalized.
 
     Parameters
     ----------
@@ -170,14 +170,14 @@ def minority_found(y: Any, minority: Any, *, n_minority: int | None = None) -> n
     return found if n_minority is None else found / n_minority
 
 
-def diversity(unlabelled: Any, batch: Any) -> float:
-    """Return how well a batch covers the unlabelled rows: the inverse of their mean distance to it.
+def diversity(unlabeled: Any, batch: Any) -> float:
+    """Return how well a batch covers the unlabeled rows: the inverse of their mean distance to it.
 
     ``D = [(1/|U|) Σ_{x∈U} min_{b∈B} d(x, b)]⁻¹``.
 
     Parameters
     ----------
-    unlabelled : array-like of shape (n,), or array or csr of shape (n, n_features)
+    unlabeled : array-like of shape (n,), or array or csr of shape (n, n_features)
         U. Numbers, such as log10 perplexities, are compared by ``d(x, b) = |x − b|``, as in ActivePrune;
         vectors by the cosine distance, ``1 − cos``.
     batch : the same, of shape (n_batch,) or (n_batch, n_features)
@@ -210,13 +210,11 @@ def diversity(unlabelled: Any, batch: Any) -> float:
     >>> diversity([0.0, 1.0, 2.0, 3.0], [1.0, 2.0])
     2.0
     """
-    if np.ndim(unlabelled) == 2:
-        nearest = pairwise_distances_argmin_min(unlabelled, batch, metric="cosine")[1]
+    if np.ndim(unlabeled) == 2:
+        nearest = pairwise_distances_argmin_min(unlabeled, batch, metric="cosine")[1]
         nearest[nearest < 8 * np.finfo(nearest.dtype).eps] = 0.0  # a row and its copy, but for rounding
     else:
-        nearest = _distance_to_nearest(
-            finite_numbers(unlabelled, "unlabelled"), finite_numbers(batch, "batch")
-        )
+        nearest = _distance_to_nearest(finite_numbers(unlabeled, "unlabeled"), finite_numbers(batch, "batch"))
     mean = float(nearest.mean())
     return 1.0 / mean if mean > 0 else np.inf
 

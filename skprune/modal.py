@@ -83,7 +83,7 @@ class ActiveLearner(_Queries, _modal.ActiveLearner):  # type: ignore[name-define
     query_strategy : callable, default=modAL.uncertainty.uncertainty_sampling
         ``(learner, X_pool, n_instances=..., **kwargs) -> (indices, metrics)``.
     X_training, y_training : default=None
-        Rows labelled so far; the estimator is fitted on them.
+        Rows labeled so far; the estimator is fitted on them.
     bootstrap_init : bool, default=False
         Fit on a bootstrap sample of them.
     on_transformed : bool, default=False
@@ -199,7 +199,7 @@ class Committee(_Queries, _modal.Committee):  # type: ignore[name-defined]
     As ``modAL.models.Committee``, of which it is a subclass, with the same faults mended as in
     :class:`ActiveLearner`, and these: pools may be lists; labels may be strings; ``X_training`` and
     ``y_training`` are what the learners were taught between them (modAL keeps None there, so that ranked
-    batches know no labelled row), by which :class:`~skprune.PrunedQuery` knows what is labelled.
+    batches know no labeled row), by which :class:`~skprune.PrunedQuery` knows what is labeled.
 
     Parameters
     ----------
@@ -315,7 +315,7 @@ def uncertainty_batch_sampling(
     n_jobs: int | None = None,
     **uncertainty_kwargs: Any,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ranked batches: rows that are uncertain, and unlike the labelled ones and each other.
+    """Ranked batches: rows that are uncertain, and unlike the labeled ones and each other.
 
     As ``modAL.batch.uncertainty_batch_sampling``, for any pool: texts where the learner has
     ``on_transformed=True`` and its estimator is a Pipeline, whose vectors are then compared; frames, which

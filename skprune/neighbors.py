@@ -1,4 +1,4 @@
-"""Nearest neighbours by cosine: exact search and HNSW behind one small face."""
+"""Nearest neighbors by cosine: exact search and HNSW behind one small face."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def pool_recall(
     rare = labels == minority
     if not rare.any():
         raise ValueError(f"y has no row of the class minority={minority!r}")
-    seeds, known = filter.pool_, filter.labelled_
+    seeds, known = filter.pool_, filter.labeled_
     rows = np.flatnonzero(seeds.isin(known))
     at_start = clone(filter).fit(X)
     if len(rows):

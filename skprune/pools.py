@@ -225,7 +225,7 @@ class RowTable:
         return np.asarray(self._index.get_indexer(keys))
 
 
-class Labelled:
+class Labeled:
     """The rows whose label is known, each content once, in order of arrival.
 
     Attributes

@@ -70,7 +70,7 @@ class PrunedQuery(BaseEstimator):
         return self
 
     def tell(self, X: Any, y: Any, *, learner: Any = None) -> PrunedQuery:
-        """Tell the filter about one round's newly labelled rows.
+        """Tell the filter about one round's newly labeled rows.
 
         A query does so by itself. Calling it a round at a time, in order, brings a fresh query to the state
         of one that was interrupted.
@@ -113,7 +113,7 @@ class PrunedQuery(BaseEstimator):
         X = getattr(learner, "X_training", None)
         if X is None or not len(taught := Pool(X, name="X_training")):
             return
-        news = np.flatnonzero(~taught.isin(self.filter_.labelled_))
+        news = np.flatnonzero(~taught.isin(self.filter_.labeled_))
         if len(news):
             self.tell(take_rows(X, news), take_rows(learner.y_training, news), learner=learner)
 

@@ -127,8 +127,8 @@ def test_rows_with_a_label_stay_and_the_others_are_pruned(iris):
     partly = np.where(np.arange(len(y)) % 5 == 0, y, -1)
     model = PrunedClassifier(HALF, SelfTrainingClassifier(LogisticRegression(max_iter=500))).fit(X, partly)
     assert set(np.flatnonzero(partly != -1)) <= set(model.support_)
-    n_labelled, n_free = 30, (~model.filter_.pool_.isin(model.filter_.labelled_)).sum()
-    assert len(model.support_) == n_labelled + int(0.5 * n_free + 0.5)
+    n_labeled, n_free = 30, (~model.filter_.pool_.isin(model.filter_.labeled_)).sum()
+    assert len(model.support_) == n_labeled + int(0.5 * n_free + 0.5)
     assert model.classes_.tolist() == [0, 1, 2]
 
 
@@ -327,7 +327,7 @@ def test_each_class_takes_its_own_kind(iris):
         (["a", "b"], [0], ValueError, "inconsistent numbers of samples"),
         (["a", "b"], None, ValueError, "requires y to be passed"),
         (["a", "b"], [0.5, 0.25], ValueError, "Unknown label type: continuous"),
-        (["a", "b", "a"], [0, 1, -1], PoolExhaustedError, "all 3 rows of X are labelled"),
+        (["a", "b", "a"], [0, 1, -1], PoolExhaustedError, "all 3 rows of X are labeled"),
     ],
 )
 def test_bad_input_is_refused_and_leaves_it_unfitted(X, y, error, message):

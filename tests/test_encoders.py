@@ -14,7 +14,7 @@ from skprune import AnchorFilter, KMeansFilter, SentenceEncoder, TfidfEncoder
 from skprune.encoders import TransformerEncoder, make_encoder
 from skprune.exceptions import ModelLoadError
 
-TEXTS = ["a red fox runs", "a red dog runs", "the blue sea", "the blue sky", "the grey sky"]
+TEXTS = ["a red fox runs", "a red dog runs", "the blue sea", "the blue sky", "the gray sky"]
 
 
 def test_tfidf_vectors_have_unit_length_and_near_texts_are_near():

@@ -1,4 +1,4 @@
-"""What a user has fitted stays fitted inside a filter, also in searches; what is not learns from the pool."""
+"""Unfitted components are fitted on the pool; frozen ones keep their fit, in clones and searches too."""
 
 import numpy as np
 import pytest
@@ -34,19 +34,26 @@ LSA = make_pipeline(TfidfVectorizer(), TruncatedSVD(8, random_state=0))
 
 # A filter with a component that knows the corpus, where it stands, and the component's name in the store.
 READY = {
-    "n-gram model": (PerplexityFilter(perplexity=NGRAM), lambda pruner: pruner._scorer),
+    "n-gram model": (PerplexityFilter(perplexity=FrozenEstimator(NGRAM)), lambda pruner: pruner._scorer),
     "n-gram model, ActivePrune": (
-        ActivePruneFilter(perplexity=NGRAM, quality=None),
+        ActivePruneFilter(perplexity=FrozenEstimator(NGRAM), quality=None),
         lambda pruner: pruner._score,
     ),
-    "TF-IDF": (AnchorFilter(encoder=TfidfEncoder(8).fit(CORPUS)), lambda pruner: pruner._encode),
+    "TF-IDF": (
+        AnchorFilter(encoder=FrozenEstimator(TfidfEncoder(8).fit(CORPUS))),
+        lambda pruner: pruner._encode,
+    ),
     "frozen": (AnchorFilter(encoder=FrozenEstimator(LSA.fit(CORPUS))), lambda pruner: pruner._encode),
     "generative": (
-        EntropyIntervalFilter(information=None, generative=GenerativeEntropy().fit(CORPUS), semantic=None),
+        EntropyIntervalFilter(
+            information=None, generative=FrozenEstimator(GenerativeEntropy().fit(CORPUS)), semantic=None
+        ),
         lambda pruner: pruner._scorers["generative"],
     ),
     "semantic": (
-        EntropyIntervalFilter(information=None, generative=None, semantic=SemanticEntropy().fit(CORPUS)),
+        EntropyIntervalFilter(
+            information=None, generative=None, semantic=FrozenEstimator(SemanticEntropy().fit(CORPUS))
+        ),
         lambda pruner: pruner._scorers["semantic"],
     ),
 }
@@ -64,7 +71,9 @@ def test_clones_of_a_filter_know_what_its_component_knows(name):
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_search_uses_a_ready_model_and_scores_each_text_once(n_jobs, tmp_path):
-    pruner = ActivePruneFilter(perplexity=NGRAM, quality=None, memory=str(tmp_path), random_state=0)
+    pruner = ActivePruneFilter(
+        perplexity=FrozenEstimator(NGRAM), quality=None, memory=str(tmp_path), random_state=0
+    )
     model = PrunedClassifier(pruner, make_pipeline(TfidfVectorizer(), LogisticRegression()))
     search = GridSearchCV(model, {"filter__keep": [0.3, 0.6]}, cv=3, n_jobs=n_jobs, error_score="raise")
     search.fit(TEXTS, Y)
@@ -75,21 +84,17 @@ def test_a_search_uses_a_ready_model_and_scores_each_text_once(n_jobs, tmp_path)
     assert best.log_perplexity_ == pytest.approx(NGRAM(TEXTS))
 
 
-def test_a_search_over_what_it_is_trained_with_trains_on_the_pool(tmp_path):
-    pruner = PerplexityFilter(perplexity=NGRAM, memory=str(tmp_path))
+def test_a_search_over_training_parameters_trains_a_model_in_each_fold(tmp_path):
+    pruner = PerplexityFilter(perplexity=NGramScorer(), memory=str(tmp_path))
     model = PrunedClassifier(pruner, make_pipeline(TfidfVectorizer(), LogisticRegression()))
     grid = {"filter__perplexity__order": [2, 3]}
     search = GridSearchCV(model, grid, cv=3, refit=False, error_score="raise").fit(TEXTS, Y)
     assert len(search.cv_results_["params"]) == 2
-    prints = set(open_store(tmp_path).info()["fingerprint"])
-    assert NGRAM.fingerprint in prints, "order 3 is what it has"
-    assert len(prints) == 1 + 3, "order 2 is another model in each fold"
-    assert NGRAM.order == 3
-    assert NGRAM(TEXTS[:2]).shape == (2,), "the user's own is as it was"
+    assert len(set(open_store(tmp_path).info()["fingerprint"])) == 2 * 3
 
 
 def test_a_grid_of_ready_models_keeps_them_apart(tmp_path):
-    models = [NGRAM, NGramScorer(order=2).fit(CORPUS)]
+    models = [FrozenEstimator(m) for m in (NGRAM, NGramScorer(order=2).fit(CORPUS))]
     words = make_pipeline(TfidfVectorizer(), LogisticRegression())
     pruned = PrunedClassifier(PerplexityFilter(memory=str(tmp_path)), words)
     GridSearchCV(pruned, {"filter__perplexity": models}, cv=2, refit=False, error_score="raise").fit(TEXTS, Y)
@@ -104,10 +109,10 @@ def test_a_run_in_a_folder_goes_on_with_the_model_it_began_with(tmp_path):
         pruner = PerplexityFilter(perplexity=perplexity)
         return ActiveLearningSimulator(classifier, Margin(), pruner, **settings).fit(TEXTS, Y)
 
-    first, again = play(NGRAM), play(NGramScorer(order=3).fit(CORPUS))
-    assert again.labelled_indices_.tolist() == first.labelled_indices_.tolist()
-    for other in (NGramScorer(order=3).fit(TEXTS), NGramScorer(order=3)):
-        with pytest.raises(ValueError, match=r"filter.perplexity.fitted was 'ngram-"):
+    first, again = play(FrozenEstimator(NGRAM)), play(FrozenEstimator(NGramScorer(order=3).fit(CORPUS)))
+    assert again.labeled_indices_.tolist() == first.labeled_indices_.tolist()
+    for other in (FrozenEstimator(NGramScorer(order=3).fit(TEXTS)), NGramScorer(order=3)):
+        with pytest.raises(ValueError, match=r"filter.perplexity\."):
             play(other)
 
 
@@ -120,10 +125,27 @@ def test_what_is_not_fitted_learns_from_the_pool():
         pruner.perplexity(TEXTS)  # the filter fitted a clone
 
 
-def test_a_setting_that_was_learned_with_is_forgotten_with_it():
-    scorer = SemanticEntropy(TfidfEncoder(8), n_clusters=4).fit(CORPUS)
-    assert clone(scorer).set_params(temperature=0.5, n_clusters=4)(TEXTS).shape == (120,)
-    for changed in ({"n_clusters": 5}, {"encoder__n_components": 4}):
-        with pytest.raises(NotFittedError):
-            clone(scorer).set_params(**changed)(TEXTS)
-    assert scorer(TEXTS).shape == (120,)
+FITTED = {
+    "perplexity": (PerplexityFilter, NGRAM),
+    "encoder": (AnchorFilter, TfidfEncoder(8).fit(CORPUS)),
+    "semantic": (EntropyIntervalFilter, SemanticEntropy().fit(CORPUS)),
+    "generative": (EntropyIntervalFilter, GenerativeEntropy(FrozenEstimator(NGRAM)).fit(CORPUS)),
+}
+
+
+@pytest.mark.parametrize("name", ["perplexity", "encoder", "semantic"])
+def test_a_fitted_component_that_clones_would_forget_is_refused(name):
+    kind, component = FITTED[name]
+    pruner = kind(**{name: component})
+    for use in (lambda: pruner.fit(TEXTS), lambda: clone(pruner)):
+        with pytest.raises(ValueError, match=rf"{name}=.* is already fitted.*FrozenEstimator"):
+            use()
+    nested = PrunedClassifier(pruner, LogisticRegression())
+    with pytest.raises(ValueError, match="FrozenEstimator"):
+        clone(nested)
+
+
+def test_a_component_around_a_frozen_one_keeps_it_in_clones():
+    kind, component = FITTED["generative"]
+    pruner = clone(kind(generative=component, combine="generative")).fit(TEXTS)
+    assert pruner._scorers["generative"].fingerprint == component.fingerprint

@@ -66,7 +66,7 @@ def test_auc_is_the_trapezoid(scores: list[float]) -> None:
     assert learning_curve_auc(scores, x) == pytest.approx(np.trapezoid(scores, x), abs=1e-9)
 
 
-def test_normalised_auc_is_the_height_of_the_curve() -> None:
+def test_normalized_auc_is_the_height_of_the_curve() -> None:
     assert learning_curve_auc([0.7] * 4, [10, 20, 50, 60], normalize=True) == pytest.approx(0.7)
     assert learning_curve_auc([0.3], normalize=True) == 0.3
     assert learning_curve_auc([0.3]) == 0.0
@@ -139,7 +139,7 @@ def test_a_batch_that_is_spread_is_more_diverse() -> None:
 
 
 def test_diversity_refuses_the_perplexity_of_a_blank_text() -> None:
-    with pytest.raises(ValueError, match=r"unlabelled\[1\] is inf"):
+    with pytest.raises(ValueError, match=r"unlabeled\[1\] is inf"):
         diversity([1.0, np.inf], [1.0])
     with pytest.raises(ValueError, match="batch"):
         diversity([1.0], [])

@@ -72,8 +72,8 @@ def test_exact_does_not_depend_on_the_number_of_threads():
 @pytest.fixture(scope="module")
 def clustered():
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(30, 32))
-    return (centres[rng.integers(30, size=3000)] + 0.3 * rng.normal(size=(3000, 32))).astype(np.float32)
+    centers = rng.normal(size=(30, 32))
+    return (centers[rng.integers(30, size=3000)] + 0.3 * rng.normal(size=(3000, 32))).astype(np.float32)
 
 
 def recall(answers, expected):

@@ -1,4 +1,4 @@
-"""Rows of any container are read, checked, taken and recognised."""
+"""Rows of any container are read, checked, taken and recognized."""
 
 import hashlib
 
@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 
 from skprune import RandomFilter
-from skprune.base import Labelled
+from skprune.base import Labeled
 from skprune.containers import take_rows
 from skprune.exceptions import EmptyPoolError
 from skprune.pools import Pool, RowTable, check_labels, check_pool, check_texts, digests
@@ -218,7 +218,7 @@ def test_check_texts_refuses_numbers():
         (np.array([[1], [-1]]), [True, False]),
     ],
 )
-def test_unlabelled_marks(y, known):
+def test_unlabeled_marks(y, known):
     assert check_labels(y, 2)[1].tolist() == known
 
 
@@ -230,7 +230,7 @@ def test_labels_of_another_length_are_refused():
 
 
 def known(rows):
-    out = Labelled()
+    out = Labeled()
     out.add(Pool(rows), np.zeros(rows.shape[0]))
     return out
 
@@ -240,7 +240,7 @@ def test_isin_of_a_growing_set_is_isin_of_the_set_as_it_is(texts):
     rng = np.random.default_rng(0)
     X = rng.integers(3, size=(40, 2)).astype(float)  # copies, and equal first features
     rows = [str(row) for row in X] if texts else X
-    pool, grown, other = Pool(rows), Labelled(), Labelled()
+    pool, grown, other = Pool(rows), Labeled(), Labeled()
     other.add(Pool(rows[:3]), np.zeros(3))
     for start in (0, 2, 2, 9):
         grown.add(Pool(rows[start : start + 3]), np.zeros(3))
@@ -260,7 +260,7 @@ def test_isin_finds_rows_by_content_wherever_they_stand():
     mask = Pool(X).isin(known(X[[5, 9]].astype(np.float64)))
     assert mask.tolist() == [(x == X[5]).all() or (x == X[9]).all() for x in X]
     assert Pool(sp.csr_array(X)).isin(known(sp.csr_array(X[[5, 9]]))).tolist() == mask.tolist()
-    assert not Pool(X).isin(Labelled()).any()
+    assert not Pool(X).isin(Labeled()).any()
 
 
 def test_row_table_numbers_distinct_rows_in_order_of_appearance():
@@ -292,11 +292,11 @@ def test_rows_of_what_only_converts_to_an_array_are_taken():
 def test_a_sparse_row_is_known_in_another_order_and_dtype():
     rows = sp.random_array((200, 50), density=0.3, rng=np.random.default_rng(0), dtype=np.float32).tocsr()
     shuffled = rows.copy()
-    for i in range(rows.shape[0]):  # as vectorisers leave them, and learners sort them in place
+    for i in range(rows.shape[0]):  # as vectorizers leave them, and learners sort them in place
         part = slice(rows.indptr[i], rows.indptr[i + 1])
         shuffled.indices[part], shuffled.data[part] = rows.indices[part][::-1], rows.data[part][::-1]
     shuffled.has_sorted_indices = False
-    known = Labelled()
+    known = Labeled()
     known.add(Pool(rows), np.zeros(200))
     assert Pool(shuffled).isin(known).all()
     assert Pool(rows.astype(np.float64)).isin(known).all()
@@ -305,7 +305,7 @@ def test_a_sparse_row_is_known_in_another_order_and_dtype():
 def test_half_precision_is_read_as_single():
     rows = (300 * np.random.default_rng(0).normal(size=(50, 4))).astype(np.float16)
     pool = check_pool(rows)
-    known = Labelled()
+    known = Labeled()
     known.add(check_pool(rows[:5].astype(np.float32)), np.zeros(5))
     assert pool.vectors.dtype == np.float32
     assert pool.isin(known).tolist() == [True] * 5 + [False] * 45

@@ -93,7 +93,7 @@ def test_indices_stay_right_while_the_pool_shrinks_and_is_shuffled(name, kind):
         indices, rows, metrics = learner.query(pool, n_instances=4, return_metrics=True)
         assert len(set(indices)) == len(indices) == len(metrics) == 4
         assert content(rows) == content(by_position(pool, indices))
-        assert not taught & set(content(rows)), "a row that is labelled is not asked for again"
+        assert not taught & set(content(rows)), "a row that is labeled is not asked for again"
         assert set(indices) <= set(learner.query_strategy.subpool_)
         learner.teach(rows, y[indices])
         taught |= set(content(rows))
@@ -101,7 +101,7 @@ def test_indices_stay_right_while_the_pool_shrinks_and_is_shuffled(name, kind):
         pool, y = by_position(pool, rest), y[rest]
         assert learner.query_strategy.filter_.round_ == round_ + 1
     learner.query(pool)
-    assert set(content(learner.query_strategy.filter_.labelled_.pool.data)) == taught
+    assert set(content(learner.query_strategy.filter_.labeled_.pool.data)) == taught
 
 
 @pytest.mark.parametrize(

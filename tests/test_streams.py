@@ -15,7 +15,7 @@ def test_draws_are_uniform():
     assert kstest(row_uniforms(TABLE.digests, ALL, 0, 0), "uniform").pvalue > 1e-3
 
 
-def test_draws_of_neighbouring_seeds_and_rounds_are_unrelated():
+def test_draws_of_neighboring_seeds_and_rounds_are_unrelated():
     first = row_uniforms(TABLE.digests, ALL, 0, 0)
     for seed, round_ in [(1, 0), (0, 1), (1, 1)]:
         other = row_uniforms(TABLE.digests, ALL, seed, round_)

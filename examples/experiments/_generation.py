@@ -1,4 +1,4 @@
-"""The loop that translation.py and summarisation.py share: prune, ask, fine-tune, round after round."""
+"""The loop that translation.py and summarization.py share: prune, ask, fine-tune, round after round."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def play(
     curve : dict of lists
         A number a round for each key.
     picked : ndarray of int
-        The rows labelled, in order.
+        The rows labeled, in order.
     """
     X, y = train
     is_positive = dict(zip(map(_content, X), np.isin(y, positive), strict=True))
@@ -125,14 +125,14 @@ def play(
     found = {
         "labels": curve["labels"].tolist(),
         "f1": curve["score"].tolist(),
-        "found": [int(np.isin(y[simulator.labelled_indices_[:n]], positive).sum()) for n in curve["labels"]],
+        "found": [int(np.isin(y[simulator.labeled_indices_[:n]], positive).sum()) for n in curve["labels"]],
         "subpool": curve["subpool"].tolist(),
         "llm_calls": curve["llm_calls"].tolist(),
         "minority in subpool": [0.0, *shares],
         "CPU s before the first query": ticks[1] - ticks[0],
         "CPU s selecting": [0.0, *seconds],
     }
-    return found, simulator.labelled_indices_
+    return found, simulator.labeled_indices_
 
 
 def _content(row: Any) -> Any:

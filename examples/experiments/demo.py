@@ -81,14 +81,14 @@ class Task:
     """A pool to label from, a test set, and the class whose F1 counts."""
 
     name: str
-    about: str  # what the texts are labelled for, as the LLM is told
+    about: str  # what the texts are labeled for, as the LLM is told
     texts: list[str]
     y: np.ndarray
     test_texts: list[str]
     y_test: np.ndarray
     test_weights: np.ndarray  # give the rare class its share of the whole test set back
     rare: int
-    seeds: np.ndarray  # rows labelled before the first round
+    seeds: np.ndarray  # rows labeled before the first round
 
 
 def load_task(name: str, args: argparse.Namespace) -> Task:

@@ -52,7 +52,7 @@ DATA: dict[str, Callable[[], Any]] = {
 LEARNERS = ("tfidf-svm", "minilm-logistic")
 METHODS = ("igse", *ENTROPIES, "words")  # the last: a window of the number of words, for control
 SHARES = (0.5, 0.25, 0.16)
-CENTRES = (0.1, 0.3, 0.5, 0.7, 0.9)  # of the windows that hold the smallest share
+CENTERS = (0.1, 0.3, 0.5, 0.7, 0.9)  # of the windows that hold the smallest share
 TEST_SHARE = 0.25
 WORDS_ENCODED = 64  # all of a snippet; the beginning of a post
 
@@ -97,7 +97,7 @@ class Pick:
     """Rows that one way of pruning keeps."""
 
     method: str
-    centre: float
+    center: float
     rows: np.ndarray
 
 
@@ -133,8 +133,8 @@ class Split:
         for share in SHARES:
             yield self._random("random", share)
             for method in METHODS:
-                for centre in CENTRES if share == min(SHARES) else (0.5,):
-                    yield self._interval(method, keep=share, centre=centre)
+                for center in CENTERS if share == min(SHARES) else (0.5,):
+                    yield self._interval(method, keep=share, center=center)
         if self.search:
             searched = self._interval("igse, searched", interval="search")
             yield searched
@@ -156,8 +156,8 @@ class Split:
             }
         pruner = EntropyIntervalFilter(**setting, **parameters, random_state=self.seed)
         texts = self.corpus.texts[self.pool]
-        pruner.fit(texts, self.corpus.y[self.pool])  # all labelled: the set itself is pruned
-        lo, hi = pruner.windows_["information"] if pruner.windows_ else (pruner.centre, pruner.centre)
+        pruner.fit(texts, self.corpus.y[self.pool])  # all labeled: the set itself is pruned
+        lo, hi = pruner.windows_["information"] if pruner.windows_ else (pruner.center, pruner.center)
         return Pick(method, (lo + hi) / 2, self.pool[pruner.select(texts)])
 
     def describe(self, rows: np.ndarray) -> dict[str, float]:
@@ -195,7 +195,7 @@ def measure(args: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFrame]:
     common = {
         "methods": METHODS,
         "shares": SHARES,
-        "centres": CENTRES,
+        "centers": CENTERS,
         "test": TEST_SHARE,
         "words": WORDS_ENCODED,
     }
@@ -221,7 +221,7 @@ def accuracy_rows(split: Split, learner: str) -> dict[str, Any]:
     rows = [
         {
             "method": pick.method,
-            "centre": pick.centre,
+            "center": pick.center,
             **split.describe(pick.rows),
             "accuracy": split.corpus.accuracy(learner, pick.rows, split.test, split.seed),
         }
@@ -236,7 +236,7 @@ def compare(accuracies: pd.DataFrame) -> pd.DataFrame:
     The test is Student's for pairs with the variance of Nadeau and Bengio (2003), as the splits of different
     seeds overlap; p-values of a data set and learner are adjusted by Holm's method.
     """
-    middle = accuracies[accuracies["centre"].isna() | (accuracies["centre"] == 0.5)]
+    middle = accuracies[accuracies["center"].isna() | (accuracies["center"] == 0.5)]
     searched = accuracies[accuracies["method"] == "igse, searched"]
     table = pd.concat([middle, searched]).drop_duplicates()
     # The searched window has a size of its own at each seed.
@@ -303,20 +303,20 @@ def plot(accuracies: pd.DataFrame, path: Path) -> None:
         for i, method in enumerate(("random", *METHODS)):
             curve = part[part["method"] == method]
             style = {"color": "black" if method == "random" else f"C{i - 1}", "label": method}
-            at_half = curve[curve["centre"].isna() | (curve["centre"] == 0.5)]
+            at_half = curve[curve["center"].isna() | (curve["center"] == 0.5)]
             draw(above, at_half.assign(x=100 * at_half["share"].round(2)), style)
             smallest = curve[curve["share"].round(2) == min(SHARES)]
             if method == "random":
                 below.axhline(smallest["accuracy"].mean(), linestyle="--", linewidth=1, **style)
             else:
-                draw(below, smallest.assign(x=smallest["centre"]), style)
+                draw(below, smallest.assign(x=smallest["center"]), style)
         searched = part[part["method"] == "igse, searched"]
         above.plot(100 * searched["share"], searched["accuracy"], "x", color="C0", label="igse, searched")
         above.set(title=f"{data}, {learner}", xlabel="kept, %", ylabel="accuracy", xscale="log")
         shares = (*SHARES, 1.0)
         above.set_xticks([100 * share for share in shares], [f"{share:.0%}" for share in shares])
         above.minorticks_off()
-        below.set(xlabel=f"centre of the window, {min(SHARES):.0%} kept", ylabel="accuracy")
+        below.set(xlabel=f"center of the window, {min(SHARES):.0%} kept", ylabel="accuracy")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=8)
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -1,4 +1,4 @@
-"""What does P("yes") need to be worth its price? Models, prompts and normalisations, each put to one check.
+"""What does P("yes") need to be worth its price? Models, prompts and normalizations, each put to one check.
 
 A language model is asked about texts as they are and about the same words in random order. What cannot tell
 the two apart has no notion of quality to prune by. The check is easy: the likelihood of the same model, and

@@ -1,7 +1,7 @@
 """SemiPrune on Fashion-MNIST (balanced, long-tailed) and 20 Newsgroups, against chance, k-means, true labels.
 
-A pool is pruned to a share of its rows, those rows are labelled and a net is trained on them, for as many
-steps whatever their number. A labelled seed counts: it is a part of the rows that SemiPrune may train on.
+A pool is pruned to a share of its rows, those rows are labeled and a net is trained on them, for as many
+steps whatever their number. A labeled seed counts: it is a part of the rows that SemiPrune may train on.
 Prints a table and writes it as CSV, with a plot; a killed run goes on where it stopped.
 
 To end in a quarter of an hour on one core, the pools are parts of the data sets, and k-means, which would
@@ -116,18 +116,18 @@ def play(task: Task, seed: int, args: argparse.Namespace, runs: Runs) -> Iterato
             yield score(task, settings, runs, lambda pruner=pruner, X=X: (pruner.fit(X).select(X), {}))
     order = np.random.default_rng(seed).permutation(n_rows)
     for share in (1.0, *args.labels):
-        labelled = np.sort(order[: round(share * n_rows)])
-        yield from semi(task, labelled, common | {"labels": share}, args.keep, runs)
+        labeled = np.sort(order[: round(share * n_rows)])
+        yield from semi(task, labeled, common | {"labels": share}, args.keep, runs)
 
 
 def semi(
-    task: Task, labelled: np.ndarray, common: dict[str, Any], sizes: Sequence[float], runs: Runs
+    task: Task, labeled: np.ndarray, common: dict[str, Any], sizes: Sequence[float], runs: Runs
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each pair of score and coreset at each size, all of one fit."""
     y = np.full(len(task.y), -1)
-    y[labelled] = task.y[labelled]
-    unlabelled = y == -1
-    paid = labelled if unlabelled.any() else labelled[:0]  # where all labels are true, none is a seed
+    y[labeled] = task.y[labeled]
+    unlabeled = y == -1
+    paid = labeled if unlabeled.any() else labeled[:0]  # where all labels are true, none is a seed
 
     @cache
     def fitted() -> SemiPruneFilter:
@@ -139,8 +139,8 @@ def semi(
         kept = pruner.select(task.X)
         right = pruner.pseudo_labels_ == task.y
         about = {"agreement": pruner.agreement_, "right among kept": right[kept].mean()}
-        if unlabelled.any():
-            about["pseudo-labels right"] = right[unlabelled].mean()
+        if unlabeled.any():
+            about["pseudo-labels right"] = right[unlabeled].mean()
         return np.concatenate([paid, kept]), about
 
     for method in PAIRS:
@@ -178,7 +178,7 @@ def describe(row: pd.Series) -> str:
     return f"{row['method']}, " + ("true labels" if row["labels"] == 1 else f"{row['labels']:.0%} labels")
 
 
-def summarise(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+def summarize(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return one line a method and a column a size: mean and standard deviation over seeds."""
     groups = table.groupby(["line", "keep"], sort=False)[metric]
     cells = groups.mean().map("{:.3f}".format) + " ± " + groups.std().map("{:.3f}".format)
@@ -219,15 +219,15 @@ def plot(table: pd.DataFrame, metrics: dict[str, str], path: Path) -> None:
     )
     shares = sorted(table["labels"].dropna().unique())  # the last one is 1: all labels
     blues = plt.get_cmap("Blues")(np.linspace(0.35, 0.95, len(shares) - 1))
-    colours = dict(zip(shares, [*blues, "tab:green"], strict=True))
+    colors = dict(zip(shares, [*blues, "tab:green"], strict=True))
     for column, (data, metric) in zip(axes.T, metrics.items(), strict=True):
         mine = table[table["data"] == data].sort_values("labels", kind="stable")
         for axis, pair in zip(column, PAIRS, strict=True):
-            for method, colour in (("random", "tab:gray"), ("k-means", "tab:orange")):
-                draw(axis, mine[mine["method"] == method], metric, method, color=colour, linestyle="--")
+            for method, color in (("random", "tab:gray"), ("k-means", "tab:orange")):
+                draw(axis, mine[mine["method"] == method], metric, method, color=color, linestyle="--")
             for share, curve in mine[mine["method"] == pair].groupby("labels"):
                 label = describe(curve.iloc[0]).removeprefix(f"{pair}, ")
-                draw(axis, curve, metric, label, color=colours[share])
+                draw(axis, curve, metric, label, color=colors[share])
             whole = mine.loc[mine["method"] == "no pruning", metric].mean()
             axis.axhline(whole, color="black", linestyle=":", label="no pruning")
             axis.set(title=f"{data}: {pair}", ylabel=metric)
@@ -258,7 +258,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=4000, help="rows of each pool; 0 for all")
-    parser.add_argument("--steps", type=int, default=600, help="optimiser steps of every final model")
+    parser.add_argument("--steps", type=int, default=600, help="optimizer steps of every final model")
     parser.add_argument("--imbalance", type=float, default=0.01, help="IF of the long tail")
     parser.add_argument("--encoder", default="tfidf", help="tfidf, minilm, or a name or path")
     parser.add_argument("--memory", help="folder that keeps embeddings from run to run")
@@ -283,7 +283,7 @@ def main(argv: list[str] | None = None) -> None:
     for name, metric in metrics.items():
         mine = table[table["data"] == name]
         print(f"\n{name}, {metric}, mean ± standard deviation over {mine['seed'].nunique()} seeds:\n")
-        print(summarise(mine, metric).to_string())
+        print(summarize(mine, metric).to_string())
         if mine["seed"].nunique() > 1:
             print("\nminus random draws (p of a paired test, Holm):\n")
             print(differences(mine, metric).to_string())

@@ -146,9 +146,9 @@ def play_one(corpus: Corpus, strategy: str, name: str, seed: int, args: argparse
     found["diversity"] = {"perplexity": [], "cosine": []}
     for end in found["labels"][1:]:
         batch = X[picked[end - args.batch : end]]
-        unlabelled = X[np.setdiff1d(np.arange(len(X)), picked[: end - args.batch])]
+        unlabeled = X[np.setdiff1d(np.arange(len(X)), picked[: end - args.batch])]
         for measure, of in (("perplexity", corpus.log_perplexity), ("cosine", corpus.vectors)):
-            found["diversity"][measure].append(diversity(of(unlabelled), of(batch)))
+            found["diversity"][measure].append(diversity(of(unlabeled), of(batch)))
     return found
 
 
@@ -170,7 +170,7 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
     return pd.DataFrame([{**settings, **runs.get(settings, run)} for settings, run in jobs])
 
 
-def summarise(runs: pd.DataFrame) -> pd.DataFrame:
+def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     """Return what is made of each run."""
     table = runs[["data", "strategy", "filter", "seed"]].copy()
     table["F1, mean"] = [learning_curve_auc(curve, normalize=True) for curve in runs["f1"]]
@@ -260,7 +260,7 @@ def main() -> None:
     args = parse()
     warnings.simplefilter("ignore")
     runs = run_all(args)
-    table = summarise(runs)
+    table = summarize(runs)
     table.to_csv(args.out / "runs.csv", index=False)
     print(f"\n{show(runs, table)}")
 

@@ -59,7 +59,7 @@ def sample(bunch: Bunch, size: int, max_words: int) -> Bunch:
 
 
 def initial_rows(y: np.ndarray, n_rows: int, seed: int) -> np.ndarray:
-    """Draw the rows that are labelled before the first round."""
+    """Draw the rows that are labeled before the first round."""
     rng = np.random.default_rng(seed)
     rare = rng.choice(np.flatnonzero(y == 1), N_RARE, replace=False)
     return np.concatenate([rare, rng.choice(np.flatnonzero(y == 0), n_rows - N_RARE, replace=False)])
@@ -151,7 +151,7 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
     )
 
 
-def summarise(runs: pd.DataFrame) -> pd.DataFrame:
+def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     """Return what is made of each run, at the budget that all runs reached."""
     table = runs[["rare", "strategy", "filter", "seed", "rows of it"]].copy()
     curves = budget_matched(runs["f1"])
@@ -227,7 +227,7 @@ def main() -> None:
     """Fill the table and print it."""
     args = parse()
     warnings.simplefilter("ignore")
-    table = summarise(run_all(args))
+    table = summarize(run_all(args))
     table.to_csv(args.out / "runs.csv", index=False)
     print(f"\n{show(table)}")
 

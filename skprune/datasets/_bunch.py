@@ -15,12 +15,12 @@ SUBSET = {"subset": [StrOptions({"train", "test", "all"})]}
 
 
 def describe(title: str, asset: str) -> str:
-    """One line: what it is, where it comes from, under which licence."""
+    """One line: what it is, where it comes from, under which license."""
     pin = ASSETS[asset].archives[0]
-    return f"{title}. From {pin.package} {pin.version}. Licence: {ASSETS[asset].licence}."
+    return f"{title}. From {pin.package} {pin.version}. License: {ASSETS[asset].license}."
 
 
-def labelled_bunch(
+def labeled_bunch(
     data: list[str], target: np.ndarray, target_names: list[str], description: str, **more: object
 ) -> Bunch:
     """The Bunch every loader returns."""

@@ -105,7 +105,7 @@ def _weights(path: Path, roots: dict[str, str]) -> Iterator[tuple[str, np.ndarra
     def read(name: str) -> np.ndarray:
         return onnx.numpy_helper.to_array(tensors[name])
 
-    def dequantised(name: str) -> np.ndarray:
+    def dequantized(name: str) -> np.ndarray:
         stem = name.removesuffix("_quantized")
         steps = read(name).astype(np.float32) - read(f"{stem}_zero_point").astype(np.float32)
         return steps * read(f"{stem}_scale")
@@ -117,9 +117,9 @@ def _weights(path: Path, roots: dict[str, str]) -> Iterator[tuple[str, np.ndarra
     for node in graph.node:
         if node.op_type == "MatMulInteger":
             layer = ".".join(node.name.split("/")[1:-1])
-            yield renamed(f"{layer}.weight"), np.ascontiguousarray(dequantised(node.input[1]).T)
+            yield renamed(f"{layer}.weight"), np.ascontiguousarray(dequantized(node.input[1]).T)
     for name in tensors:
         if name.endswith(".weight"):
             yield renamed(name), read(name)
         elif name.endswith(".weight_quantized"):
-            yield renamed(name.removesuffix("_quantized")), dequantised(name)
+            yield renamed(name.removesuffix("_quantized")), dequantized(name)

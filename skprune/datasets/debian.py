@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, validate_params
 
-from skprune.datasets._bunch import digest_of, labelled_bunch
+from skprune.datasets._bunch import digest_of, labeled_bunch
 from skprune.datasets._packages import Package, Translated, packages, translations
 
 BOILERPLATE_SECTIONS = (
@@ -91,11 +91,11 @@ def load_debian(
         if rare not in target_names:
             raise ValueError(f"rare={rare!r} is no section; there are {target_names}.")
         codes, target_names = (sections == rare).astype(np.int64), ["other", rare]
-    return labelled_bunch(
+    return labeled_bunch(
         [row.description for row in rows],
         codes,
         target_names,
-        f"Package descriptions of {release}, through this machine's apt. Licence: each package's.",
+        f"Package descriptions of {release}, through this machine's apt. License: each package's.",
         sections=sections,
         packages=np.array([row.name for row in rows], dtype=object),
         groups=np.array([row.source for row in rows], dtype=object),
@@ -105,7 +105,7 @@ def load_debian(
 
 @validate_params({"drop": ["array-like", set], "refresh": ["boolean"]}, prefer_skip_nested_validation=True)
 def load_debian_summaries(*, drop: Collection[str] = BOILERPLATE_SECTIONS, refresh: bool = False) -> Bunch:
-    """Package descriptions of Debian, each with its one-line summary: abstractive summarisation.
+    """Package descriptions of Debian, each with its one-line summary: abstractive summarization.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def load_debian_summaries(*, drop: Collection[str] = BOILERPLATE_SECTIONS, refre
         [text for _, _, text in parts],
         [synopsis for _, synopsis, _ in parts],
         f"Package descriptions of {release} and their synopses, through this machine's apt. "
-        "Licence: each package's.",
+        "License: each package's.",
         release,
     )
 
@@ -217,7 +217,7 @@ def load_debian_translations(
         [english for english, _ in pairs],
         [other for _, other in pairs],
         f"Package descriptions of {release}, English to {language}, through this machine's apt. "
-        "Licence: each package's.",
+        "License: each package's.",
         release,
     )
 

@@ -12,7 +12,7 @@ from skprune.datasets._bunch import SUBSET
 
 @validate_params(SUBSET, prefer_skip_nested_validation=True)
 def load_fashion_mnist(subset: str = "train") -> Bunch:
-    """Fashion-MNIST: 28 × 28 grey images of ten balanced kinds of clothes.
+    """Fashion-MNIST: 28 × 28 gray images of ten balanced kinds of clothes.
 
     Parameters
     ----------
@@ -57,5 +57,5 @@ def load_fashion_mnist(subset: str = "train") -> Bunch:
             "Bag",
             "Boot",
         ],
-        DESCR=f"Fashion-MNIST, {subset}. Debian's dataset-fashion-mnist, through apt. Licence: MIT.",
+        DESCR=f"Fashion-MNIST, {subset}. Debian's dataset-fashion-mnist, through apt. License: MIT.",
     )

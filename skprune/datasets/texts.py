@@ -7,7 +7,7 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
 
 from skprune.datasets._assets import fetch
-from skprune.datasets._bunch import SUBSET, describe, labelled_bunch
+from skprune.datasets._bunch import SUBSET, describe, labeled_bunch
 
 
 @validate_params(SUBSET, prefer_skip_nested_validation=True)
@@ -96,7 +96,7 @@ def load_movie_snippets() -> Bunch:
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").split("\n")]
     signed = [(float(rating), text.strip()) for _, rating, text in rows if float(rating)]
     rating = np.array([value for value, _ in signed])
-    return labelled_bunch(
+    return labeled_bunch(
         [text for _, text in signed],
         (rating > 0).astype(np.int64),
         ["negative", "positive"],
@@ -119,4 +119,4 @@ def _load_cachopo(stem: str, subset: str, title: str) -> Bunch:
                 texts.append(text)
     names, target = np.unique(labels, return_inverse=True)
     description = describe(f"{title}, {subset}", "orange-text")
-    return labelled_bunch(texts, target, [str(name) for name in names], description)
+    return labeled_bunch(texts, target, [str(name) for name in names], description)

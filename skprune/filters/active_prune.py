@@ -27,11 +27,11 @@ _CANDIDATES = 1  # a stream of random numbers
 
 
 class ActivePruneFilter(BaseFilter):
-    """Keep fluent rows by n-gram perplexity and good ones by an LLM's judgement.
+    """Keep fluent rows by n-gram perplexity and good ones by an LLM's judgment.
 
     Of the rows to keep, a share 1 − ``llm_share`` has the lowest perplexity (stage one). Some candidates of
     the rest are shown to an LLM, and those it finds best make up the other share (stage two). After each
-    round, perplexities are reweighted by their distance to those of the newly labelled rows.
+    round, perplexities are reweighted by their distance to those of the newly labeled rows.
 
     Parameters
     ----------
@@ -55,12 +55,12 @@ class ActivePruneFilter(BaseFilter):
         Quality in any unit, more is better, ``texts -> (n,)``. A string or path names the LLM of a
         :class:`~skprune.QualityScorer`; None leaves stage two out.
     task : str, default="text classification"
-        What the texts are labelled for, as the LLM is told.
+        What the texts are labeled for, as the LLM is told.
     reweighting : {"sample", "paper", "novelty"} or None, default="sample"
         ``"sample"``: stage one draws without replacement with weights exp(−P/T) (appendix B of the paper).
         ``"paper"``: equation 2 to the letter, lowest P first; for ``beta`` < 1 this selects exactly what
         None selects, see Notes. ``"novelty"``: ``novelty_share`` of stage one goes to the rows farthest from
-        the newly labelled ones. None: no reweighting.
+        the newly labeled ones. None: no reweighting.
     temperature : float, default=0.1
         T of ``"sample"``, as a share of the interquartile range of the pool's log10 perplexity at
         :meth:`fit`. Towards 0 it becomes lowest first.
@@ -206,7 +206,7 @@ class ActivePruneFilter(BaseFilter):
         self.log_perplexity_ = self._scored(table.keys, table.digests)
         self.reweighted_ = self.log_perplexity_
         self._quality = np.full(len(table), np.nan)
-        # log10 perplexities of the rows labelled in each round, reweighted up to that round
+        # log10 perplexities of the rows labeled in each round, reweighted up to that round
         self._rounds: list[np.ndarray] = []
         finite = self.log_perplexity_[table.row_of]
         finite = finite[np.isfinite(finite)]
@@ -216,7 +216,7 @@ class ActivePruneFilter(BaseFilter):
         self._score_candidates()
 
     def _learn(self, pool: Pool, *, learner: Any) -> None:
-        if self.round_ == 0:  # labels known before the first round are not "newly labelled"
+        if self.round_ == 0:  # labels known before the first round are not "newly labeled"
             return
         newest = self._log_perplexities(pool.texts)[1]
         newest = newest[np.isfinite(newest)]
@@ -342,7 +342,7 @@ class ActivePruneFilter(BaseFilter):
         reason[~np.isnan(quality)] = "the LLM found other candidates better"
         reason[np.isposinf(raw)] = "empty"
         reason[picked] = "kept: low perplexity"
-        reason[stage == _NOVELTY] = "kept: far from what was labelled last"
+        reason[stage == _NOVELTY] = "kept: far from what was labeled last"
         reason[stage == _LLM] = "kept: the LLM found it among the best candidates"
         reason[stage == _FILL] = "kept: fills the size, next in line by perplexity"
         return {
@@ -363,12 +363,12 @@ class ActivePruneFilter(BaseFilter):
 
 
 def mean_distance(values: np.ndarray, newest: np.ndarray) -> np.ndarray:
-    """Mean absolute distance of each value to the values of the newly labelled rows (equation 1).
+    """Mean absolute distance of each value to the values of the newly labeled rows (equation 1).
 
     Parameters
     ----------
     values : ndarray of float64, shape (n,)
-    newest : ndarray of float64, shape (n_labelled,)
+    newest : ndarray of float64, shape (n_labeled,)
 
     Returns
     -------
@@ -377,7 +377,7 @@ def mean_distance(values: np.ndarray, newest: np.ndarray) -> np.ndarray:
 
     Notes
     -----
-    One sort of ``newest`` and its prefix sums: O((n + n_labelled) log n_labelled) time, O(n) memory.
+    One sort of ``newest`` and its prefix sums: O((n + n_labeled) log n_labeled) time, O(n) memory.
 
     Examples
     --------
@@ -392,14 +392,14 @@ def mean_distance(values: np.ndarray, newest: np.ndarray) -> np.ndarray:
 
 
 def reweight(log_perplexity: np.ndarray, newest: np.ndarray, beta: float) -> np.ndarray:
-    """Perplexity after one round (equation 2): what is far from the newly labelled rows becomes lower.
+    """Perplexity after one round (equation 2): what is far from the newly labeled rows becomes lower.
 
     Parameters
     ----------
     log_perplexity : ndarray of float64, shape (n,)
         log10 perplexity a token.
-    newest : ndarray of float64, shape (n_labelled,)
-        That of the rows labelled in the round.
+    newest : ndarray of float64, shape (n_labeled,)
+        That of the rows labeled in the round.
     beta : float
 
     Examples

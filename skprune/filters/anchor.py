@@ -20,15 +20,15 @@ _ANCHORS = 1
 
 
 class AnchorFilter(NeighborFilter):
-    """Keep the rows that are most similar to anchors drawn from the labelled rows of every class.
+    """Keep the rows that are most similar to anchors drawn from the labeled rows of every class.
 
-    Each round, k-means++ picks ``n_anchors`` labelled rows of each class; the ``n_neighbors`` rows of the
+    Each round, k-means++ picks ``n_anchors`` labeled rows of each class; the ``n_neighbors`` rows of the
     pool nearest to each anchor are retrieved by cosine; the ``max_subpool`` most similar of them survive.
 
     Parameters
     ----------
     n_anchors : int, default=10
-        Anchors a class (A). A class with no more labelled rows gives all of them.
+        Anchors a class (A). A class with no more labeled rows gives all of them.
     n_neighbors : int, default=50
         Rows retrieved by each anchor (K).
     max_subpool : int, default=1000
@@ -47,7 +47,7 @@ class AnchorFilter(NeighborFilter):
         takes the rows that the model is least sure of; it needs ``partial_fit(..., learner=model)`` and is
         k-means++ until then.
     cold_start : {"pool", "random"}, default="pool"
-        Without any label: the neighbours of anchors that k-means++ picks from (a sample of) the pool, or
+        Without any label: the neighbors of anchors that k-means++ picks from (a sample of) the pool, or
         ``max_subpool`` random rows.
     memory : None or path, default=None
         Where vectors are kept: in this process, or in a folder.
@@ -71,9 +71,9 @@ class AnchorFilter(NeighborFilter):
 
     Notes
     -----
-    Algorithm 1 of [1]_. Ours: the cold start (the paper assumes a labelled row a class); exact search unless
+    Algorithm 1 of [1]_. Ours: the cold start (the paper assumes a labeled row a class); exact search unless
     the pool has millions of rows (few queries a round make the graph's build the greater cost); copies of a
-    labelled row count once among the candidates for anchors; a query that asks for more rows than were
+    labeled row count once among the candidates for anchors; a query that asks for more rows than were
     retrieved gets the next nearest ones.
 
     References
@@ -152,8 +152,8 @@ class AnchorFilter(NeighborFilter):
         self.anchors_ = self._seed_vectors(self.n_anchors)
 
     def _learn(self, pool: Pool, *, learner: Any) -> None:
-        rows: Any = self.labelled_.pool
-        self._embed_labelled()
+        rows: Any = self.labeled_.pool
+        self._embed_labeled()
         entropies = None
         if learner is not None and "entropy" in self._ways().values():
             proba = predict_proba(learner, rows.like(self.pool_), needed_by="anchor_selection='entropy'")
@@ -162,7 +162,7 @@ class AnchorFilter(NeighborFilter):
 
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
         target = min(max(self.max_subpool, min_rows), len(eligible))
-        if self.cold_start == "random" and not len(self.labelled_):
+        if self.cold_start == "random" and not len(self.labeled_):
             order = np.argsort(self._uniforms(pool, eligible), kind="stable")[:target]
             scores = np.full(len(eligible), np.nan)
             return Selection(order, lambda: self._columns(order, scores, "random start"))
@@ -183,11 +183,11 @@ class AnchorFilter(NeighborFilter):
     def _ways(self) -> dict[Any, str]:
         if isinstance(self.anchor_selection, dict):
             return self.anchor_selection
-        return dict.fromkeys(set(self.labelled_.y.tolist()), self.anchor_selection)
+        return dict.fromkeys(set(self.labeled_.y.tolist()), self.anchor_selection)
 
     def _draw_anchors(self, entropies: np.ndarray | None) -> None:
         """Lines 3 to 6 of Algorithm 1."""
-        labels = self.labelled_.y
+        labels = self.labeled_.y
         ways = self._ways()
         rng = generator(self.seed_, self.round_, _ANCHORS)
         anchors, anchor_labels = [], []
@@ -201,10 +201,10 @@ class AnchorFilter(NeighborFilter):
             elif way == "entropy" and entropies is not None:
                 picked = rows[np.argsort(-entropies[rows], kind="stable")[: self.n_anchors]]
             else:
-                picked = rows[pick_kmeans_plusplus(self._labelled_vectors[rows], self.n_anchors, rng)]
+                picked = rows[pick_kmeans_plusplus(self._labeled_vectors[rows], self.n_anchors, rng)]
             anchors.append(np.sort(picked))
             anchor_labels += [label] * len(picked)
-        self.anchors_ = self._labelled_vectors[np.concatenate(anchors)]
+        self.anchors_ = self._labeled_vectors[np.concatenate(anchors)]
         self.anchor_labels_ = np.empty(len(anchor_labels), dtype=object)
         self.anchor_labels_[:] = anchor_labels
 

@@ -23,7 +23,7 @@ class AskLLMFilter(ScoreFilter):
         Quality in any unit, more is better, ``texts -> (n,)``. A string or path names the LLM of a
         :class:`~skprune.QualityScorer`.
     task : str, default="text classification"
-        What the texts are labelled for, as the LLM is told.
+        What the texts are labeled for, as the LLM is told.
     memory : None or path, default=None
         Where scores are kept: in this process, or in a folder.
     random_state : int, RandomState or None, default=None

@@ -162,13 +162,13 @@ class KMeansFilter(VectorFilter):
         self._last_clusters = {}
 
 
-def _distances(vectors: Any, centres: np.ndarray, cluster: np.ndarray) -> np.ndarray:
-    """Return the distance of each row to the centre of its cluster, in double precision."""
+def _distances(vectors: Any, centers: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+    """Return the distance of each row to the center of its cluster, in double precision."""
     distance = np.empty(len(cluster))
     for start in range(0, len(cluster), _BLOCK):
         block = vectors[start : start + _BLOCK]
         rows = block.toarray() if sp.issparse(block) else block
-        apart = np.subtract(rows, centres[cluster[start : start + _BLOCK]], dtype=np.float64)
+        apart = np.subtract(rows, centers[cluster[start : start + _BLOCK]], dtype=np.float64)
         distance[start : start + _BLOCK] = np.sqrt(np.einsum("ij,ij->i", apart, apart))
     return distance.round(12)  # copies tie whatever the last bit says
 

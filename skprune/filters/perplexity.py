@@ -40,12 +40,12 @@ class PerplexityFilter(ScoreFilter):
 
     See Also
     --------
-    ActivePruneFilter : Adds an LLM's judgement and reweighting.
+    ActivePruneFilter : Adds an LLM's judgment and reweighting.
 
     Notes
     -----
     "Perplexity" pruning of [1]_ with an LLM, the first stage of [2]_ with an n-gram model. Labels do not
-    matter to it: what survives changes only as labelled rows leave.
+    matter to it: what survives changes only as labeled rows leave.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""SEALS: the subpool grows by the neighbours of what was labelled."""
+"""SEALS: the subpool grows by the neighbors of what was labeled."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from skprune.pools import Pool
 
 
 class SEALSFilter(NeighborFilter):
-    """Keep the nearest neighbours of every row labelled so far.
+    """Keep the nearest neighbors of every row labeled so far.
 
-    The ``n_neighbors`` rows of the pool nearest to each newly labelled row join the subpool and stay in it
-    until they are labelled themselves.
+    The ``n_neighbors`` rows of the pool nearest to each newly labeled row join the subpool and stay in it
+    until they are labeled themselves.
 
     Parameters
     ----------
     n_neighbors : int, default=100
-        Rows that join for each labelled row (k).
+        Rows that join for each labeled row (k).
     encoder : None, str, path, estimator or callable, default=None
         Texts to vectors: None is TF-IDF with SVD, a string names a SentenceTransformer. Numeric pools are
         taken as they are.
     index : {"auto", "exact", "hnsw"}, default="auto"
         See :func:`skprune.neighbors.build_index`.
     n_seeds : int, default=10
-        Rows that stand in for labelled ones while there are none.
+        Rows that stand in for labeled ones while there are none.
     cold_start : {"pool", "random"}, default="pool"
-        Without any label: the neighbours of ``n_seeds`` rows that k-means++ picks from (a sample of) the
+        Without any label: the neighbors of ``n_seeds`` rows that k-means++ picks from (a sample of) the
         pool, or ``n_seeds · n_neighbors`` random rows.
     memory : None or path, default=None
         Where vectors are kept: in this process, or in a folder.
@@ -45,7 +45,7 @@ class SEALSFilter(NeighborFilter):
     Attributes
     ----------
     similarity_ : ndarray of float64, shape (n_distinct,)
-        Of each distinct row of the pool that ever joined the subpool, cosine to the nearest labelled row that
+        Of each distinct row of the pool that ever joined the subpool, cosine to the nearest labeled row that
         brought it; NaN for the others.
     n_encoded_ : int
         Texts that the encoder was run on since :meth:`fit`.
@@ -56,10 +56,10 @@ class SEALSFilter(NeighborFilter):
 
     Notes
     -----
-    Algorithm 1 of [1]_. Neighbours are searched among the rows that have no label at the time. Similarity is
+    Algorithm 1 of [1]_. Neighbors are searched among the rows that have no label at the time. Similarity is
     cosine, the order of the paper's Euclidean distance between vectors of unit length. Ours: the cold start;
     a row that was not in the pool given to :meth:`fit` belongs to the subpool if it is at least as similar to
-    a labelled row as the farthest of the neighbours that this one brought; a query that asks for more rows
+    a labeled row as the farthest of the neighbors that this one brought; a query that asks for more rows
     than the subpool holds gets the next nearest ones.
 
     References
@@ -119,7 +119,7 @@ class SEALSFilter(NeighborFilter):
 
     def _fit(self, pool: Pool) -> None:
         self._fit_index(pool)
-        self._seeded = True  # whether seeds stand in for labelled rows
+        self._seeded = True  # whether seeds stand in for labeled rows
         self._forget_subpool()
         if self.cold_start == "pool":
             self._seeds = self._seed_vectors(self.n_seeds)
@@ -129,7 +129,7 @@ class SEALSFilter(NeighborFilter):
         if self._seeded:
             self._forget_subpool()
             self._seeded = False
-        self._join(self._embed_labelled())
+        self._join(self._embed_labeled())
 
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
         n_rows = len(eligible)
@@ -150,22 +150,22 @@ class SEALSFilter(NeighborFilter):
         n_missing = min(max(min_rows, 1), n_rows) - len(order)
         if n_missing > 0:
             fill = self._next_nearest(pool, eligible, np.isnan(score), n_missing)
-        return Selection(np.concatenate([order, fill]), lambda: _columns(order, score, fill, "neighbours"))
+        return Selection(np.concatenate([order, fill]), lambda: _columns(order, score, fill, "neighbors"))
 
     # ------------------------------------------------------------------ subpool
 
     def _forget_subpool(self) -> None:
         self.similarity_ = np.full(len(self._table), np.nan)
-        # Similarity of the farthest row that each labelled row brought.
+        # Similarity of the farthest row that each labeled row brought.
         self._reach = np.empty(0)
 
     @property
-    def _centres(self) -> Any:
+    def _centers(self) -> Any:
         """Vectors of the rows that brought the subpool together."""
-        return self._seeds if self._seeded else self._labelled_vectors
+        return self._seeds if self._seeded else self._labeled_vectors
 
     def _join(self, vectors: Any) -> None:
-        """Let the neighbours of some newly labelled rows join."""
+        """Let the neighbors of some newly labeled rows join."""
         if not vectors.shape[0]:
             return
         eligible = np.flatnonzero(~self.pool_.isin(self._excluded))
@@ -187,7 +187,7 @@ class SEALSFilter(NeighborFilter):
         best = np.full(len(rows), np.nan)
         search: Search = (ExactNeighbors(self._vectors_at(pool, rows)), np.arange(len(rows)))
         for i, reach in enumerate(self._reach):
-            ((found, similarity),) = nearest_rows([search], self._centres[[i]], len(rows))
+            ((found, similarity),) = nearest_rows([search], self._centers[[i]], len(rows))
             near = similarity.round(12) >= np.round(reach, 12)
             best[found[near]] = np.fmax(best[found[near]], similarity[near])
         return best
@@ -195,11 +195,11 @@ class SEALSFilter(NeighborFilter):
     def _next_nearest(
         self, pool: Pool, eligible: np.ndarray, outside: np.ndarray, n_missing: int
     ) -> np.ndarray:
-        """Return rows outside the subpool, those nearest to any labelled row first."""
+        """Return rows outside the subpool, those nearest to any labeled row first."""
         rest = np.flatnonzero(outside)
         searches = self._search_over(pool, eligible[rest])
         best = np.full(len(rest), -np.inf)
-        for rows, similarity in nearest_rows(searches, self._centres, n_missing):
+        for rows, similarity in nearest_rows(searches, self._centers, n_missing):
             best[rows] = np.maximum(best[rows], similarity)
         return rest[np.lexsort((rest, -best.round(12)))[:n_missing]]
 
@@ -208,10 +208,10 @@ def _columns(order: np.ndarray, score: np.ndarray, fill: np.ndarray, stage: str)
     stages = np.full(len(score), "", dtype=object)
     stages[order], stages[fill] = stage, "fill"
     random = stage == "random start"
-    why_not = "not drawn" if random else "no labelled row had it among its nearest"
+    why_not = "not drawn" if random else "no labeled row had it among its nearest"
     reason = np.full(len(score), why_not, dtype=object)
-    reason[order] = "kept: drawn at random" if random else "kept: among the nearest of a labelled row"
-    reason[fill] = "kept: fills the size, next nearest to a labelled row"
+    reason[order] = "kept: drawn at random" if random else "kept: among the nearest of a labeled row"
+    reason[fill] = "kept: fills the size, next nearest to a labeled row"
     threshold = score[order[-1]] if len(order) else np.nan
     return {
         "stage": stages,

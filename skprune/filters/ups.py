@@ -57,7 +57,7 @@ class UPSFilter(BaseFilter):
 
     Notes
     -----
-    Unlabelled pool subsampling [1]_. With r the rank of a row (0: most uncertain) over the number of rows,
+    Unlabeled pool subsampling [1]_. With r the rank of a row (0: most uncertain) over the number of rows,
     P(keep) = exp(−max(0, r − γ)/T). The paper fixes T; here T is solved for the size that ``keep`` asks for,
     and a systematic sample with these probabilities has exactly that size (ours).
 

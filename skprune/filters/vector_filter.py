@@ -40,7 +40,7 @@ class VectorFilter(BaseFilter):
         """Set ``_vectors``: those of the pool's distinct texts, or of all its numeric rows."""
         self._vectors = pool.vectors
         if pool.holds_texts:
-            encoder = fitted_on(make_encoder(self.encoder, verbose=self.verbose), pool.texts)
+            encoder = fitted_on(make_encoder(self.encoder, verbose=self.verbose), pool.texts, name="encoder")
             self._encode = Remembered(encoder, self.memory, name="encoder")
             self._vectors = self._encode(self._table.keys, self._table.digests)
 
@@ -57,7 +57,7 @@ class VectorFilter(BaseFilter):
 
 
 class NeighborFilter(VectorFilter):
-    """A filter that searches the pool for neighbours; it has the parameter ``index`` too."""
+    """A filter that searches the pool for neighbors; it has the parameter ``index`` too."""
 
     index: str
     n_jobs: int | None
@@ -67,19 +67,19 @@ class NeighborFilter(VectorFilter):
         self._index: Neighbors = build_index(
             self._vectors, self.index, n_threads=self.n_jobs or 1, seed=self.seed_ % 2**31
         )
-        self._labelled_vectors: Any = None  # in the order of labelled_
+        self._labeled_vectors: Any = None  # in the order of labeled_
 
-    def _embed_labelled(self) -> Any:
-        """Bring ``_labelled_vectors`` up to date; return the vectors that are new."""
-        rows: Any = self.labelled_.pool
-        n_known = 0 if self._labelled_vectors is None else self._labelled_vectors.shape[0]
+    def _embed_labeled(self) -> Any:
+        """Bring ``_labeled_vectors`` up to date; return the vectors that are new."""
+        rows: Any = self.labeled_.pool
+        n_known = 0 if self._labeled_vectors is None else self._labeled_vectors.shape[0]
         if not rows.holds_texts:
-            self._labelled_vectors = rows.vectors
+            self._labeled_vectors = rows.vectors
         elif n_known < len(rows):
             fresh = self._encode(rows.texts[n_known:])
-            known = [] if self._labelled_vectors is None else [self._labelled_vectors]
-            self._labelled_vectors = np.concatenate([*known, fresh])
-        return self._labelled_vectors[n_known:]
+            known = [] if self._labeled_vectors is None else [self._labeled_vectors]
+            self._labeled_vectors = np.concatenate([*known, fresh])
+        return self._labeled_vectors[n_known:]
 
     def _seed_vectors(self, n_seeds: int) -> Any:
         """Return rows that k-means++ picks from (a sample of) the pool, to begin with."""

@@ -23,12 +23,12 @@ from skprune.pools import check_texts
 if TYPE_CHECKING:
     from types import ModuleType
 
-_CHUNK = 16_384  # texts tokenised at a time when predicting
+_CHUNK = 16_384  # texts tokenized at a time when predicting
 _TOKENS_PER_BATCH = {"cpu": 4_096}  # padded tokens; elsewhere 65,536
 
 
 class TransformerClassifier(ClassifierMixin, FineTuned):
-    """Fine-tune a pretrained encoder on labelled texts, with skorch.
+    """Fine-tune a pretrained encoder on labeled texts, with skorch.
 
     Every ``fit`` starts from the pretrained weights, which are read from disk once per process.
 
@@ -48,11 +48,11 @@ class TransformerClassifier(ClassifierMixin, FineTuned):
     head_lr : float or None, default=None
         Learning rate of the linear head; None for ``lr``.
     batch_size : int, default=32
-        Texts an optimiser step. Prediction chooses its own batches.
+        Texts an optimizer step. Prediction chooses its own batches.
     max_epochs : int, default=10
         Epochs, unless ``min_steps`` asks for more.
     min_steps : int, default=100
-        Optimiser steps that are made at the least: with a handful of texts the epochs are repeated.
+        Optimizer steps that are made at the least: with a handful of texts the epochs are repeated.
     patience : int or None, default=3
         Stop after so many epochs in which the loss fell by less than ``min_delta``, and go back to the
         weights of the best one. None runs to the end and keeps the last weights.
@@ -92,7 +92,7 @@ class TransformerClassifier(ClassifierMixin, FineTuned):
     history_ : list of dict
         One an epoch: ``epoch``, ``train_loss``, ``valid_loss`` where texts are held out, ``dur`` in seconds.
     n_steps_ : int
-        Optimiser steps made.
+        Optimizer steps made.
 
     See Also
     --------
@@ -187,7 +187,7 @@ class TransformerClassifier(ClassifierMixin, FineTuned):
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any) -> TransformerClassifier:
-        """Fine-tune on labelled texts.
+        """Fine-tune on labeled texts.
 
         Parameters
         ----------
@@ -219,7 +219,7 @@ class TransformerClassifier(ClassifierMixin, FineTuned):
         if self.max_length > longest:
             raise ValueError(f"max_length={self.max_length} exceeds the model's {longest} positions")
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        token_ids = self._tokenise(pretrained.tokenizer, texts)
+        token_ids = self._tokenize(pretrained.tokenizer, texts)
         with seeded_torch(seed):
             net = self._train(engine, pretrained, token_ids, codes, weights, seed)
         self.classes_ = classes
@@ -265,7 +265,7 @@ class TransformerClassifier(ClassifierMixin, FineTuned):
             logits = head(torch.from_numpy(features).to(head.weight.device)).cpu().numpy()
         return softmax(logits.astype(np.float64), axis=1)
 
-    def _tokenise(self, tokenizer: Any, texts: np.ndarray) -> list[list[int]]:
+    def _tokenize(self, tokenizer: Any, texts: np.ndarray) -> list[list[int]]:
         encoded = tokenizer(
             texts.tolist(), truncation=True, max_length=self.max_length, return_attention_mask=False
         )
@@ -333,7 +333,7 @@ class TransformerClassifier(ClassifierMixin, FineTuned):
         out = np.empty((len(texts), n_columns), dtype=np.float32)
         with torch.inference_mode():
             for start in range(0, len(texts), _CHUNK):
-                token_ids = self._tokenise(self.tokenizer_, texts[start : start + _CHUNK])
+                token_ids = self._tokenize(self.tokenizer_, texts[start : start + _CHUNK])
                 for rows in engine.bucket(token_ids, tokens_per_batch):
                     batch = engine.pad([token_ids[row] for row in rows], self.tokenizer_.pad_token_id)
                     batch = {name: tensor.to(device) for name, tensor in batch.items()}

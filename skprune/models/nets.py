@@ -119,7 +119,7 @@ class BucketedBatches:
 
 
 class StopEarly(EarlyStopping):
-    """skorch's early stopping on an absolute ``threshold``, never before ``min_steps`` optimiser steps."""
+    """skorch's early stopping on an absolute ``threshold``, never before ``min_steps`` optimizer steps."""
 
     def __init__(self, monitor: str, patience: int, threshold: float, min_steps: int) -> None:
         super().__init__(monitor, patience, threshold, threshold_mode="abs", load_best=True)
@@ -182,13 +182,13 @@ class Pretrained:
         std = getattr(self.model.config, "initializer_range", 0.02)
         model = copy.deepcopy(self.model)
         for name in self.untrained:
-            _initialise(model.get_submodule(name), std)
+            _initialize(model.get_submodule(name), std)
         if pooling == "mean":
             encoder, n_features = model.base_model, self.model.config.hidden_size
         else:
             encoder, n_features = model, self.n_features
         head = nn.Linear(n_features, n_classes)
-        _initialise(head, std)
+        _initialize(head, std)
         return TextClassifierModule(encoder, head, compute_dtype)
 
 
@@ -320,7 +320,7 @@ def _split(rows: np.ndarray, size: int) -> list[np.ndarray]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-def _initialise(module: nn.Module, std: float) -> None:
+def _initialize(module: nn.Module, std: float) -> None:
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=std)
         nn.init.zeros_(module.bias)

@@ -1,4 +1,4 @@
-"""A fine-tuned encoder–decoder that learns texts from texts: translation, summarisation."""
+"""A fine-tuned encoder–decoder that learns texts from texts: translation, summarization."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from skprune.models.fine_tuning import FineTuned, import_engine
 from skprune.pools import check_texts
 from skprune.streams import draw_seed, generator
 
-_CHUNK = 16_384  # texts tokenised at a time when predicting
+_CHUNK = 16_384  # texts tokenized at a time when predicting
 _TOKENS_PER_BATCH = {"cpu": 4_096, "other": 65_536}  # padded source tokens, times beams
 _LOGITS_PER_BATCH = {"cpu": 2**24, "other": 2**28}  # float32, when scoring: 64 MiB, 1 GiB
 
@@ -48,11 +48,11 @@ class TransformerSeq2Seq(FineTuned):
     lr : float, default=3e-4
         Learning rate of AdamW.
     batch_size : int, default=16
-        Pairs an optimiser step. Prediction chooses its own batches.
+        Pairs an optimizer step. Prediction chooses its own batches.
     max_epochs : int, default=5
         Epochs, unless ``min_steps`` asks for more.
     min_steps : int, default=100
-        Optimiser steps that are made at the least: with a handful of pairs the epochs are repeated.
+        Optimizer steps that are made at the least: with a handful of pairs the epochs are repeated.
     patience : int or None, default=None
         Stop after so many epochs in which the loss fell by less than ``min_delta``, and go back to the
         weights of the best one. None runs to the end and keeps the last weights.
@@ -91,7 +91,7 @@ class TransformerSeq2Seq(FineTuned):
         One an epoch of the last ``fit`` or ``partial_fit``: ``epoch``, ``train_loss`` in nats a target token
         (mean over batches), ``valid_loss`` where pairs are held out, ``dur`` in seconds.
     n_steps_ : int
-        Optimiser steps made in it.
+        Optimizer steps made in it.
     n_updates_ : int
         Calls of ``partial_fit`` since ``fit``.
 
@@ -235,7 +235,7 @@ class TransformerSeq2Seq(FineTuned):
     def partial_fit(self, X: Any, y: Any) -> TransformerSeq2Seq:
         """Train on further pairs, from the present weights; on an unfitted estimator, ``fit``.
 
-        Parameters and errors are those of :meth:`fit`. The optimiser and its schedule begin anew, and only
+        Parameters and errors are those of :meth:`fit`. The optimizer and its schedule begin anew, and only
         these pairs are trained on: pass the old ones too, where they should not be forgotten. An
         interrupted update leaves the weights as they were.
         """
@@ -300,7 +300,7 @@ class TransformerSeq2Seq(FineTuned):
         from skprune.models import seq2seq_nets as _seq2seq
 
         pairs = _seq2seq.EncodedPairs(
-            self._tokenise(tokenizer, sources),
+            self._tokenize(tokenizer, sources),
             tokenizer(text_target=targets.tolist(), truncation=True, max_length=self.max_target_length)[
                 "input_ids"
             ],
@@ -328,7 +328,7 @@ class TransformerSeq2Seq(FineTuned):
                 criterion__label_smoothing=self.label_smoothing,
             )
 
-    def _tokenise(self, tokenizer: Any, texts: np.ndarray) -> list[list[int]]:
+    def _tokenize(self, tokenizer: Any, texts: np.ndarray) -> list[list[int]]:
         prefixed = [self.prefix + text for text in texts]
         return tokenizer(
             prefixed, truncation=True, max_length=self.max_source_length, return_attention_mask=False
@@ -340,7 +340,7 @@ class TransformerSeq2Seq(FineTuned):
 
         tokens_per_batch = _limit(_TOKENS_PER_BATCH, self.net_) // self.num_beams
         for start in range(0, len(texts), _CHUNK):
-            token_ids = self._tokenise(self.tokenizer_, texts[start : start + _CHUNK])
+            token_ids = self._tokenize(self.tokenizer_, texts[start : start + _CHUNK])
             for rows in _net.bucket(token_ids, tokens_per_batch):
                 sources = [token_ids[row] for row in rows]
                 yield (

@@ -52,7 +52,7 @@ class CausalLMScorer(LanguageModelScorer):
     -----
     ``log10 PPL = −Σ_t log10 p(x_t|x_<t) / T`` over the T tokens of the text. The first is predicted from the
     token for the beginning of a text, or where the model has none, for the end of one. The end of the text is
-    not counted: chat models never learnt to predict it. A text of no token scores ``+inf``, as with
+    not counted: chat models never learned to predict it. A text of no token scores ``+inf``, as with
     :class:`~skprune.NGramScorer`; the two are on different scales, for their tokens differ.
 
     The name of a special token in a text is read as ordinary characters.

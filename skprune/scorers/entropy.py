@@ -11,10 +11,11 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skprune.fitting import StaysFitted, fitted_on, is_fitted
+from skprune.fitting import fitted_on, is_fitted, unwrapped
 from skprune.hub.fingerprints import digest_of
 from skprune.language_models.ngram.preparation import CHUNK, Preparation, count_tokens, parts_for_workers
 from skprune.language_models.ngram.tokens import TokenizerCallable
@@ -49,7 +50,7 @@ class InformationEntropy(BaseEstimator):
     Notes
     -----
     ``H_I = −Σ_w (c_w/n) log2 (c_w/n)``, where the text has n tokens and c_w of them are w. A text of one
-    token or none scores 0, normalised or not.
+    token or none scores 0, normalized or not.
 
     "Information entropy" of EUDS [1]_; the formula is not published in what we have, and is ours.
 
@@ -111,7 +112,7 @@ class InformationEntropy(BaseEstimator):
 
     @property
     def fingerprint(self) -> str:
-        """What identifies the scores: tokenizer, normaliser and the division by the length."""
+        """What identifies the scores: tokenizer, normalizer and the division by the length."""
         prepare = Preparation(self.normalizer, self.tokenizer)
         content = (str(_FORMAT), prepare.fingerprint, str(bool(self.normalize_length)))
         return f"information-{digest_of(*content)}"
@@ -120,12 +121,12 @@ class InformationEntropy(BaseEstimator):
         return True
 
 
-class GenerativeEntropy(StaysFitted):
+class GenerativeEntropy(BaseEstimator):
     """Score texts by the mean uncertainty of a language model that generates them, in nats a token.
 
     Parameters
     ----------
-    model : None, NGramScorer, str, path or CausalLMScorer, default=None
+    model : None, NGramScorer, FrozenEstimator, str, path or CausalLMScorer, default=None
         None trains an n-gram model on the pool, by :meth:`fit`; an unfitted :class:`~skprune.NGramScorer`
         says how. A string or path names a causal language model; a :class:`~skprune.CausalLMScorer` says how
         to run it.
@@ -167,13 +168,11 @@ class GenerativeEntropy(StaysFitted):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "model": [None, str, os.PathLike, NGramScorer, CausalLMScorer],
+        "model": [None, str, os.PathLike, NGramScorer, CausalLMScorer, FrozenEstimator],
         "measure": [StrOptions({"auto", "entropy", "nll"})],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
     }
-    _learned = ("scorer_",)
-    _learned_with = ("model",)
 
     def __init__(
         self,
@@ -206,7 +205,9 @@ class GenerativeEntropy(StaysFitted):
         self._validate_params()
         scorer = self._given()
         self._measure_of(scorer)
-        self.scorer_ = fitted_on(scorer, X)
+        self.scorer_ = fitted_on(
+            self.model if isinstance(self.model, FrozenEstimator) else scorer, X, name="model"
+        )
         return self
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float64]:
@@ -255,7 +256,7 @@ class GenerativeEntropy(StaysFitted):
             return NGramScorer(n_jobs=self.n_jobs, verbose=self.verbose)
         if isinstance(self.model, (str, os.PathLike)):
             return CausalLMScorer(self.model, verbose=self.verbose)
-        return self.model
+        return unwrapped(self.model)
 
     def _scorer(self) -> Any:
         check_is_fitted(self)

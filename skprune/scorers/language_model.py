@@ -20,7 +20,7 @@ from skprune.pools import check_texts
 
 Scores = Iterator[tuple[np.ndarray, np.ndarray]]
 
-_CHUNK = 8_192  # distinct texts tokenised and sorted by length at a time
+_CHUNK = 8_192  # distinct texts tokenized and sorted by length at a time
 # Padded tokens a forward pass. On a CPU more than that leaves the caches, and every layer's buffers go back
 # to the operating system and come again: 12 prompts of 45 tokens 15.0 prompts/s and core, 64 of them 12.6.
 _TOKENS_PER_BATCH = {"cpu": 512}

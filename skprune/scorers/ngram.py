@@ -1,4 +1,4 @@
-"""Perplexity under an n-gram model: normaliser, tokenizer and model as one unit."""
+"""Perplexity under an n-gram model: normalizer, tokenizer and model as one unit."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from typing import Any
 import joblib
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skprune.exceptions import ModelLoadError
-from skprune.fitting import StaysFitted
 from skprune.hub.fingerprints import content_digest, digest_of
 from skprune.language_models.ngram.model import MAX_ORDER, MODEL_FILE, NGramModel, open_model, train_model
 from skprune.language_models.ngram.preparation import CHUNK, Preparation, count_tokens, parts_for_workers
@@ -34,10 +34,10 @@ _FORMAT = 1
 _SCORING = 1  # part of the fingerprint: raised whenever a score changes
 
 
-class NGramScorer(StaysFitted):
+class NGramScorer(BaseEstimator):
     """Score texts by their log10 perplexity per token under an n-gram model.
 
-    A model means something only together with the normaliser and the tokenizer it was trained
+    A model means something only together with the normalizer and the tokenizer it was trained
     with; the scorer keeps the three as one.
 
     Parameters
@@ -51,7 +51,7 @@ class NGramScorer(StaysFitted):
         ``"cc_net"``: :func:`~skprune.language_models.ngram.normalize.normalize`. None: white space becomes a
         space, NULs go, and the text stays as it is otherwise.
     tokenizer : {"words", "whitespace"}, path-like or callable, default="words"
-        Applied to the normalised texts. ``"words"``: runs of letters, digits, combining marks and
+        Applied to the normalized texts. ``"words"``: runs of letters, digits, combining marks and
         underscores; every other character by itself. ``"whitespace"``: what stands between
         spaces. A path: the pieces of that SentencePiece model, as in the paper. A callable
         takes a list of texts and returns a list of tokens for each.
@@ -70,7 +70,7 @@ class NGramScorer(StaysFitted):
     n_train_texts_ : int
         Texts that the model was trained on; 0 where ``model`` was given.
     training_digest_ : str or None
-        Digest of those texts, the order, the normaliser and the tokenizer.
+        Digest of those texts, the order, the normalizer and the tokenizer.
 
     See Also
     --------
@@ -79,8 +79,8 @@ class NGramScorer(StaysFitted):
     Notes
     -----
     A text is one sentence: log10 PPL = -sum(log10 p) / T, where T counts its tokens and ``</s>``
-    (ActivePrune, section 3.2; the normalisation and the models are those of CCNet [1]_). A text
-    without a token after normalisation scores ``+inf``.
+    (ActivePrune, section 3.2; the normalization and the models are those of CCNet [1]_). A text
+    without a token after normalization scores ``+inf``.
 
     Training is interpolated modified Kneser-Ney without pruning; it agrees with KenLM's ``lmplz``
     on every n-gram. It holds about 300 bytes a training token at its peak. For
@@ -90,9 +90,9 @@ class NGramScorer(StaysFitted):
     last scorer that uses it; scorers that fit the same texts with the same settings in one process,
     as in a grid search, share one training. Pickles carry the model's content, never code.
 
-    A fitted scorer is a model of the corpus it was fitted on, and its clones are fitted too: a filter that is
-    given one scores with it, also in a search or a pipeline. Given an unfitted one, the filter trains a clone
-    on its own pool.
+    A filter that is given an unfitted scorer trains a clone of it on its own pool. To score with a model of
+    another corpus, also in searches and pipelines, wrap the fitted scorer:
+    ``FrozenEstimator(NGramScorer().fit(corpus))``.
 
     ``<s>``, ``</s>`` and ``<unk>`` in a text are ordinary characters: ``"words"`` takes them
     apart, other tokenizers' tokens become ``[s]``, ``[/s]`` and ``[unk]``.
@@ -107,7 +107,7 @@ class NGramScorer(StaysFitted):
     --------
     >>> from skprune.scorers import NGramScorer
     >>> scorer = NGramScorer(order=3).fit(["the cat sat on the mat", "the cat ran"] * 5)
-    >>> scorer(["The cat sat.", "colourless green ideas", ""]).round(2)
+    >>> scorer(["The cat sat.", "colorless green ideas", ""]).round(2)
     array([0.65, 1.3 ,  inf])
     """
 
@@ -120,8 +120,6 @@ class NGramScorer(StaysFitted):
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
     }
-    _learned = ("model_", "n_train_texts_", "training_digest_")
-    _learned_with = ("model", "order", "normalizer", "tokenizer", "max_train_texts")
 
     def __init__(
         self,
@@ -191,7 +189,7 @@ class NGramScorer(StaysFitted):
         Returns
         -------
         ndarray of float64, shape (n_texts,)
-            log10 perplexity; ``+inf`` where no token is left after normalisation.
+            log10 perplexity; ``+inf`` where no token is left after normalization.
 
         Raises
         ------
@@ -235,7 +233,7 @@ class NGramScorer(StaysFitted):
 
     @property
     def fingerprint(self) -> str:
-        """What identifies the scores: model content (or training), normaliser and tokenizer."""
+        """What identifies the scores: model content (or training), normalizer and tokenizer."""
         if self.model is None:
             self._model()
             return f"ngram-{digest_of(str(_SCORING), str(self.training_digest_))}"
@@ -358,7 +356,7 @@ def _warn_if_unknown(model: NGramModel, lines: Iterator[bytes]) -> None:
     if 2 * n_unknown > len(tokens):
         warnings.warn(
             f"{model.source} does not know {n_unknown} of the first {len(tokens)} tokens; was it "
-            "trained with another tokenizer or normaliser? Models of the cc_net family need "
+            "trained with another tokenizer or normalizer? Models of the cc_net family need "
             "their SentencePiece model as `tokenizer`",
             stacklevel=3,
         )
@@ -371,7 +369,7 @@ def _sentences(prepare: Preparation, texts: list[str]) -> Iterator[list[str]]:
             found = True
             yield b" ".join(tokens).decode().split(" ")
     if not found:
-        raise ValueError("X has no text with a token after normalisation: nothing to train on")
+        raise ValueError("X has no text with a token after normalization: nothing to train on")
 
 
 def _sample(texts: list[str], size: int | None) -> tuple[list[str], str]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods
 
-from skprune.fitting import fitted_on
+from skprune.fitting import check_clones_keep_fit, fitted_on, unwrapped
 from skprune.scorers.ngram import NGramScorer
 from skprune.scorers.quality import QualityScorer
 
 #: The LLM that filters ask unless told otherwise.
 DEFAULT_LLM = "Qwen/Qwen2.5-1.5B-Instruct"
 
-PERPLEXITY_CONSTRAINT = [None, str, HasMethods(["__fspath__"]), callable]
-QUALITY_CONSTRAINT = [str, HasMethods(["__fspath__"]), callable]
+PERPLEXITY_CONSTRAINT = [None, str, HasMethods(["__fspath__"]), callable, FrozenEstimator]
+QUALITY_CONSTRAINT = [str, HasMethods(["__fspath__"]), callable, FrozenEstimator]
 
 
 def make_perplexity(perplexity: Any, texts: Any, *, n_jobs: int | None = None, verbose: int = 0) -> Any:
@@ -35,11 +36,9 @@ def make_perplexity(perplexity: Any, texts: Any, *, n_jobs: int | None = None, v
     >>> make_perplexity(len, ["a", "b"]) is len
     True
     """
-    if isinstance(perplexity, NGramScorer):
-        return fitted_on(perplexity, texts)
     if perplexity is None or _is_name(perplexity):
-        return NGramScorer(model=perplexity, n_jobs=n_jobs, verbose=verbose).fit(texts)
-    return perplexity
+        perplexity = NGramScorer(model=perplexity, n_jobs=n_jobs, verbose=verbose)
+    return fitted_on(perplexity, texts, name="perplexity")
 
 
 def make_quality(quality: Any, *, task: str, verbose: int = 0) -> Any:
@@ -60,7 +59,8 @@ def make_quality(quality: Any, *, task: str, verbose: int = 0) -> Any:
     """
     if _is_name(quality):
         return QualityScorer(quality, task=task, verbose=verbose)
-    return quality
+    check_clones_keep_fit(quality, "quality")
+    return unwrapped(quality)
 
 
 def _is_name(parameter: Any) -> bool:

@@ -214,7 +214,7 @@ class QualityScorer(LanguageModelScorer):
 
     @property
     def fingerprint(self) -> str:
-        """What the scores depend on: the model's content or commit, precision, prompt, length, normaliser.
+        """What the scores depend on: the model's content or commit, precision, prompt, length, normalizer.
 
         Weights are not loaded for it, but a local model's files are read, once for each state of them; a
         hub name needs the model's config, from the cache or the hub.

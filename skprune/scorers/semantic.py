@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr, softmax
+from sklearn.base import BaseEstimator
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import normalize
@@ -19,7 +20,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
 from skprune.encoders import make_encoder
-from skprune.fitting import StaysFitted, fitted_on
+from skprune.fitting import fitted_on
 from skprune.hub.fingerprints import digest_of
 from skprune.language_models.ngram.tokens import callable_fingerprint
 from skprune.pools import RowTable, check_texts, digests
@@ -31,7 +32,7 @@ _FORMAT = 1  # part of the fingerprint: raised whenever a score changes
 _CHUNK = 16_384  # rows compared with the centroids at a time
 
 
-class SemanticEntropy(StaysFitted):
+class SemanticEntropy(BaseEstimator):
     """Score texts by how evenly they lie between the topics of their pool, in nats.
 
     Parameters
@@ -84,8 +85,6 @@ class SemanticEntropy(StaysFitted):
         "memory": [None, str, HasMethods(["__fspath__"])],
         "random_state": [Interval(Integral, 0, 2**32 - 1, closed="both")],
     }
-    _learned = ("_encode", "centroids_")
-    _learned_with = ("encoder", "n_clusters", "max_train_texts", "random_state")
 
     def __init__(
         self,
@@ -172,7 +171,7 @@ class SemanticEntropy(StaysFitted):
         return f"semantic-{digest_of(*content)}"
 
 
-class SampledSemanticEntropy(StaysFitted, LanguageModelScorer):
+class SampledSemanticEntropy(LanguageModelScorer):
     """Score texts by in how many different ways a language model goes on after them, in nats.
 
     Each text is continued ``n_samples`` times; continuations that mean the same are one meaning. This is
@@ -226,7 +225,7 @@ class SampledSemanticEntropy(StaysFitted, LanguageModelScorer):
     >>> scorer = SampledSemanticEntropy(
     ...     fetch_model("smollm2-135m"), max_new_tokens=4, entails=lambda a, b: a[:4] == b[:4]
     ... )  # doctest: +SKIP
-    >>> scorer(["The capital of France is", "My favourite thing is"])  # doctest: +SKIP
+    >>> scorer(["The capital of France is", "My favorite thing is"])  # doctest: +SKIP
     array([0.6..., 2.1...])
     """
 
@@ -240,8 +239,6 @@ class SampledSemanticEntropy(StaysFitted, LanguageModelScorer):
         "threshold": [Interval(Real, -1, 1, closed="both")],
         "seed": [Interval(Integral, 0, None, closed="left")],
     }
-    _learned = ("encode_",)
-    _learned_with = ("encoder", "entails")
 
     def __init__(
         self,
@@ -357,4 +354,4 @@ class SampledSemanticEntropy(StaysFitted, LanguageModelScorer):
 
 def _fitted_encoder(encoder: Any, memory: Any, texts: np.ndarray) -> Remembered:
     """Return what turns texts into vectors, fitted on ``texts`` where it learns; each text is run once."""
-    return Remembered(fitted_on(make_encoder(encoder), texts), memory, name="encoder")
+    return Remembered(fitted_on(make_encoder(encoder), texts, name="encoder"), memory, name="encoder")

@@ -11,9 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 
-from skprune.fitting import StaysFitted
 from skprune.pools import Pool
 from skprune.streams import draw_seed
 
@@ -131,8 +132,9 @@ def describe(value: Any) -> Any:
     if hasattr(value, "get_params") and not isinstance(value, type):
         params = {k: v for k, v in value.get_params(deep=False).items() if k not in _IRRELEVANT}
         described = {"class": _name_of(type(value)), **{k: describe(v) for k, v in sorted(params.items())}}
-        if isinstance(value, StaysFitted) and value.has_learned:
-            described["fitted"] = value.fingerprint
+        if isinstance(value, FrozenEstimator):
+            inner = value.estimator
+            described["fitted"] = getattr(inner, "fingerprint", None) or joblib.hash(inner)
         return described
     if isinstance(getattr(value, "fingerprint", None), str):
         return value.fingerprint

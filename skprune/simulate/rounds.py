@@ -1,4 +1,4 @@
-"""The rounds of one active-learning run: the rows labelled so far, and the model trained on them."""
+"""The rounds of one active-learning run: the rows labeled so far, and the model trained on them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import clone
 
 from skprune.containers import take_rows
-from skprune.pools import Labelled, Pool
+from skprune.pools import Labeled, Pool
 from skprune.query import PrunedQuery
 from skprune.streams import count_occurrences
 
@@ -51,7 +51,7 @@ class Learner:
 
 
 class Run:
-    """What is labelled so far in one run, and the query that asks for more.
+    """What is labeled so far in one run, and the query that asks for more.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ class Run:
     Attributes
     ----------
     known : ndarray of intp
-        Rows labelled so far, in order; ``news`` are those of the newest round.
-    unlabelled : ndarray of intp
+        Rows labeled so far, in order; ``news`` are those of the newest round.
+    unlabeled : ndarray of intp
         Rows without a label, and no copies of a row that has one.
     learner, previous : Learner or None
         The model of the newest round, and the one before.
@@ -80,10 +80,10 @@ class Run:
         self.X, self.y = X, y
         self.n_rounds = 0
         self.known = self.news = np.empty(0, dtype=np.intp)
-        self.unlabelled = np.arange(len(y))
+        self.unlabeled = np.arange(len(y))
         self.learner: Any = None
         self.previous: Any = None
-        self._labelled = Labelled()
+        self._labeled = Labeled()
         self._earlier_llm_calls = 0
 
     @property
@@ -96,12 +96,12 @@ class Run:
         self.query.tell(take_rows(self.X, self.news), self.y[self.news], learner=self.learner)
 
     def label(self, picked: np.ndarray) -> None:
-        """Have rows labelled, which begins a round."""
+        """Have rows labeled, which begins a round."""
         self.n_rounds += 1
         self.news = picked
         self.known = np.concatenate([self.known, picked])
-        self._labelled.add(Pool(take_rows(self.X, picked)), self.y[picked])
-        self.unlabelled = np.flatnonzero(~self.query.filter_.pool_.isin(self._labelled))
+        self._labeled.add(Pool(take_rows(self.X, picked)), self.y[picked])
+        self.unlabeled = np.flatnonzero(~self.query.filter_.pool_.isin(self._labeled))
         self.previous = self.learner
         self.learner = Learner(self.estimator, take_rows(self.X, self.known), self.y[self.known])
 
@@ -114,7 +114,7 @@ class Run:
 
 
 def draw_initial(y: np.ndarray, how: str, n_rows: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw the rows that are labelled before the first round.
+    """Draw the rows that are labeled before the first round.
 
     Parameters
     ----------

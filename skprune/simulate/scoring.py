@@ -1,4 +1,4 @@
-"""What a search over simulators maximises."""
+"""What a search over simulators maximizes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class LearningCurveScorer(BaseEstimator):
-    """Area under the learning curve on held-out rows: what a search over pool filters maximises.
+    """Area under the learning curve on held-out rows: what a search over pool filters maximizes.
 
     For the ``scoring`` of :class:`~sklearn.model_selection.GridSearchCV` and its kin, over an
     :class:`ActiveLearningSimulator` with ``keep_estimators=True``.
@@ -32,7 +32,7 @@ class LearningCurveScorer(BaseEstimator):
     Notes
     -----
     The trapezoid rule over the number of labels. A curve of one round has no area: its height if
-    normalised, else 0.
+    normalized, else 0.
 
     Every round's model predicts the fold that the search holds out, which no round has seen: that is why the
     models are kept. An inner validation set instead would take rows from the pool, and leave the fold unused.

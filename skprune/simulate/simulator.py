@@ -53,9 +53,9 @@ _COLUMNS = {
 class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
     """Play active learning on data whose labels are known, and predict with the model it ends with.
 
-    Some rows are labelled to begin with; in each round the filter prunes the pool, the strategy picks
+    Some rows are labeled to begin with; in each round the filter prunes the pool, the strategy picks
     ``n_instances`` of what is left, ``y`` gives their labels, and the estimator is trained anew on all rows
-    labelled so far.
+    labeled so far.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
     n_rounds : int or None, default=10
         Rounds after the initial labels. None goes on until a budget, a criterion or the pool's end stops it.
     initial : {"auto", "per_class", "stratified", "random"} or array-like of int, default="auto"
-        Which rows are labelled before the first round. ``"per_class"``: one of each class, the others at
+        Which rows are labeled before the first round. ``"per_class"``: one of each class, the others at
         random. ``"stratified"``: in the classes' proportions; a rare class may get none. ``"random"``: at
         random. An array names the rows. ``"auto"`` is ``"per_class"`` for classifiers, else ``"random"``.
     n_initial : int or None, default=None
@@ -116,10 +116,10 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         began), ``subpool`` (rows the strategy looked at), ``select_seconds`` (filter and strategy, the
         model's predictions for them included; in round 0 the filter's ``fit``), ``train_seconds``,
         ``llm_calls`` (texts that the filter's LLM was run on so far), ``minority_found`` (share of the rows
-        of the rarest class that are labelled), ``predict_seconds`` (on the validation data, and for stopping
+        of the rarest class that are labeled), ``predict_seconds`` (on the validation data, and for stopping
         criteria), the metrics, and what stopping criteria measured.
-    labelled_indices_ : ndarray of intp, shape (n_labels,)
-        The rows of ``X`` that were labelled, in order.
+    labeled_indices_ : ndarray of intp, shape (n_labels,)
+        The rows of ``X`` that were labeled, in order.
     minority_class_ : object
         The rarest class of ``y``; only for classifiers.
     stop_reason_ : str
@@ -136,7 +136,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
-    *Which rows.* Rows are known by content: a copy of a labelled row is not asked for again, with or
+    *Which rows.* Rows are known by content: a copy of a labeled row is not asked for again, with or
     without a filter, so that runs with and without one differ in the pruning alone. Two copies may be
     asked for in one batch, where the strategy names both: take distinct rows where that wastes labels.
 
@@ -371,7 +371,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         return np.setdiff1d(rows, held_out), np.sort(held_out)
 
     def _initial_rows(self, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Return which of the pool's rows are labelled before the first round."""
+        """Return which of the pool's rows are labeled before the first round."""
         classifies = _is_classifier(self.estimator)
         if isinstance(self.initial, str):
             how = self.initial
@@ -443,7 +443,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
                 reason = self._stop_reason(frame, run)
         self.learning_curve_ = frame
         self.stop_reason_ = reason
-        self.labelled_indices_ = rows[run.known]
+        self.labeled_indices_ = rows[run.known]
         self.estimator_ = run.learner.train()
         self.estimators_ = [learner.train() for learner in learners]
         self.query_ = query
@@ -451,7 +451,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
     def _play_round(self, run: Run, initial: np.ndarray) -> dict[str, Any]:
         """Pick rows, label them and train."""
         start = time.perf_counter()
-        n_left, subpool, seconds = len(run.unlabelled), 0, run.fit_seconds
+        n_left, subpool, seconds = len(run.unlabeled), 0, run.fit_seconds
         if run.n_rounds == 0:
             picked = initial
         else:
@@ -493,7 +493,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
             score = scorer(run.learner.train(), X_val, y_val)
             scores = score if isinstance(score, dict) else {self._metrics()[0]: score}
             columns = {k: float(v) for k, v in scores.items()}
-        played = PlayedRound(run.learner, run.previous, run.X, run.unlabelled, self.seed_)
+        played = PlayedRound(run.learner, run.previous, run.X, run.unlabeled, self.seed_)
         for criterion in self._criteria():
             columns |= criterion.measure(played) if hasattr(criterion, "measure") else {}
         return {"predict_seconds": time.perf_counter() - start, **columns}
@@ -516,7 +516,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         for criterion in self._criteria():
             if criterion(curve):
                 return getattr(criterion, "__name__", None) or repr(criterion)
-        return None if len(run.unlabelled) else "every row is labelled"
+        return None if len(run.unlabeled) else "every row is labeled"
 
     def _most_labels(self, n_initial: int, n_rows: int) -> int:
         """Return how many labels the run may ask for at the most."""
@@ -569,10 +569,8 @@ def _seeded(part: Any, seed: int, stream: int) -> Any:
     if hasattr(part, "get_params"):
         rng = generator(seed, stream)
         params = part.get_params()
-        # A seed would make what the user has fitted forget it.
-        fitted = tuple(f"{name}__" for name, value in params.items() if getattr(value, "has_learned", False))
         for name, value in sorted(params.items()):
             is_open = name.rpartition("__")[2] == "random_state" and value is None
-            if is_open and not name.startswith(fitted):
+            if is_open:
                 part.set_params(**{name: int(rng.integers(2**31))})
     return part

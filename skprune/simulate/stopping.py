@@ -34,7 +34,7 @@ class PlayedRound:
         That of the round before.
     X : container of n_rows rows
         The whole pool.
-    unlabelled : ndarray of intp
+    unlabeled : ndarray of intp
         Its rows without a label.
     seed : int
         For draws that are the same in every round.
@@ -43,7 +43,7 @@ class PlayedRound:
     learner: Any
     previous: Any
     X: Any
-    unlabelled: np.ndarray
+    unlabeled: np.ndarray
     seed: int
 
 
@@ -138,11 +138,11 @@ class OverallUncertainty(StoppingCriterion):
         Stop at a mean uncertainty below it. Uncertainty is the entropy of the predicted probabilities over
         ln C, between 0 and 1.
     max_rows : int or None, default=2000
-        Look at so many unlabelled rows at the most, drawn anew each round; None looks at all of them.
+        Look at so many unlabeled rows at the most, drawn anew each round; None looks at all of them.
 
     Notes
     -----
-    Adds the column ``overall_uncertainty``. In [1]_ it is the mean over all unlabelled rows. Ours: the
+    Adds the column ``overall_uncertainty``. In [1]_ it is the mean over all unlabeled rows. Ours: the
     division by ln C, so that the threshold means the same for any number of classes, the sample, and the
     default threshold.
 
@@ -162,10 +162,10 @@ class OverallUncertainty(StoppingCriterion):
         self.max_rows = max_rows
 
     def measure(self, played: PlayedRound) -> dict[str, float]:
-        """Return ``overall_uncertainty``, 0 where every row is labelled."""
-        if not len(played.unlabelled):
+        """Return ``overall_uncertainty``, 0 where every row is labeled."""
+        if not len(played.unlabeled):
             return {"overall_uncertainty": 0.0}
-        rows = _draw(played.unlabelled, self.max_rows, played.seed)
+        rows = _draw(played.unlabeled, self.max_rows, played.seed)
         proba = predict_proba(played.learner, take_rows(played.X, rows), needed_by="OverallUncertainty")
         # Never None: a learner that was just trained is fitted.
         mean = float(entropy(proba).mean())  # type: ignore[arg-type]

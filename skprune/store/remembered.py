@@ -155,5 +155,5 @@ def _token_of(compute: Any) -> str:
             _tokens[compute] = token
             weakref.finalize(compute, open_store(None).clear, token)  # nobody can ask for its values any more
         return _tokens[compute]
-    except TypeError:  # cannot be referenced weakly: never recognised again
+    except TypeError:  # cannot be referenced weakly: never recognized again
         return token

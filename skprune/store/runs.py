@@ -79,7 +79,7 @@ def find(runs: Sequence[Run], keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """
     payload = np.zeros(len(keys), dtype=np.uint64)
     found = np.zeros(len(keys), dtype=bool)
-    wanted = np.argsort(keys[:, 0])  # in order, neighbours share the pages and the caches they touch
+    wanted = np.argsort(keys[:, 0])  # in order, neighbors share the pages and the caches they touch
     high, low = keys[wanted, 0], keys[wanted, 1]
     for run in runs:
         hits, places = _places(run, high, low)

@@ -37,7 +37,7 @@ class Strategy(BaseEstimator, ABC):
         ----------
         learner : object
             A scikit-learn classifier, a skorch net, modAL's ``ActiveLearner``: whatever offers what the
-            strategy looks at, and ``X_training``, the rows labelled so far, where it has them.
+            strategy looks at, and ``X_training``, the rows labeled so far, where it has them.
         X_pool : container of n_rows rows
             Whatever the learner takes.
         n_instances : int, default=1
@@ -67,8 +67,8 @@ class Strategy(BaseEstimator, ABC):
         if n_instances > n_rows:
             raise ValueError(f"n_instances={n_instances} exceeds the {n_rows} rows of X_pool")
         known = getattr(learner, "X_training", None)
-        n_labelled = 0 if known is None else _num_samples(known)
-        rng = generator(draw_seed(self.random_state), n_labelled)
+        n_labeled = 0 if known is None else _num_samples(known)
+        rng = generator(draw_seed(self.random_state), n_labeled)
         try:
             indices, metrics = self._pick(learner, X_pool, int(n_instances), rng, **kwargs)
         except NotFittedError:  # there is nothing to go by yet: any rows, none of them preferred

@@ -124,7 +124,7 @@ def sequence_scores(learner: Any, X: Any, *, needed_by: str = "sequence_scores")
     return np.minimum(scores, 0.0)
 
 
-def labelled_rows(learner: Any) -> Any:
+def labeled_rows(learner: Any) -> Any:
     """Return the learner's ``X_training``, or None where it has none."""
     rows = getattr(learner, "X_training", None)
     return None if rows is None or _num_samples(rows) == 0 else rows

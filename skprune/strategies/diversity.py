@@ -12,23 +12,23 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.preprocessing import normalize
 
 from skprune.strategies.base import Picks, Strategy
-from skprune.strategies.capabilities import labelled_rows, penultimate_features
+from skprune.strategies.capabilities import labeled_rows, penultimate_features
 from skprune.strategies.distances import OuterProducts, dense, squared_norms
 
-_BLOCK = 1_000_000  # distances to labelled rows that are held at a time
+_BLOCK = 1_000_000  # distances to labeled rows that are held at a time
 _ROWS_TO_START = 10_000  # rows that k-means++ looks at, unless 100 a cluster are more
 
 
 class Coreset(Strategy):
-    """Ask for the rows that leave no row of the pool far from a labelled one: k-centre greedy.
+    """Ask for the rows that leave no row of the pool far from a labeled one: k-center greedy.
 
-    The labelled rows are the first centres. The row farthest from every centre is picked and becomes one,
+    The labeled rows are the first centers. The row farthest from every center is picked and becomes one,
     and so on.
 
     Parameters
     ----------
     random_state : int, RandomState or None, default=None
-        Breaks ties, and picks the first centre where there is no labelled row; see :class:`RandomSampling`.
+        Breaks ties, and picks the first center where there is no labeled row; see :class:`RandomSampling`.
 
     See Also
     --------
@@ -38,10 +38,10 @@ class Coreset(Strategy):
     -----
     Distances are Euclidean, between penultimate features
     (:func:`skprune.strategies.capabilities.penultimate_features`). Algorithm 1 of [1]_; its refinement by
-    mixed-integer programming is left out, as in most later work. The labelled rows are the learner's
+    mixed-integer programming is left out, as in most later work. The labeled rows are the learner's
     ``X_training``. Distances that differ by less than the rounding of the features' precision are ties (so
-    centre features that lie far from the origin). Once every row is at distance 0, the rest is drawn
-    uniformly. The metrics are the distances to the nearest centre at the time of the pick, inf where there
+    center features that lie far from the origin). Once every row is at distance 0, the rest is drawn
+    uniformly. The metrics are the distances to the nearest center at the time of the pick, inf where there
     was none.
 
     A pick costs one pass over the features; memory beyond them is a few numbers a row.
@@ -68,9 +68,9 @@ class Coreset(Strategy):
         features = penultimate_features(learner, X_pool, needed_by="Coreset")
         rows = OuterProducts(features)
         nearest = np.full(features.shape[0], np.inf)
-        labelled = labelled_rows(learner)
-        if labelled is not None:
-            nearest = _squared_to_nearest(rows, penultimate_features(learner, labelled, needed_by="Coreset"))
+        labeled = labeled_rows(learner)
+        if labeled is not None:
+            nearest = _squared_to_nearest(rows, penultimate_features(learner, labeled, needed_by="Coreset"))
         shuffled = rng.permutation(len(nearest))
         rank = np.argsort(shuffled)
         picked: list[int] = []
@@ -135,9 +135,9 @@ class BERTKM(Strategy):
             warnings.simplefilter("ignore", ConvergenceWarning)
             cluster = kmeans.fit(rows).labels_
         largest_first = np.argsort(-np.bincount(cluster, minlength=n_instances), kind="stable")
-        centres = kmeans.cluster_centers_[largest_first]
-        picked = _nearest_apart(rows, centres)
-        return shuffled[picked], np.sqrt(squared_norms(dense(rows[picked]) - centres))
+        centers = kmeans.cluster_centers_[largest_first]
+        picked = _nearest_apart(rows, centers)
+        return shuffled[picked], np.sqrt(squared_norms(dense(rows[picked]) - centers))
 
 
 def _start(rows: Any, n_clusters: int, random_state: np.random.RandomState) -> np.ndarray:
@@ -146,32 +146,32 @@ def _start(rows: Any, n_clusters: int, random_state: np.random.RandomState) -> n
     return kmeans_plusplus(sample, n_clusters, random_state=random_state)[0]
 
 
-def _squared_to_nearest(rows: OuterProducts, centres: Any) -> np.ndarray:
-    """Return the squared distance of each row to the nearest centre."""
-    lengths = squared_norms(centres)
+def _squared_to_nearest(rows: OuterProducts, centers: Any) -> np.ndarray:
+    """Return the squared distance of each row to the nearest center."""
+    lengths = squared_norms(centers)
     squared, nearest = np.empty(len(rows.q)), np.empty(len(rows.q), dtype=np.intp)
     size = max(1, _BLOCK // len(lengths))
     for start in range(0, len(squared), size):
         block = slice(start, start + size)
-        apart = -2.0 * dense(rows.h[block] @ centres.T) + lengths.astype(rows.h.dtype)
+        apart = -2.0 * dense(rows.h[block] @ centers.T) + lengths.astype(rows.h.dtype)
         nearest[block] = apart.argmin(axis=1)
         squared[block] = apart.min(axis=1)
     squared += rows.squared_norms
     # As in OuterProducts: where hardly a digit is left, copies must be at distance 0 all the same.
     near = np.flatnonzero(squared < rows.squared_norms * rows.epsilon**0.5)
-    squared[near] = rows.squared_between(near, centres[nearest[near]], rows.q[near])
+    squared[near] = rows.squared_between(near, centers[nearest[near]], rows.q[near])
     return squared
 
 
-def _nearest_apart(rows: Any, centres: np.ndarray) -> np.ndarray:
-    """Return the nearest row to each centre, none twice: the first centre has the first choice."""
-    picked = pairwise_distances_argmin(centres, rows)
+def _nearest_apart(rows: Any, centers: np.ndarray) -> np.ndarray:
+    """Return the nearest row to each center, none twice: the first center has the first choice."""
+    picked = pairwise_distances_argmin(centers, rows)
     lengths = squared_norms(rows)
     taken: set[int] = set()
-    for centre, row in enumerate(picked):
+    for center, row in enumerate(picked):
         if row in taken:
-            squared = lengths - 2.0 * (rows @ centres[centre])
+            squared = lengths - 2.0 * (rows @ centers[center])
             squared[list(taken)] = np.inf
-            picked[centre] = row = np.argmin(squared)
+            picked[center] = row = np.argmin(squared)
         taken.add(int(row))
     return picked

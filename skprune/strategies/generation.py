@@ -1,4 +1,4 @@
-"""Query strategies for learners that generate text: translation, summarisation."""
+"""Query strategies for learners that generate text: translation, summarization."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import HasMethods, Interval
 
 from skprune.encoders import make_encoder
-from skprune.fitting import fitted_on, is_fitted
+from skprune.fitting import check_clones_keep_fit, fitted_on, is_fitted, unwrapped
 from skprune.pools import check_pool
 from skprune.store import Remembered
 from skprune.strategies.base import Picks, Strategy, best_first, first_of_best
-from skprune.strategies.capabilities import labelled_rows, sequence_scores
+from skprune.strategies.capabilities import labeled_rows, sequence_scores
 from skprune.strategies.distances import dense, squared_norms
 
 
 class NSP(Strategy):
-    """Ask for the rows whose generated sequence is the least likely: normalised sequence probability.
+    """Ask for the rows whose generated sequence is the least likely: normalized sequence probability.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class NSP(Strategy):
     Notes
     -----
     The score is 1 − p̄, with p̄ the geometric mean probability of the tokens that the learner generates: its
-    sequence probability, normalised by length. A learner that was never fitted is asked at random. The
+    sequence probability, normalized by length. A learner that was never fitted is asked at random. The
     metrics are the scores.
 
     References
@@ -56,7 +56,7 @@ class NSP(Strategy):
 
 
 class IDDS(Strategy):
-    """Ask for rows like the rest of the pool and unlike the labelled ones: in-domain diversity sampling.
+    """Ask for rows like the rest of the pool and unlike the labeled ones: in-domain diversity sampling.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class IDDS(Strategy):
         pool are taken as they are.
     memory : None or path, default=None
         Where vectors are kept: in this process, or in a folder. Vectors of an encoder that is fitted on the
-        texts are not kept, as it is fitted anew, on pool and labelled rows, at every query.
+        texts are not kept, as it is fitted anew, on pool and labeled rows, at every query.
     random_state : int, RandomState or None, default=None
         Breaks ties; see :class:`RandomSampling`.
     verbose : int, default=0
@@ -121,19 +121,19 @@ class IDDS(Strategy):
     def _pick(
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
-        vectors, labelled = self._vectors(X_pool, labelled_rows(learner))
-        n_unlabelled, n_labelled = vectors.shape[0], labelled.shape[0]
-        rank = np.argsort(rng.permutation(n_unlabelled))
+        vectors, labeled = self._vectors(X_pool, labeled_rows(learner))
+        n_unlabeled, n_labeled = vectors.shape[0], labeled.shape[0]
+        rank = np.argsort(rng.permutation(n_unlabeled))
         own = squared_norms(vectors)
         # Sums over the others of U, and over L.
         like_pool = _dot(vectors, _total(vectors)) - own
-        like_labelled = _dot(vectors, _total(labelled))
-        left = np.ones(n_unlabelled, dtype=bool)
+        like_labeled = _dot(vectors, _total(labeled))
+        left = np.ones(n_unlabeled, dtype=bool)
         epsilon = 8.0 * float(np.finfo(vectors.dtype).eps)
         picked, metrics = [], []
         for _ in range(n_instances):
-            typical = self.lam / max(n_unlabelled - 1, 1) * like_pool
-            known = (1.0 - self.lam) / max(n_labelled, 1) * like_labelled
+            typical = self.lam / max(n_unlabeled - 1, 1) * like_pool
+            known = (1.0 - self.lam) / max(n_labeled, 1) * like_labeled
             scores = np.where(left, typical - known, -np.inf)
             row = first_of_best(scores, epsilon * (np.abs(typical) + np.abs(known)), rank)
             picked.append(row)
@@ -141,31 +141,32 @@ class IDDS(Strategy):
             left[row] = False
             similarity = _dot(vectors, dense(vectors[[row]])[0])
             like_pool -= similarity
-            like_labelled += similarity
-            n_unlabelled, n_labelled = n_unlabelled - 1, n_labelled + 1
+            like_labeled += similarity
+            n_unlabeled, n_labeled = n_unlabeled - 1, n_labeled + 1
         return np.array(picked), np.array(metrics)
 
-    def _vectors(self, X_pool: Any, X_labelled: Any) -> tuple[Any, Any]:
+    def _vectors(self, X_pool: Any, X_labeled: Any) -> tuple[Any, Any]:
         """Return the vectors of both, float; none of the latter where there is none."""
         pool = check_pool(X_pool, "X_pool")
-        labelled = None if X_labelled is None else check_pool(X_labelled, "X_training")
+        labeled = None if X_labeled is None else check_pool(X_labeled, "X_training")
         if not pool.holds_texts:
             vectors = _float(pool.vectors)
-            return vectors, vectors[:0] if labelled is None else _float(labelled.vectors)
-        known = pool.texts[:0] if labelled is None else labelled.texts
+            return vectors, vectors[:0] if labeled is None else _float(labeled.vectors)
+        known = pool.texts[:0] if labeled is None else labeled.texts
         texts = np.concatenate([pool.texts, known])
         vectors = self._encode(texts)
         return vectors[: len(pool)], vectors[len(pool) :]
 
     def _encode(self, texts: np.ndarray) -> np.ndarray:
         encoder = make_encoder(self.encoder, verbose=self.verbose)
+        check_clones_keep_fit(encoder, "encoder")
         if is_fitted(encoder):
             try:
-                return Remembered(encoder, self.memory, name="encoder")(texts)
+                return Remembered(unwrapped(encoder), self.memory, name="encoder")(texts)
             except NotFittedError as error:  # not to be taken for a learner's
                 raise ValueError(f"encoder was never fitted: {error}") from error
         distinct, row_of = np.unique(texts, return_inverse=True)  # sorted: the pool's order does not matter
-        return fitted_on(encoder, distinct)(distinct)[row_of]
+        return fitted_on(encoder, distinct, name="encoder")(distinct)[row_of]
 
 
 def _float(vectors: Any) -> Any:

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval
 
 from skprune.probabilities import checked_proba, held_estimator, predict_proba
 from skprune.strategies.base import Picks, Strategy, best_first
-from skprune.strategies.capabilities import labelled_rows, penultimate_features
+from skprune.strategies.capabilities import labeled_rows, penultimate_features
 from skprune.strategies.distances import OuterProducts
 
 
@@ -82,20 +82,20 @@ class BADGE(Strategy):
 
 
 class CAL(Strategy):
-    """Ask for the rows whose labelled neighbours are predicted otherwise: contrastive active learning.
+    """Ask for the rows whose labeled neighbors are predicted otherwise: contrastive active learning.
 
     Parameters
     ----------
     n_neighbors : int, default=10
-        Labelled rows that each row is compared with; all of them where there are fewer.
+        Labeled rows that each row is compared with; all of them where there are fewer.
     random_state : int, RandomState or None, default=None
         Breaks ties; see :class:`RandomSampling`.
 
     Notes
     -----
-    The score of a row x is the mean over its nearest labelled rows l, by Euclidean distance between
+    The score of a row x is the mean over its nearest labeled rows l, by Euclidean distance between
     penultimate features (:func:`skprune.strategies.capabilities.penultimate_features`), of KL(p_l ‖ p_x), in
-    nats (Algorithm 1 of [1]_). The labelled rows are the learner's ``X_training``. A probability of 0 counts
+    nats (Algorithm 1 of [1]_). The labeled rows are the learner's ``X_training``. A probability of 0 counts
     as the smallest positive number, so that scores are finite. The metrics are the scores. A learner that
     was never fitted is asked at random.
 
@@ -129,16 +129,16 @@ class CAL(Strategy):
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
         proba, features = _look(learner, X_pool, "CAL", **kwargs)
-        labelled = labelled_rows(learner)
-        if labelled is None:
+        labeled = labeled_rows(learner)
+        if labeled is None:
             raise TypeError(
-                f"CAL compares with the labelled rows, and {type(learner).__name__} has no X_training: "
+                f"CAL compares with the labeled rows, and {type(learner).__name__} has no X_training: "
                 "pass a learner that keeps them, such as skprune.modal.ActiveLearner"
             )
-        known_proba, known = _look(learner, labelled, "CAL", **kwargs)
+        known_proba, known = _look(learner, labeled, "CAL", **kwargs)
         search = NearestNeighbors(n_neighbors=min(self.n_neighbors, known.shape[0]), algorithm="brute")
-        neighbours = search.fit(known).kneighbors(features, return_distance=False)
-        scores = _mean_divergence(known_proba, neighbours, proba)
+        neighbors = search.fit(known).kneighbors(features, return_distance=False)
+        scores = _mean_divergence(known_proba, neighbors, proba)
         order = best_first(scores, n_instances, rng)
         return order, scores[order]
 
@@ -166,12 +166,12 @@ def _draw(weights: np.ndarray, uniform: float) -> int:
     return min(row, int(np.flatnonzero(weights)[-1]))  # the product may be rounded up to the last edge
 
 
-def _mean_divergence(p: np.ndarray, neighbours: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Return the mean of KL(p_l ‖ q_x) over the neighbours l of each row x: Σ p̄ ln(1/q) − mean entropy."""
+def _mean_divergence(p: np.ndarray, neighbors: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Return the mean of KL(p_l ‖ q_x) over the neighbors l of each row x: Σ p̄ ln(1/q) − mean entropy."""
     mean_p = np.zeros_like(q)
-    for column in neighbours.T:  # one neighbour at a time: no rows × neighbours × classes array
+    for column in neighbors.T:  # one neighbor at a time: no rows × neighbors × classes array
         mean_p += p[column]
-    mean_p /= neighbours.shape[1]
-    entropy = entr(p).sum(axis=1)[neighbours].mean(axis=1)
+    mean_p /= neighbors.shape[1]
+    entropy = entr(p).sum(axis=1)[neighbors].mean(axis=1)
     cross_entropy = -(mean_p * np.log(np.maximum(q, np.finfo(np.float64).tiny))).sum(axis=1)
     return np.maximum(cross_entropy - entropy, 0.0)

@@ -17,7 +17,7 @@ _WORDS = ["red", "green", "blue", "fox", "dog", "sea", "sky", "runs", "sees", "t
 
 @dataclass(frozen=True)
 class Sample:
-    """A pool of 140 rows, the last 20 copies of the first, some of them labelled.
+    """A pool of 140 rows, the last 20 copies of the first, some of them labeled.
 
     Attributes
     ----------
@@ -43,8 +43,8 @@ class Sample:
     @property
     def n_free(self) -> int:
         """Rows that neither have a label nor are copies of one that has."""
-        labelled = set(Pool(self.rows(np.flatnonzero(self.y != -1))).keys)
-        return sum(key not in labelled for key in Pool(self.X).keys)
+        labeled = set(Pool(self.rows(np.flatnonzero(self.y != -1))).keys)
+        return sum(key not in labeled for key in Pool(self.X).keys)
 
 
 def _labels() -> np.ndarray:

@@ -54,17 +54,17 @@ def check_a_query_never_gets_too_few(filter: Any, sample: Sample) -> None:
         assert len(set(kept)) == len(kept), f"min_rows={n}: a row came twice"
 
 
-def check_labelled_rows_are_passed_over(filter: Any, sample: Sample) -> None:
+def check_labeled_rows_are_passed_over(filter: Any, sample: Sample) -> None:
     """A row with a known label is not selected again, round after round, nor are its copies."""
     filter.fit(sample.X, sample.y)
     known = set(Pool(sample.rows(np.flatnonzero(sample.y != -1))).keys)
     for round_ in range(4):
         kept = filter.select(sample.X)
         got = set(Pool(sample.rows(kept)).keys)
-        assert not known & got, f"round {round_}: a labelled row was selected"
+        assert not known & got, f"round {round_}: a labeled row was selected"
         reasons = filter.explain()["reason"]
-        n_labelled = sum(key in known for key in Pool(sample.X).keys)
-        assert (reasons == "already labelled").sum() == n_labelled, "explain must say 'already labelled'"
+        n_labeled = sum(key in known for key in Pool(sample.X).keys)
+        assert (reasons == "already labeled").sum() == n_labeled, "explain must say 'already labeled'"
         fresh = sample.rows(kept[:3])
         filter.partial_fit(fresh, np.arange(len(fresh)) % 2)
         known |= set(Pool(fresh).keys)
@@ -78,8 +78,8 @@ def check_a_set_with_every_label_is_pruned_itself(filter: Any, sample: Sample) -
         assert len(kept) == size_of(filter.keep, 140), "keep must be hit exactly"
 
 
-def check_when_all_is_labelled_the_pool_is_exhausted(filter: Any, sample: Sample) -> None:
-    """Rows that were all labelled since ``fit`` raise PoolExhaustedError."""
+def check_when_all_is_labeled_the_pool_is_exhausted(filter: Any, sample: Sample) -> None:
+    """Rows that were all labeled since ``fit`` raise PoolExhaustedError."""
     filter.fit(sample.X).partial_fit(sample.X, np.arange(140) % 2)
     with refused(PoolExhaustedError, "140 rows"):
         filter.select(sample.X)
@@ -87,13 +87,13 @@ def check_when_all_is_labelled_the_pool_is_exhausted(filter: Any, sample: Sample
     assert kept.tolist() == [0], "the only row without a label must survive"
 
 
-def check_a_reordered_or_shrunken_pool_is_recognised(filter: Any, sample: Sample) -> None:
-    """Rows are known by content: another order, or a pool without the labelled rows, changes nothing."""
+def check_a_reordered_or_shrunken_pool_is_recognized(filter: Any, sample: Sample) -> None:
+    """Rows are known by content: another order, or a pool without the labeled rows, changes nothing."""
     filter.fit(sample.X, sample.y)
     kept = content_of(sample.rows(filter.select(sample.X)))
-    labelled = set(Pool(sample.rows(np.flatnonzero(sample.y != -1))).keys)
+    labeled = set(Pool(sample.rows(np.flatnonzero(sample.y != -1))).keys)
     order = np.random.default_rng(1).permutation(140)
-    rest = np.array([i for i in order if Pool(sample.X).keys[i] not in labelled])
+    rest = np.array([i for i in order if Pool(sample.X).keys[i] not in labeled])
     for rows, what in ((order, "reordered"), (rest, "shrunken")):
         X = sample.rows(rows)
         got = content_of(take_rows(X, filter.select(X)))
@@ -113,7 +113,7 @@ def check_copies_are_rows_like_any_other(filter: Any, sample: Sample) -> None:
         assert len(kept) == size_of(filter.keep, 60), "keep counts copies"
     assert len(filter.select(pool, min_rows=50)) >= 50, "a query of 50 rows among copies got fewer"
     filter.partial_fit(sample.rows([0]), [1])
-    assert not set(filter.select(pool)) & set(range(20)), "a copy of a labelled row was selected"
+    assert not set(filter.select(pool)) & set(range(20)), "a copy of a labeled row was selected"
 
 
 def check_rows_never_seen_take_part(filter: Any, sample: Sample) -> None:

@@ -122,7 +122,7 @@ def check_bad_rounds_are_refused_and_change_nothing(filter: Any, sample: Sample)
     """A refused ``partial_fit`` or ``select`` leaves the state as it was."""
     filter.fit(sample.X, sample.y)
     before = filter.select(sample.X).tolist()
-    with refused(ValueError, "partial_fit takes labelled rows only: y[0] is -1"):
+    with refused(ValueError, "partial_fit takes labeled rows only: y[0] is -1"):
         filter.partial_fit(sample.strangers[:1], [-1])
     with refused(ValueError, "y has 1 labels for 2 rows"):
         filter.partial_fit(sample.strangers[:2], [0])

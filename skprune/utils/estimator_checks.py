@@ -19,16 +19,16 @@ from skprune.utils._container_checks import (
 from skprune.utils._samples import Sample, text_sample, vector_sample
 from skprune.utils._selection_checks import (
     check_a_query_never_gets_too_few,
-    check_a_reordered_or_shrunken_pool_is_recognised,
+    check_a_reordered_or_shrunken_pool_is_recognized,
     check_a_set_with_every_label_is_pruned_itself,
     check_copies_are_rows_like_any_other,
     check_explain_agrees_with_select,
     check_keep_is_hit_exactly,
-    check_labelled_rows_are_passed_over,
+    check_labeled_rows_are_passed_over,
     check_one_class_and_single_rows_of_a_class_are_fine,
     check_rows_never_seen_take_part,
     check_select_and_its_companions_agree,
-    check_when_all_is_labelled_the_pool_is_exhausted,
+    check_when_all_is_labeled_the_pool_is_exhausted,
 )
 from skprune.utils._state_checks import (
     check_a_pickle_goes_on_alike,
@@ -109,10 +109,10 @@ _COMMON = [
     check_select_and_its_companions_agree,
     check_keep_is_hit_exactly,
     check_a_query_never_gets_too_few,
-    check_labelled_rows_are_passed_over,
+    check_labeled_rows_are_passed_over,
     check_a_set_with_every_label_is_pruned_itself,
-    check_when_all_is_labelled_the_pool_is_exhausted,
-    check_a_reordered_or_shrunken_pool_is_recognised,
+    check_when_all_is_labeled_the_pool_is_exhausted,
+    check_a_reordered_or_shrunken_pool_is_recognized,
     check_copies_are_rows_like_any_other,
     check_rows_never_seen_take_part,
     check_one_class_and_single_rows_of_a_class_are_fine,

@@ -41,17 +41,17 @@ def main() -> None:
     print(
         f"{n_rows} x {N_FEATURES} float32, {N_CLASSES} x {N_ANCHORS} anchors, K=50; fit {fit_seconds:.2f} s"
     )
-    print(f"{'labelled':>10}{'same pool s':>14}{'product s':>12}{'ratio':>8}")
-    labelled = 100
+    print(f"{'labeled':>10}{'same pool s':>14}{'product s':>12}{'ratio':>8}")
+    labeled = 100
     for target in (100, 1_000, 10_000):
-        if target > labelled:
-            rows = np.arange(labelled, target - ROUNDS * BATCH)
+        if target > labeled:
+            rows = np.arange(labeled, target - ROUNDS * BATCH)
             pruner.partial_fit(X[rows], rows % N_CLASSES)
-            labelled = int(rows[-1]) + 1
+            labeled = int(rows[-1]) + 1
         rounds, products = [], []
         for _ in range(ROUNDS):
-            rows = np.arange(labelled, labelled + BATCH)
-            labelled += BATCH
+            rows = np.arange(labeled, labeled + BATCH)
+            labeled += BATCH
             start = time.perf_counter()
             pruner.partial_fit(X[rows], rows % N_CLASSES)
             pruner.select(X)
@@ -61,10 +61,10 @@ def main() -> None:
                 X[i : i + 16_384] @ anchors
             products.append(time.perf_counter() - start)
         seconds, product = statistics.median(rounds), statistics.median(products)
-        print(f"{labelled:>10}{seconds:>14.3f}{product:>12.3f}{seconds / product:>8.2f}")
+        print(f"{labeled:>10}{seconds:>14.3f}{product:>12.3f}{seconds / product:>8.2f}")
     print(f"peak memory beyond the vectors: {(peak_bytes() - before) / X.nbytes:.1%} of their size")
 
-    shrunk = X[labelled:].copy()
+    shrunk = X[labeled:].copy()
     start = time.perf_counter()
     pruner.select(shrunk)
     print(f"a pool that is another array: {time.perf_counter() - start:.3f} s")

@@ -1,7 +1,7 @@
 """Speed of n-gram scoring and training.
 
-Scoring is measured from raw texts, normalisation included, against cc_net's recipe as it is described:
-one line at a time in pure Python, every normalisation step a pass of its own, one KenLM call a line.
+Scoring is measured from raw texts, normalization included, against cc_net's recipe as it is described:
+one line at a time in pure Python, every normalization step a pass of its own, one KenLM call a line.
 Training is measured against ``lmplz`` and ``build_binary`` where they are on the PATH.
 
     python tests/benchmarks/bench_ngram.py [--text FILE] [--texts N] [--repeats R]

@@ -1,6 +1,6 @@
-"""Seconds and memory to reweight ten million rows by ten thousand labelled ones, against the plain loop.
+"""Seconds and memory to reweight ten million rows by ten thousand labeled ones, against the plain loop.
 
-python tests/benchmarks/bench_reweighting.py [n_rows] [n_labelled]
+python tests/benchmarks/bench_reweighting.py [n_rows] [n_labeled]
 """
 
 import os
@@ -26,9 +26,9 @@ def by_pairs(values: np.ndarray, newest: np.ndarray, beta: float) -> np.ndarray:
 def main() -> None:
     """Print the table."""
     n_rows = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
-    n_labelled = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
+    n_labeled = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
     rng = np.random.default_rng(0)
-    p, newest = rng.normal(3, 0.5, n_rows), rng.normal(3, 0.5, n_labelled)
+    p, newest = rng.normal(3, 0.5, n_rows), rng.normal(3, 0.5, n_labeled)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     seconds = []
     for _ in range(5):
@@ -44,7 +44,7 @@ def main() -> None:
     seconds.sort()
     median = statistics.median(seconds)
     print(
-        f"{n_rows} rows by {n_labelled}: {median:.2f} s, median of 5 ({seconds[0]:.2f} to {seconds[-1]:.2f})"
+        f"{n_rows} rows by {n_labeled}: {median:.2f} s, median of 5 ({seconds[0]:.2f} to {seconds[-1]:.2f})"
     )
     print(
         f"by pairs: {pair_seconds:.0f} s (from {len(sample)} rows), {pair_seconds / median:.0f} times as long"

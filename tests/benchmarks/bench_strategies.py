@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from skprune.modal import ActiveLearner
 from skprune.strategies import BADGE, BERTKM, CAL, IDDS, Coreset, Entropy
 
-N_FEATURES, N_CLASSES, N_LABELLED, BATCH, REPEATS = 384, 10, 1_000, 100, 3
+N_FEATURES, N_CLASSES, N_LABELED, BATCH, REPEATS = 384, 10, 1_000, 100, 3
 STRATEGIES = [Entropy, Coreset, BADGE, CAL, IDDS, BERTKM]
 
 
@@ -49,11 +49,11 @@ def timed(function: Callable[[], object]) -> tuple[float, float]:
 def main() -> None:
     """Print the tables."""
     n_rows = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    X, y = make_rows(n_rows + N_LABELLED)
-    labelled, pool = X[:N_LABELLED], X[N_LABELLED:]
-    learner = ActiveLearner(LogisticRegression(), Entropy(), labelled, y[:N_LABELLED])
+    X, y = make_rows(n_rows + N_LABELED)
+    labeled, pool = X[:N_LABELED], X[N_LABELED:]
+    learner = ActiveLearner(LogisticRegression(), Entropy(), labeled, y[:N_LABELED])
 
-    print(f"{BATCH} of {n_rows} x {N_FEATURES} float32, {N_CLASSES} classes, {N_LABELLED} labelled")
+    print(f"{BATCH} of {n_rows} x {N_FEATURES} float32, {N_CLASSES} classes, {N_LABELED} labeled")
     print(f"{'':<10}{'elapsed s':>10}{'CPU s':>8}{'(range)':>16}{'passes CPU s':>14}{'ratio':>8}")
     for strategy in STRATEGIES:
         query = strategy(random_state=0)

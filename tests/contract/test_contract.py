@@ -27,7 +27,7 @@ from skprune import (
 from skprune.base import Selection
 from skprune.utils.estimator_checks import check_filter, filter_checks
 
-TEXTS = [f"the {colour} {animal} sees n{i}" for i in range(10) for colour in ("red", "old", "blue")
+TEXTS = [f"the {color} {animal} sees n{i}" for i in range(10) for color in ("red", "old", "blue")
          for animal in ("fox", "dog", "cat", "hen")]  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def expected_failures(pruner):
     expected = {"check_transformer_data_not_an_array": "rows come back as they came: a list is a list"}
     if type(pruner) is not SEALSFilter:  # without labels, it keeps the whole pool
         expected["check_transformer_general"] = DROPS_ROWS
-    if type(pruner) not in (AnchorFilter, SEALSFilter):  # the neighbours of a row are its own
+    if type(pruner) not in (AnchorFilter, SEALSFilter):  # the neighbors of a row are its own
         expected["check_methods_sample_order_invariance"] = DROPS_ROWS
         expected["check_methods_subset_invariance"] = DROPS_ROWS
     if type(pruner) is SemiPruneFilter:
@@ -150,7 +150,7 @@ class ListsOnly(RandomFilter):
 
 
 class Forgetful(RandomFilter):
-    """Takes no note of what was labelled after the first round."""
+    """Takes no note of what was labeled after the first round."""
 
     def partial_fit(self, X, y, *, learner=None):
         if getattr(self, "round_", 0) >= 1:
@@ -187,12 +187,12 @@ class Silent(RandomFilter):
     ("broken", "message"),
     [
         (Twice, r"check_select_and_its_companions_agree\[texts\]: select returned a row twice"),
-        (ByPosition, "check_a_reordered_or_shrunken_pool_is_recognised.*a reordered pool gave other rows"),
+        (ByPosition, "check_a_reordered_or_shrunken_pool_is_recognized.*a reordered pool gave other rows"),
         (Global, "check_select_and_its_companions_agree.*transform must give select's rows"),
         (Stuck, "check_each_round_has_a_stream_of_its_own.*every round made the same draws"),
         (ByWorkers, "check_n_jobs_changes_no_picks.*n_jobs=2 gave other rows"),
         (ListsOnly, "check_every_text_container_gives_the_same_rows.*tuple came back as list"),
-        (Forgetful, "check_labelled_rows_are_passed_over"),
+        (Forgetful, "check_labeled_rows_are_passed_over"),
         (TooFew, "check_a_query_never_gets_too_few.*min_rows=60, got"),
         (Rounded, "check_keep_is_hit_exactly.*keep=17 of"),
         (Silent, "check_explain_agrees_with_select.*a row has no reason"),

@@ -21,8 +21,8 @@ from skprune import (
 )
 from skprune.strategies import RandomSampling
 
-TEXTS = [f"the {colour} {animal} sees {'the ' * (i % 4)}n{i}"
-         for i in range(10) for colour in ("red", "old", "blue")
+TEXTS = [f"the {color} {animal} sees {'the ' * (i % 4)}n{i}"
+         for i in range(10) for color in ("red", "old", "blue")
          for animal in ("fox", "dog", "cat", "hen")]  # fmt: skip
 DIGITS, CLASSES = (part[:400] for part in load_digits(return_X_y=True))
 SIMILARITY = cosine_similarity(DIGITS)
@@ -52,7 +52,7 @@ def seeded(name):
 
 
 @each_filter
-def test_removal_of_labelled_rows_is_no_no_op_from_the_second_round_on(name):
+def test_removal_of_labeled_rows_is_no_no_op_from_the_second_round_on(name):
     """The pool that comes back still holds them: the filter alone keeps them out."""
     pruner, known = seeded(name).fit(TEXTS), set()
     for _ in range(6):
@@ -68,7 +68,7 @@ def test_removal_of_labelled_rows_is_no_no_op_from_the_second_round_on(name):
     "pruner", [AnchorFilter(3, 8, 30, aggregate="max", random_state=0), SEALSFilter(10, random_state=0)]
 )
 def test_distances_are_not_filtered_by_the_ids_of_other_rows(pruner):
-    """Of a shuffled pool without the labelled rows, each row is shown its own similarity."""
+    """Of a shuffled pool without the labeled rows, each row is shown its own similarity."""
     rng = np.random.default_rng(0)
     known = rng.choice(400, 12, replace=False)
     pruner.fit(DIGITS)
@@ -80,7 +80,7 @@ def test_distances_are_not_filtered_by_the_ids_of_other_rows(pruner):
     assert len(kept) >= 8
     shown = why["similarity"].to_numpy()[kept]
     own = SIMILARITY[np.ix_(rest[kept], known)]
-    assert np.abs(own - shown[:, None]).min(axis=1).max() < 1e-6, "no labelled row is as similar as shown"
+    assert np.abs(own - shown[:, None]).min(axis=1).max() < 1e-6, "no labeled row is as similar as shown"
 
 
 @each_filter

@@ -37,8 +37,8 @@ from skprune import (
 )
 from skprune.strategies import Entropy, Margin
 
-TEXTS = [f"the {colour} {animal} sees {'the ' * (i % 4)}n{i}"
-         for i in range(6) for colour in ("red", "old", "blue")
+TEXTS = [f"the {color} {animal} sees {'the ' * (i % 4)}n{i}"
+         for i in range(6) for color in ("red", "old", "blue")
          for animal in ("fox", "dog", "cat", "hen")]  # fmt: skip
 DIGITS, CLASSES = load_digits(return_X_y=True)
 VECTORS, LABELS = DIGITS[:72], CLASSES[:72] % 2

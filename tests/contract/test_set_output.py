@@ -44,7 +44,7 @@ def test_every_container_becomes_a_named_frame(X, columns, index):
 @pytest.mark.parametrize("pruner", [AnchorFilter(2, 3, random_state=0), KMeansFilter(keep=3, random_state=0)])
 def test_a_global_setting_leaves_the_picks_alone(pruner):
     """Their vectors come from transformers of scikit-learn, which obey the setting too."""
-    texts = [f"the {colour} {animal}" for colour in ("red", "old") for animal in ("fox", "dog", "cat")]
+    texts = [f"the {color} {animal}" for color in ("red", "old") for animal in ("fox", "dog", "cat")]
     expected = clone(pruner).fit_transform(texts)
     with config_context(transform_output="pandas"):
         assert clone(pruner).fit_transform(texts)["text"].tolist() == expected

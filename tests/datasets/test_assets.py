@@ -66,7 +66,7 @@ def publish(tmp_path, monkeypatch):
                 for member, content in members.items():
                     wheel.writestr(member, content)
             archives.append(Archive(name, "1.0", hashlib.sha256(path.read_bytes()).hexdigest()))
-        fields = {"members": ("tiny/data/*",), "licence": "MIT"} | fields
+        fields = {"members": ("tiny/data/*",), "license": "MIT"} | fields
         asset = Asset("tiny", "data", tuple(archives), **fields)
         monkeypatch.setitem(ASSETS, "tiny", asset)
         return asset
@@ -238,4 +238,4 @@ def test_cache_home(monkeypatch, home, tmp_path):
 @pytest.mark.parametrize("asset", ASSETS.values(), ids=lambda asset: asset.name)
 def test_every_asset_is_pinned_and_licensed(asset):
     assert all(len(bytes.fromhex(archive.sha256)) == 32 for archive in asset.archives)
-    assert asset.licence
+    assert asset.license

@@ -45,7 +45,7 @@ def check_bunch(bunch: Bunch) -> None:
     assert bunch.target.shape == (len(bunch.data),)
     assert bunch.target.dtype == np.int64
     assert np.array_equal(np.unique(bunch.target), np.arange(len(bunch.target_names)))
-    assert "Licence" in bunch.DESCR
+    assert "License" in bunch.DESCR
 
 
 @pytest.mark.parametrize(("load", "subset", "rows", "classes", "digest"), PINNED)
@@ -169,7 +169,7 @@ def check_pairs(bunch: Bunch) -> None:
     assert all(isinstance(text, str) and text.strip() for text in [*bunch.data, *bunch.target])
     for name in ("target", "sections", "packages", "groups"):
         assert bunch[name].shape == (len(bunch.data),)
-    assert "Licence" in bunch.DESCR
+    assert "License" in bunch.DESCR
     train, test = split_by_group(bunch, test_size=0.2, random_state=0)
     assert not set(train.groups) & set(test.groups)
     assert len(test.data) / len(bunch.data) == pytest.approx(0.2, abs=0.02)
@@ -244,7 +244,7 @@ def test_fashion_mnist():
     assert np.bincount(train.target).tolist() == [6_000] * 10 == [6 * n for n in np.bincount(test.target)]
     assert [train.target_names[c] for c in train.target[:4]] == ["Boot", "T-shirt", "T-shirt", "Dress"]
     assert np.array_equal(both.data[60_000:], test.data)
-    assert "Licence" in both.DESCR
+    assert "License" in both.DESCR
     trousers, bags = (train.data[train.target == c].mean(axis=0) for c in (1, 8))
     assert trousers[20:, 12:16].mean() < bags[20:, 12:16].mean(), "there is a gap between two legs"
 

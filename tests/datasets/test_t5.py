@@ -113,7 +113,7 @@ def test_it_writes_titles(t5: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_few_pairs_are_learnt(t5: Path) -> None:
+def test_a_few_pairs_are_learned(t5: Path) -> None:
     english = ["documentation files", "this package contains the client", "command line tool", "test suite"]
     german = [
         "Dokumentation",

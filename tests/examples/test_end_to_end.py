@@ -1,4 +1,4 @@
-"""The main job on real models: n-gram model, quantised LLM, sentence encoder, transformer, modAL."""
+"""The main job on real models: n-gram model, quantized LLM, sentence encoder, transformer, modAL."""
 
 import csv
 import json

@@ -52,11 +52,11 @@ def test_small_text_gets_rows_that_survive_and_the_filter_learns_of_each_label()
 
     first = First()
     strategy = strategy_class(first, RandomFilter(keep=10, random_state=0), texts)
-    labelled, y = np.arange(4), np.array([0, 1, 0, 1])
+    labeled, y = np.arange(4), np.array([0, 1, 0, 1])
     for _ in range(3):
-        unlabelled = np.setdiff1d(np.arange(50), labelled)
-        rows = strategy.query(None, None, unlabelled, labelled, y, n=5)
+        unlabeled = np.setdiff1d(np.arange(50), labeled)
+        rows = strategy.query(None, None, unlabeled, labeled, y, n=5)
         assert len(first.given) == 10
-        assert set(first.given) <= set(unlabelled)
-        labelled, y = np.r_[labelled, rows], np.r_[y, np.zeros(5, int)]
-    assert len(strategy.filter.labelled_) == 14
+        assert set(first.given) <= set(unlabeled)
+        labeled, y = np.r_[labeled, rows], np.r_[y, np.zeros(5, int)]
+    assert len(strategy.filter.labeled_) == 14

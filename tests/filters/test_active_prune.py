@@ -86,7 +86,7 @@ def test_sizes_are_hit_exactly_whatever_the_mode():
             kept = pruner.set_params(keep=keep).select(TEXTS)
             assert len(kept) == (keep if isinstance(keep, int) else max(1, round(keep * 393)))
             assert len(set(kept)) == len(kept)
-            assert kept.min() >= 7, "labelled rows are passed over"
+            assert kept.min() >= 7, "labeled rows are passed over"
 
 
 @settings(max_examples=60, deadline=None)
@@ -114,9 +114,9 @@ def grid(low, high):
 def test_below_one_beta_never_changes_the_order(p, rounds, beta):
     """The theorem: slope ≥ 1 − β > 0, through any number of rounds."""
     before, after = np.array(p), np.array(p)
-    labelled = [np.array(r) for r in rounds]
-    for i in range(len(labelled)):
-        after, *labelled[i:] = (reweight(x, labelled[i], beta) for x in (after, *labelled[i:]))
+    labeled = [np.array(r) for r in rounds]
+    for i in range(len(labeled)):
+        after, *labeled[i:] = (reweight(x, labeled[i], beta) for x in (after, *labeled[i:]))
     order = np.argsort(before, kind="stable")
     assert (np.diff(after[order]) >= -1e-9).all()
     apart = np.diff(before[order]) > 0
@@ -270,7 +270,7 @@ def test_explain_names_stage_score_threshold_and_reason():
     why = pruner.explain()
     assert len(why) == 400
     assert why["stage"].value_counts().to_dict() == {"": 300, "perplexity": 80, "llm": 20}
-    assert (why["reason"][:2] == "already labelled").all()
+    assert (why["reason"][:2] == "already labeled").all()
     assert np.allclose(why["log10_perplexity"][2:], log_ppl(TEXTS[2:]))
     assert why["quality"].notna().sum() == 50
     picked = why[why["stage"] == "perplexity"]
@@ -280,7 +280,7 @@ def test_explain_names_stage_score_threshold_and_reason():
 
 def test_without_a_model_the_ngram_scorer_learns_from_the_pool():
     pool = ["the cat sat on the mat"] * 5 + [f"the cat saw the {n}" for n in ("dog", "cow", "hen")]
-    pool += ["colourless green ideas sleep furiously tonight"]
+    pool += ["colorless green ideas sleep furiously tonight"]
     pruner = ActivePruneFilter(keep=5, quality=None, reweighting=None, random_state=0).fit(pool)
     why = pruner.explain()
     assert (why["log10_perplexity"][5:] > why["log10_perplexity"][0]).all()
@@ -318,12 +318,12 @@ def test_bad_parameters_are_named_before_any_scoring(params, message):
         make(**{"perplexity": never, **params}).fit(TEXTS)
 
 
-def test_a_pool_of_vectors_or_of_nothing_unlabelled_is_refused():
+def test_a_pool_of_vectors_or_of_nothing_unlabeled_is_refused():
     with pytest.raises(TypeError, match="ActivePruneFilter reads texts, got numeric rows"):
         make().fit(np.ones((5, 2)))
     pruner = make().fit(TEXTS)
     pruner.partial_fit(TEXTS, [0] * 400)
-    with pytest.raises(PoolExhaustedError, match="all 400 rows of X are labelled already"):
+    with pytest.raises(PoolExhaustedError, match="all 400 rows of X are labeled already"):
         pruner.select(TEXTS)
 
 

@@ -20,11 +20,11 @@ from skprune import AnchorFilter
 from skprune.streams import generator
 
 
-def brute_force(X, labelled, anchors, K, M, aggregate="retrieved"):
+def brute_force(X, labeled, anchors, K, M, aggregate="retrieved"):
     """Lines 7 to 9, every row against every anchor, in double precision."""
     S = cosine_similarity(np.asarray(anchors, float), np.asarray(X, float)).round(12)
-    S[:, labelled] = -np.inf
-    n_free = len(X) - len(labelled)
+    S[:, labeled] = -np.inf
+    n_free = len(X) - len(labeled)
     nearest = np.argsort(-S, axis=1, kind="stable")[:, : min(K, n_free)]
     hit = np.zeros(S.shape, dtype=bool)
     np.put_along_axis(hit, nearest, True, axis=1)
@@ -119,7 +119,7 @@ def test_anchors_differ_from_round_to_round_and_repeat_with_the_seed():
     assert not (runs[0].anchors_ == before).all()
 
 
-def test_copies_among_the_labelled_rows_are_one_anchor():
+def test_copies_among_the_labeled_rows_are_one_anchor():
     X = np.repeat(np.eye(4), 30, axis=0)
     pruner = AnchorFilter(10, 5, random_state=0).fit(X, labels(120, np.arange(60), 0))
     assert len(pruner.anchors_) == 2

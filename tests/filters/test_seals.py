@@ -22,21 +22,21 @@ def labels(n, rows, y=0):
 
 
 class BruteForce:
-    """The subpool as a set of row numbers, every row against every labelled one."""
+    """The subpool as a set of row numbers, every row against every labeled one."""
 
     def __init__(self, n_neighbors):
         self.k = n_neighbors
-        self.labelled, self.subpool, self.score = set(), set(), {}
+        self.labeled, self.subpool, self.score = set(), set(), {}
 
     def learn(self, rows):
-        self.labelled |= set(rows)
+        self.labeled |= set(rows)
         for row in rows:
-            free = [i for i in range(len(DIGITS)) if i not in self.labelled]
+            free = [i for i in range(len(DIGITS)) if i not in self.labeled]
             nearest = sorted(free, key=lambda i: -SIMILARITY[row, i])[: self.k]
             self.subpool |= set(nearest)
             for i in nearest:
                 self.score[i] = max(self.score.get(i, -1), SIMILARITY[row, i])
-        self.subpool -= self.labelled
+        self.subpool -= self.labeled
 
     def ranked(self):
         return sorted(self.subpool, key=lambda i: (-self.score[i], i))
@@ -53,16 +53,16 @@ def test_the_subpool_is_that_of_brute_force_round_after_round(container):
     pruner = SEALSFilter(15, index="exact").fit(X, labels(len(DIGITS), first))
     for _ in range(5):
         assert pruner.select(X).tolist() == oracle.ranked()
-        rest = rng.permutation([i for i in range(len(DIGITS)) if i not in oracle.labelled])
+        rest = rng.permutation([i for i in range(len(DIGITS)) if i not in oracle.labeled])
         kept = pruner.select(X[rest])
         assert set(rest[kept]) == oracle.subpool
-        assert not set(rest[kept]) & oracle.labelled, "labelled rows leave in every round"
+        assert not set(rest[kept]) & oracle.labeled, "labeled rows leave in every round"
         fresh = rng.choice(rest[kept], 6, replace=False)
         oracle.learn(fresh)
         pruner.partial_fit(X[fresh], CLASSES[fresh])
 
 
-def test_a_subpool_only_grows_but_for_what_is_labelled():
+def test_a_subpool_only_grows_but_for_what_is_labeled():
     pruner = SEALSFilter(10).fit(DIGITS, labels(len(DIGITS), [0]))
     before = set(pruner.select(DIGITS))
     assert len(before) == 10
@@ -72,7 +72,7 @@ def test_a_subpool_only_grows_but_for_what_is_labelled():
     assert len(pruner.select(DIGITS)) == 20
 
 
-def test_a_row_never_seen_belongs_if_it_is_within_reach_of_a_labelled_one():
+def test_a_row_never_seen_belongs_if_it_is_within_reach_of_a_labeled_one():
     angle = np.arange(10) * 0.1
     X = np.column_stack([np.cos(angle), np.sin(angle)])
     pruner = SEALSFilter(2).fit(X, labels(10, [0]))

@@ -1,4 +1,4 @@
-"""Normalisation: the recipe, case by case, and the fast path against the slow one."""
+"""Normalization: the recipe, case by case, and the fast path against the slow one."""
 
 from __future__ import annotations
 

@@ -231,7 +231,7 @@ def test_pickle_needs_no_model_folder_in_another_process(
 ) -> None:
     content = pickle.dumps(fitted)
     n_bytes = 4 * sum(p.numel() for p in fitted.net_.module_.parameters())
-    assert len(content) < 1.05 * n_bytes  # the weights once, no optimiser
+    assert len(content) < 1.05 * n_bytes  # the weights once, no optimizer
     (tmp_path / "model.pkl").write_bytes(content)
     script = (
         "import pickle, sys, numpy, torch; torch.set_num_threads(1)\n"
@@ -453,7 +453,7 @@ def test_what_is_no_text_is_named(
         (np.zeros((30, 2)), "1d array"),
     ],
 )
-def test_labels_that_cannot_be_learnt(labels: Any, message: str, minilm: Path) -> None:
+def test_labels_that_cannot_be_learned(labels: Any, message: str, minilm: Path) -> None:
     with pytest.raises(ValueError, match=message):
         quick(minilm).fit(TRAIN, labels)
 

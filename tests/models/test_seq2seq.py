@@ -293,7 +293,7 @@ def test_clone_and_params_stay_as_given(tiny_t5: Path, fitted: TransformerSeq2Se
 def test_a_pickle_holds_the_weights_once_and_needs_no_model_folder(fitted: TransformerSeq2Seq) -> None:
     content = pickle.dumps(fitted)
     n_bytes = 4 * sum(p.numel() for p in fitted.net_.module_.parameters())
-    assert len(content) < n_bytes + 100_000  # no optimiser, no second copy
+    assert len(content) < n_bytes + 100_000  # no optimizer, no second copy
     again = pickle.loads(content).set_params(model="gone")
     assert np.array_equal(again.sequence_scores(POOL), fitted.sequence_scores(POOL))
     assert again.partial_fit(ENGLISH, GERMAN).n_updates_ == 1
@@ -446,7 +446,7 @@ def test_a_strategy_for_classifiers_says_what_it_lacks(
         (["a", "b"], "ab", TypeError, "y is one str"),
     ],
 )
-def test_pairs_that_cannot_be_learnt(
+def test_pairs_that_cannot_be_learned(
     X: Any, y: Any, error: type[Exception], message: str, tiny_t5: Path, fitted: TransformerSeq2Seq
 ) -> None:
     model = quick(tiny_t5)

@@ -62,7 +62,7 @@ def test_generative_entropy_of_a_causal_model(lm, smollm2, scorer):
     assert ready.fit(["not used"]).scorer_ is scorer
 
 
-def test_batches_chunks_and_neighbours_do_not_matter(scorer, monkeypatch):
+def test_batches_chunks_and_neighbors_do_not_matter(scorer, monkeypatch):
     scores = scorer(TEXTS)
     np.testing.assert_allclose(scorer(TEXTS[::-1])[::-1], scores, **CLOSE)
     for tokens in (1, 40, 100_000):
@@ -179,7 +179,7 @@ def test_sampled_semantic_entropy_by_vectors(smollm2, monkeypatch):
     strict = clone(scorer).set_params(threshold=0.9).fit(said)
     np.testing.assert_allclose(strict(["x"]), -(0.5 * np.log(0.5) + 2 * 0.25 * np.log(0.25)))
     assert strict.fingerprint != scorer.fingerprint
-    by_words = SampledSemanticEntropy(smollm2, n_samples=4).fit([*said, "grey sky"])
+    by_words = SampledSemanticEntropy(smollm2, n_samples=4).fit([*said, "gray sky"])
     assert 0 < by_words(["x"])[0] < np.log(4)
 
 

@@ -41,7 +41,7 @@ def test_texts_of_the_same_counts_tie_to_the_last_bit():
     assert InformationEntropy()(["w " * n for n in range(9)]).tolist() == [0.0] * 9
 
 
-def test_information_does_not_hang_on_neighbours_or_workers():
+def test_information_does_not_hang_on_neighbors_or_workers():
     values = InformationEntropy()(TEXTS)
     order = RNG.permutation(len(TEXTS))
     assert InformationEntropy()([TEXTS[i] for i in order]).tolist() == values[order].tolist()

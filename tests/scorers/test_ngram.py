@@ -20,8 +20,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from skprune.exceptions import ModelLoadError
-from skprune.language_models.ngram.model import NGramModel, open_model
 from skprune.language_models.ngram import model as ngram_model
+from skprune.language_models.ngram.model import NGramModel, open_model
 from skprune.scorers import NGramScorer
 
 DATA = Path(__file__).parents[1] / "data"
@@ -76,7 +76,7 @@ def test_training_gives_lmplz_scores() -> None:
     np.testing.assert_allclose(toy(order=5)(TEXTS), packed(TEXTS), atol=1e-4)
 
 
-def test_texts_are_normalised_before_they_are_scored() -> None:
+def test_texts_are_normalized_before_they_are_scored() -> None:
     scorer = toy()
     raw = ["  The DOG\nsees\tthe Cát. ", "dog", "", "\x00\n", "…"]
     plain = ["the dog sees the cat .", "dog", "", "", ". . ."]
@@ -167,7 +167,7 @@ def test_sentencepiece_file_of_another_kind(tmp_path: Path) -> None:
         toy(tokenizer=FILES["arpa"])
     with pytest.raises(ModelLoadError, match="not a SentencePiece model: No such file"):
         toy(tokenizer=tmp_path / "absent")
-    # A misspelt name is a path to nothing.
+    # A misspelled name is a path to nothing.
     with pytest.raises(ModelLoadError, match="wrods is not a SentencePiece model"):
         toy(tokenizer="wrods")
 

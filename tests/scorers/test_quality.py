@@ -95,7 +95,7 @@ def test_score_is_the_probability_of_yes(lm, scores):
     assert scores.dtype == np.float64
 
 
-def test_yes_no_is_renormalised_over_the_two_answers(lm, smollm2):
+def test_yes_no_is_renormalized_over_the_two_answers(lm, smollm2):
     yes, no = (spelled(lm.tokenizer, word) for word in ("yes", "no"))
     expected = []
     for text in TEXTS[:3]:
@@ -141,7 +141,7 @@ def test_without_chat_template(lm, scorer):
 # ---------------------------------------------------------------------- what it does not hang on
 
 
-def test_order_batch_and_neighbours_do_not_matter(scorer, scores):
+def test_order_batch_and_neighbors_do_not_matter(scorer, scores):
     order = np.random.default_rng(0).permutation(len(TEXTS))
     np.testing.assert_allclose(scorer([TEXTS[i] for i in order]), scores[order], **CLOSE)
     for tokens in (1, 200, 100_000):
@@ -477,7 +477,7 @@ def test_bfloat16_is_close_to_float32(folder, scores):
 
 
 @pytest.mark.parametrize("quantization", ["nf4", "int8"])
-def test_quantised_on_the_cpu(folder, caplog, quantization):
+def test_quantized_on_the_cpu(folder, caplog, quantization):
     out = QualityScorer(folder, quantization=quantization, device="cpu")(TEXTS[:3])
     assert np.all((out > 0) & (out < 1))
     lm = load_causal_lm(folder, quantization=quantization, device="cpu")
@@ -487,7 +487,7 @@ def test_quantised_on_the_cpu(folder, caplog, quantization):
 
 
 @pytest.mark.slow
-def test_a_gguf_is_unpacked_to_be_quantised(smollm2, folder):
+def test_a_gguf_is_unpacked_to_be_quantized(smollm2, folder):
     packed = QualityScorer(smollm2, quantization="nf4", device="cpu")(TEXTS)
     np.testing.assert_allclose(
         packed, QualityScorer(folder, quantization="nf4", device="cpu")(TEXTS), rtol=1e-3

@@ -97,7 +97,7 @@ def test_the_area_is_that_of_the_curve_on_the_held_out_fold():
     run.fit(train_texts, Y[train])
     heights = []
     for n in run.learning_curve_["labels"]:
-        known = run.labelled_indices_[:n]
+        known = run.labeled_indices_[:n]
         model = clone(run.estimator).fit([train_texts[i] for i in known], Y[train][known])
         heights.append(f1_score(Y[test], model.predict(test_texts), average="macro"))
     assert AUC.scores(run, test_texts, Y[test]).tolist() == pytest.approx(heights)

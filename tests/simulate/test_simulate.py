@@ -1,4 +1,4 @@
-"""The simulator: whose rows are labelled when, what the curve says, and that a killed run goes on alike."""
+"""The simulator: whose rows are labeled when, what the curve says, and that a killed run goes on alike."""
 
 import json
 import pickle
@@ -83,7 +83,7 @@ def test_it_makes_the_picks_of_a_loop_written_by_hand(name):
         text_model(), Margin(random_state=1), FILTERS[name], n_instances=6, n_rounds=4, random_state=2
     ).set_params(**{} if name == "none" else {"filter__random_state": 3})
     run.fit(TEXTS, SENTIMENT)
-    picks = [np.array(batch) for batch in np.split(run.labelled_indices_, run.learning_curve_["labels"])[:-1]]
+    picks = [np.array(batch) for batch in np.split(run.labeled_indices_, run.learning_curve_["labels"])[:-1]]
 
     pruner = RandomFilter(keep=1.0, random_state=0) if name == "none" else clone(run.filter)
     learner = ActiveLearner(
@@ -114,7 +114,7 @@ def test_a_run_that_was_cut_short_goes_on_with_the_same_picks(name, tmp_path):
         folder = tmp_path / str(cut)
         clone(run).set_params(n_rounds=cut, folder=folder).fit(TEXTS, SENTIMENT)
         resumed = clone(run).set_params(folder=folder).fit(TEXTS, SENTIMENT)
-        assert (resumed.labelled_indices_ == whole.labelled_indices_).all()
+        assert (resumed.labeled_indices_ == whole.labeled_indices_).all()
         timeless = [c for c in whole.learning_curve_ if not c.endswith("seconds")]
         pd.testing.assert_frame_equal(resumed.learning_curve_[timeless], whole.learning_curve_[timeless])
         assert (resumed.predict(TEXTS) == whole.predict(TEXTS)).all()
@@ -151,7 +151,7 @@ KILLED = textwrap.dedent(
     os.fsync = sync
     run.fit(X[:300], y[:300])
     again = run.set_params(folder=None, random_state=run.seed_)
-    print(*again.fit(X[:300], y[:300]).labelled_indices_)
+    print(*again.fit(X[:300], y[:300]).labeled_indices_)
     """
 )
 
@@ -169,10 +169,10 @@ def test_a_finished_run_is_prolonged_and_another_one_is_refused(tmp_path):
     before = (tmp_path / "journal.jsonl").read_text()
     longer = simulator(folder=tmp_path, n_rounds=6, verbose=1).fit(X, Y)
     assert (tmp_path / "journal.jsonl").read_text().startswith(before)
-    assert (longer.labelled_indices_ == simulator(n_rounds=6).fit(X, Y).labelled_indices_).all()
+    assert (longer.labeled_indices_ == simulator(n_rounds=6).fit(X, Y).labeled_indices_).all()
     shorter = simulator(folder=tmp_path, n_rounds=2).fit(X, Y)
     assert len(shorter.learning_curve_) == 3
-    assert (shorter.labelled_indices_ == longer.labelled_indices_[:20]).all()
+    assert (shorter.labeled_indices_ == longer.labeled_indices_[:20]).all()
 
     for other, difference in [
         (simulator(folder=tmp_path, random_state=1), "seed was 0 there, and is 1 now"),
@@ -218,20 +218,20 @@ def test_the_curve_says_what_happened():
     assert curve["subpool"][1:].max() <= 25
     assert run.minority_class_ == 1
     for n, found, f1 in zip(labels, curve["minority_found"], curve["f1"], strict=True):
-        known = run.labelled_indices_[:n]
+        known = run.labeled_indices_[:n]
         assert found == rare[known].sum() / rare[:300].sum()
         model = GaussianNB().fit(X[known], rare[known])
         assert f1 == f1_score(rare[300:], model.predict(X[300:]))
     assert [row["round"] for row in rows] == [0, 1, 2, 3, 4]
-    assert np.concatenate([row["picked"] for row in rows]).tolist() == run.labelled_indices_.tolist()
+    assert np.concatenate([row["picked"] for row in rows]).tolist() == run.labeled_indices_.tolist()
     assert run.score(X[300:], rare[300:]) == (run.predict(X[300:]) == rare[300:]).mean()
 
 
-def test_held_out_rows_are_never_labelled_and_stand_for_all_classes():
+def test_held_out_rows_are_never_labeled_and_stand_for_all_classes():
     run = simulator(validation_fraction=0.25, n_rounds=None).fit(X, Y)
-    assert run.stop_reason_ == "every row is labelled"
-    assert len(run.labelled_indices_) == 300
-    held_out = np.setdiff1d(np.arange(400), run.labelled_indices_)
+    assert run.stop_reason_ == "every row is labeled"
+    assert len(run.labeled_indices_) == 300
+    held_out = np.setdiff1d(np.arange(400), run.labeled_indices_)
     assert set(np.bincount(Y[held_out]).tolist()) <= {9, 10, 11}
     assert run.learning_curve_["score"].iloc[-1] == run.score(X[held_out], Y[held_out])
 
@@ -244,19 +244,19 @@ def test_held_out_rows_are_never_labelled_and_stand_for_all_classes():
         ({"label_budget": 23}, "label_budget", 23),
         ({"time_budget": 0}, "time_budget", 10),
         ({"stopping": lambda curve: len(curve) == 3}, "<lambda>", 20),
-        ({"n_rounds": None, "n_instances": 150}, "every row is labelled", 400),
+        ({"n_rounds": None, "n_instances": 150}, "every row is labeled", 400),
     ],
 )
 def test_it_stops_when_it_should(params, reason, n_labels):
     run = simulator(**params).fit(X, Y)
     assert run.stop_reason_ == reason
-    assert len(set(run.labelled_indices_)) == len(run.labelled_indices_) == n_labels
+    assert len(set(run.labeled_indices_)) == len(run.labeled_indices_) == n_labels
 
 
-def test_copies_of_a_labelled_row_are_not_asked_for():
+def test_copies_of_a_labeled_row_are_not_asked_for():
     run = simulator(filter=None, n_rounds=None, n_instances=90).fit(np.vstack([X, X]), np.r_[Y, Y])
-    assert run.stop_reason_ == "every row is labelled"
-    asked = np.split(run.labelled_indices_, run.learning_curve_["labels"])[:-1]
+    assert run.stop_reason_ == "every row is labeled"
+    asked = np.split(run.labeled_indices_, run.learning_curve_["labels"])[:-1]
     known = set()
     for batch in asked:
         assert not known & set(batch % 400)
@@ -269,7 +269,7 @@ def test_copies_of_a_labelled_row_are_not_asked_for():
 )
 def test_where_it_begins(initial):
     run = simulator(initial=initial, n_rounds=0, n_initial=40).fit(X, Y)
-    first = run.labelled_indices_
+    first = run.labeled_indices_
     if not isinstance(initial, str):
         assert first.tolist() == list(initial)
         return
@@ -280,7 +280,7 @@ def test_where_it_begins(initial):
     if initial == "stratified":
         assert (np.abs(counts - 40 * np.bincount(Y) / 400) < 1).all()
     other = simulator(initial=initial, n_rounds=0, n_initial=40, random_state=1).fit(X, Y)
-    assert set(first) != set(other.labelled_indices_)
+    assert set(first) != set(other.labeled_indices_)
 
 
 def test_what_it_refuses_it_refuses_before_any_work():
@@ -339,11 +339,11 @@ def test_it_teaches_a_learner_whose_labels_are_texts(tmp_path):
     assert run.learning_curve_["labels"].tolist() == [7, 14, 21]
     assert run.learning_curve_["minority_found"].isna().all()
     assert run.learning_curve_["score"].between(0, 1).all()
-    assert run.predict([TEXTS[run.labelled_indices_[0]]])[0] in targets
+    assert run.predict([TEXTS[run.labeled_indices_[0]]])[0] in targets
     assert not hasattr(run, "predict_proba")
     assert not hasattr(run, "classes_")
     again = clone(run).fit(TEXTS, targets)
-    assert (again.labelled_indices_ == run.labelled_indices_).all()
+    assert (again.labeled_indices_ == run.labeled_indices_).all()
 
 
 @pytest.mark.parametrize("container", [list, np.array, pd.Series])
@@ -354,12 +354,12 @@ def test_classes_may_have_names(container, tmp_path):
     numbers = clone(run).fit(TEXTS, SENTIMENT)
     names = container(np.array(["bad", "good"])[SENTIMENT].tolist())
     run.set_params(folder=tmp_path, stopping=ValidationPlateau("f1_macro", patience=9)).fit(TEXTS, names)
-    assert run.labelled_indices_.tolist() == numbers.labelled_indices_.tolist()
+    assert run.labeled_indices_.tolist() == numbers.labeled_indices_.tolist()
     assert run.learning_curve_["f1_macro"].equals(numbers.learning_curve_["f1_macro"])
     assert run.minority_class_ == ["bad", "good"][numbers.minority_class_]
     assert set(run.predict(TEXTS)) == set(run.classes_) == {"bad", "good"}
     resumed = clone(run).set_params(n_rounds=4).fit(TEXTS, names)
-    assert resumed.labelled_indices_[:24].tolist() == run.labelled_indices_.tolist()
+    assert resumed.labeled_indices_[:24].tolist() == run.labeled_indices_.tolist()
 
 
 def test_it_teaches_a_regressor():
@@ -384,7 +384,7 @@ def test_it_teaches_a_transformer(minilm):
 @pytest.mark.parametrize("strategy", [uncertainty_sampling, uncertainty_batch_sampling])
 def test_modals_own_strategies_serve(strategy):
     run = ActiveLearningSimulator(GaussianNB(), strategy, RandomFilter(0.3), n_rounds=2, random_state=0)
-    assert len(run.fit(X, Y).labelled_indices_) == 60
+    assert len(run.fit(X, Y).labeled_indices_) == 60
 
 
 @pytest.mark.parametrize(

@@ -30,11 +30,11 @@ def play(stopping, **params):
     )
 
 
-def test_overall_uncertainty_is_the_mean_normalised_entropy_of_the_unlabelled_rows():
+def test_overall_uncertainty_is_the_mean_normalized_entropy_of_the_unlabeled_rows():
     run = play(OverallUncertainty(threshold=0.5, max_rows=None))
     curve = run.learning_curve_
     for n, value, model in zip(curve["labels"], curve["overall_uncertainty"], run.estimators_, strict=True):
-        free = np.setdiff1d(np.arange(500), run.labelled_indices_[:n])
+        free = np.setdiff1d(np.arange(500), run.labeled_indices_[:n])
         assert value == pytest.approx(entropy(model.predict_proba(X[free]), axis=1).mean() / np.log(10))
     assert run.stop_reason_.startswith("OverallUncertainty")
     assert curve["overall_uncertainty"].iloc[-1] < 0.5 <= curve["overall_uncertainty"].iloc[:-1].min()
@@ -67,8 +67,8 @@ class Watched:
 
 def test_the_stop_set_is_the_same_in_every_round():
     before, now = Watched(), Watched()
-    for unlabelled in (np.arange(500), np.arange(100, 500)):
-        played = PlayedRound(now, before, X, unlabelled, seed=3)
+    for unlabeled in (np.arange(500), np.arange(100, 500)):
+        played = PlayedRound(now, before, X, unlabeled, seed=3)
         assert StabilizingPredictions(stop_set_size=40).measure(played) == {"kappa": 1.0}
     assert len(now.seen[0]) == 40
     assert all((rows == now.seen[0]).all() for rows in [*before.seen, *now.seen])

@@ -1,4 +1,4 @@
-"""Coreset and FT-BERTKM, against k-centre greedy and nearest rows written out by hand."""
+"""Coreset and FT-BERTKM, against k-center greedy and nearest rows written out by hand."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ from skprune.strategies.capabilities import penultimate_features
 from skprune.streams import generator
 
 
-def learner_of(labelled: Any) -> Any:
+def learner_of(labeled: Any) -> Any:
     """A linear classifier that was taught these vectors."""
-    return ActiveLearner(LogisticRegression(), Coreset(), labelled, np.arange(labelled.shape[0]) % 2)
+    return ActiveLearner(LogisticRegression(), Coreset(), labeled, np.arange(labeled.shape[0]) % 2)
 
 
 def greedy(
-    pool: np.ndarray, labelled: np.ndarray, n_instances: int, first: int | None = None
+    pool: np.ndarray, labeled: np.ndarray, n_instances: int, first: int | None = None
 ) -> tuple[Any, Any]:
-    """k-centre greedy with every distance in a table; the first of ties wins."""
-    everything = np.concatenate([pool, labelled]).astype(np.float64)
+    """k-center greedy with every distance in a table; the first of ties wins."""
+    everything = np.concatenate([pool, labeled]).astype(np.float64)
     table = np.sqrt(((everything[:, None] - everything[None]) ** 2).sum(axis=-1))
-    centres = list(range(len(pool), len(everything)))
+    centers = list(range(len(pool), len(everything)))
     picked, radii = [], []
     for _ in range(n_instances):
-        if not centres:
+        if not centers:
             row, radius = first, np.inf
         else:
-            to_nearest = table[: len(pool), centres].min(axis=1)
+            to_nearest = table[: len(pool), centers].min(axis=1)
             to_nearest[picked] = -1.0
             row, radius = int(np.argmax(to_nearest)), to_nearest.max()
         picked.append(row)
         radii.append(radius)
-        centres.append(row)
+        centers.append(row)
     return picked, radii
 
 
-@given(seed=st.integers(0, 999), n=st.integers(1, 40), d=st.integers(1, 6), n_labelled=st.integers(2, 9))
-def test_coreset_is_k_centre_greedy(seed: int, n: int, d: int, n_labelled: int) -> None:
+@given(seed=st.integers(0, 999), n=st.integers(1, 40), d=st.integers(1, 6), n_labeled=st.integers(2, 9))
+def test_coreset_is_k_center_greedy(seed: int, n: int, d: int, n_labeled: int) -> None:
     rng = np.random.default_rng(seed)
-    pool, labelled = rng.normal(size=(n, d)), rng.normal(size=(n_labelled, d))
+    pool, labeled = rng.normal(size=(n, d)), rng.normal(size=(n_labeled, d))
     n_instances = 1 + seed % n
-    indices, metrics = Coreset(random_state=seed)(learner_of(labelled), pool, n_instances=n_instances)
-    picked, radii = greedy(pool, labelled, n_instances)
+    indices, metrics = Coreset(random_state=seed)(learner_of(labeled), pool, n_instances=n_instances)
+    picked, radii = greedy(pool, labeled, n_instances)
     assert indices.tolist() == picked
     assert metrics == pytest.approx(radii, abs=1e-7)
 
@@ -63,11 +63,11 @@ def test_coreset_on_digits_in_every_precision_and_container(dtype: Any, containe
     digits = load_digits().data[:540]
     noise = np.random.default_rng(0).normal(scale=0.1, size=digits.shape)  # whole numbers would tie
     digits = ((digits + noise) / 16).astype(dtype)
-    pool, labelled = digits[:500], digits[500:540]
+    pool, labeled = digits[:500], digits[500:540]
     indices, metrics = Coreset(random_state=0)(
-        learner_of(container(labelled)), container(pool), n_instances=40
+        learner_of(container(labeled)), container(pool), n_instances=40
     )
-    picked, radii = greedy(pool, labelled, 40)
+    picked, radii = greedy(pool, labeled, 40)
     assert indices.tolist() == picked
     assert metrics == pytest.approx(radii, rel=1e-5 if dtype == np.float32 else 1e-9)
 
@@ -84,7 +84,7 @@ def test_coreset_looks_at_the_learners_features() -> None:
     assert indices.tolist() == greedy(features[30:], features[:30], 10)[0]
 
 
-def test_coreset_without_labelled_rows_starts_anywhere() -> None:
+def test_coreset_without_labeled_rows_starts_anywhere() -> None:
     pool = np.random.default_rng(0).normal(size=(30, 3))
     model = LogisticRegression().fit(pool, pool[:, 0] > 0)
     firsts = set()
@@ -96,11 +96,11 @@ def test_coreset_without_labelled_rows_starts_anywhere() -> None:
     assert len(firsts) > 20
 
 
-def test_coreset_leaves_copies_of_labelled_rows_for_last() -> None:
+def test_coreset_leaves_copies_of_labeled_rows_for_last() -> None:
     rng = np.random.default_rng(0)
-    labelled = (50 + rng.normal(size=(20, 64))).astype(np.float32)
-    pool = np.concatenate([labelled, (50 + rng.normal(size=(5, 64))).astype(np.float32)])
-    indices, metrics = Coreset(random_state=0)(learner_of(labelled), pool, n_instances=25)
+    labeled = (50 + rng.normal(size=(20, 64))).astype(np.float32)
+    pool = np.concatenate([labeled, (50 + rng.normal(size=(5, 64))).astype(np.float32)])
+    indices, metrics = Coreset(random_state=0)(learner_of(labeled), pool, n_instances=25)
     assert set(indices[:5].tolist()) == set(range(20, 25))
     assert not metrics[5:].any()
     assert sorted(indices.tolist()) == list(range(25))
@@ -146,8 +146,8 @@ def test_bertkm_finds_the_clusters_of_a_pool_larger_than_what_starts_them() -> N
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_bertkm_takes_one_row_of_every_cluster_whatever_their_length(container: Any, dtype: Any) -> None:
-    centres = np.eye(8) * 10
-    rows, cluster = make_blobs(300, centers=centres, cluster_std=0.3, random_state=0)
+    centers = np.eye(8) * 10
+    rows, cluster = make_blobs(300, centers=centers, cluster_std=0.3, random_state=0)
     rows *= np.random.default_rng(0).uniform(0.1, 10, size=(300, 1))
     rows = container(rows.astype(dtype))
     model = LogisticRegression().fit(rows, cluster)

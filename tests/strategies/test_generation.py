@@ -85,21 +85,21 @@ class Taught:
         self.X_training = X_training
 
 
-def by_hand(pool: Any, labelled: Any, lam: float, order: list[int]) -> tuple[list[float], list[float]]:
+def by_hand(pool: Any, labeled: Any, lam: float, order: list[int]) -> tuple[list[float], list[float]]:
     """Follow a strategy's picks, every mean taken anew: what each scored, and the best there was."""
-    pool, labelled = pool.astype(np.float64), labelled.astype(np.float64)
-    similarity = pool @ np.concatenate([pool, labelled]).T
-    unlabelled, known = list(range(len(pool))), list(range(len(pool), len(pool) + len(labelled)))
+    pool, labeled = pool.astype(np.float64), labeled.astype(np.float64)
+    similarity = pool @ np.concatenate([pool, labeled]).T
+    unlabeled, known = list(range(len(pool))), list(range(len(pool), len(pool) + len(labeled)))
     scored, best = [], []
     for picked in order:
         scores = {}
-        for x in unlabelled:
-            others = [similarity[x, u] for u in unlabelled if u != x]
+        for x in unlabeled:
+            others = [similarity[x, u] for u in unlabeled if u != x]
             scores[x] = lam * (np.mean(others) if others else 0.0)
             scores[x] -= (1 - lam) * (similarity[x, known].mean() if known else 0.0)
         scored.append(scores[picked])
         best.append(max(scores.values()))
-        unlabelled.remove(picked)
+        unlabeled.remove(picked)
         known.append(picked)
     return scored, best
 
@@ -107,16 +107,16 @@ def by_hand(pool: Any, labelled: Any, lam: float, order: list[int]) -> tuple[lis
 @given(
     seed=st.integers(0, 999),
     n=st.integers(1, 25),
-    n_labelled=st.integers(0, 6),
+    n_labeled=st.integers(0, 6),
     lam=st.sampled_from([0.0, 0.3, 0.67, 1.0]),
 )
-def test_idds_is_its_formula(seed: int, n: int, n_labelled: int, lam: float) -> None:
+def test_idds_is_its_formula(seed: int, n: int, n_labeled: int, lam: float) -> None:
     rng = np.random.default_rng(seed)
-    pool, labelled = rng.normal(size=(n, 4)), rng.normal(size=(n_labelled, 4))
-    learner = Taught(labelled) if n_labelled else None
+    pool, labeled = rng.normal(size=(n, 4)), rng.normal(size=(n_labeled, 4))
+    learner = Taught(labeled) if n_labeled else None
     n_instances = 1 + seed % n
     indices, metrics = IDDS(lam, random_state=seed)(learner, pool, n_instances=n_instances)
-    scored, best = by_hand(pool, labelled, lam, indices.tolist())
+    scored, best = by_hand(pool, labeled, lam, indices.tolist())
     assert metrics == pytest.approx(scored, abs=1e-9)
     assert metrics == pytest.approx(best, abs=1e-9)
 
@@ -126,38 +126,38 @@ def test_idds_in_every_precision_and_container(container: Any) -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(120, 30))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    pool, labelled = rows[20:], rows[:20]
-    indices, metrics = IDDS(random_state=0)(Taught(container(labelled)), container(pool), n_instances=20)
-    scored, best = by_hand(pool, labelled, 0.67, indices.tolist())
+    pool, labeled = rows[20:], rows[:20]
+    indices, metrics = IDDS(random_state=0)(Taught(container(labeled)), container(pool), n_instances=20)
+    scored, best = by_hand(pool, labeled, 0.67, indices.tolist())
     assert metrics == pytest.approx(scored, abs=1e-6)
     assert metrics == pytest.approx(best, abs=1e-6)
 
 
 def test_idds_encodes_texts_as_the_filters_do(snippets: list[str], minilm: Any, tmp_path: Any) -> None:
-    pool, labelled = snippets[10:50], snippets[:10]
+    pool, labeled = snippets[10:50], snippets[:10]
     encoder = SentenceEncoder(str(minilm))
     vectors = encoder(snippets[:50])
     expected = IDDS(random_state=0)(Taught(vectors[:10]), vectors[10:], n_instances=10)
     for given_ in (str(minilm), encoder, lambda texts: encoder(texts)):
         memory = None if callable(given_) else tmp_path
-        found = IDDS(encoder=given_, memory=memory, random_state=0)(Taught(labelled), pool, n_instances=10)
+        found = IDDS(encoder=given_, memory=memory, random_state=0)(Taught(labeled), pool, n_instances=10)
         assert found[0].tolist() == expected[0].tolist()
 
     def refuses(texts: Any) -> Any:
         raise AssertionError("every vector is in the store")
 
     refuses.fingerprint = encoder.fingerprint  # type: ignore[attr-defined]
-    found = IDDS(encoder=refuses, memory=tmp_path, random_state=0)(Taught(labelled), pool, n_instances=10)
+    found = IDDS(encoder=refuses, memory=tmp_path, random_state=0)(Taught(labeled), pool, n_instances=10)
     assert found[0].tolist() == expected[0].tolist()
 
 
 def test_idds_with_tfidf_depends_on_no_order(snippets: list[str]) -> None:
-    pool, labelled = snippets[30:130], snippets[:30]
-    tfidf = TfidfEncoder().fit(sorted(set(pool + labelled)))
-    expected = IDDS(random_state=0)(Taught(tfidf(labelled)), tfidf(pool), n_instances=10)[0]
-    found = IDDS(random_state=0)(Taught(labelled), pool, n_instances=10)[0]
+    pool, labeled = snippets[30:130], snippets[:30]
+    tfidf = TfidfEncoder().fit(sorted(set(pool + labeled)))
+    expected = IDDS(random_state=0)(Taught(tfidf(labeled)), tfidf(pool), n_instances=10)[0]
+    found = IDDS(random_state=0)(Taught(labeled), pool, n_instances=10)[0]
     assert found.tolist() == expected.tolist()
-    backwards = IDDS(random_state=0)(Taught(labelled[::-1]), pool[::-1], n_instances=10)[0]
+    backwards = IDDS(random_state=0)(Taught(labeled[::-1]), pool[::-1], n_instances=10)[0]
     assert [pool[i] for i in found] == [pool[::-1][i] for i in backwards]
 
 

@@ -159,18 +159,18 @@ def by_hand(p_known: np.ndarray, known: np.ndarray, p: np.ndarray, h: np.ndarray
 @pytest.mark.parametrize(
     "container", [np.asarray, np.float32, sp.csr_array], ids=["float64", "float32", "csr"]
 )
-@pytest.mark.parametrize("n_labelled", [30, 6])
-def test_cal_is_the_mean_divergence_from_the_labelled_neighbours(
-    name: str, container: Any, n_labelled: int
+@pytest.mark.parametrize("n_labeled", [30, 6])
+def test_cal_is_the_mean_divergence_from_the_labeled_neighbors(
+    name: str, container: Any, n_labeled: int
 ) -> None:
     model = MODELS[name]()
-    labelled, pool = container(DIGITS[:n_labelled]), container(DIGITS[300:420])
-    learner = ActiveLearner(DummyClassifier(), CAL(), labelled, Y[:n_labelled])
+    labeled, pool = container(DIGITS[:n_labeled]), container(DIGITS[300:420])
+    learner = ActiveLearner(DummyClassifier(), CAL(), labeled, Y[:n_labeled])
     learner.estimator = model  # taught more than it shows
     indices, metrics = CAL(random_state=0)(learner, pool, n_instances=120)
-    known, h = (penultimate_features(model, rows) for rows in (labelled, pool))
+    known, h = (penultimate_features(model, rows) for rows in (labeled, pool))
     known, h = (a.toarray() if sp.issparse(a) else a.astype(np.float64) for a in (known, h))
-    expected = by_hand(model.predict_proba(labelled), known, model.predict_proba(pool), h, 10)
+    expected = by_hand(model.predict_proba(labeled), known, model.predict_proba(pool), h, 10)
     assert metrics == pytest.approx(np.array(expected)[indices], abs=1e-9)
     assert metrics.tolist() == sorted(metrics, reverse=True)
 
@@ -187,12 +187,12 @@ def test_cal_with_certain_predictions_is_finite_and_with_one_class_indifferent()
     assert indices.tolist() != list(range(5))
 
 
-def test_cal_needs_the_labelled_rows() -> None:
+def test_cal_needs_the_labeled_rows() -> None:
     with pytest.raises(TypeError, match="LogisticRegression has no X_training"):
         CAL()(MODELS["two classes"](), DIGITS)
 
 
 @pytest.mark.parametrize("n_neighbors", [0, 1.5])
-def test_cal_names_a_bad_number_of_neighbours(n_neighbors: Any) -> None:
+def test_cal_names_a_bad_number_of_neighbors(n_neighbors: Any) -> None:
     with pytest.raises(ValueError, match="n_neighbors"):
         CAL(n_neighbors)(MODELS["two classes"](), DIGITS)

@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skprune.base import KEEP_CONSTRAINT, BaseFilter, Selection, lowest, size_of
@@ -33,7 +34,7 @@ class EntropyIntervalFilter(BaseFilter):
 
     Three entropies are measured once: of a text's own tokens (information), of what a language model expects
     (generative), and over the topics of the pool (semantic). Each is turned into a quantile of the pool. A
-    row survives if all three quantiles are near the centre.
+    row survives if all three quantiles are near the center.
 
     Parameters
     ----------
@@ -42,8 +43,8 @@ class EntropyIntervalFilter(BaseFilter):
     interval : None, (float, float), dict or "search", default=None
         Quantiles (lo, hi) between which a row survives; the size is what that gives. A dict
         ``{entropy: (lo, hi)}`` has one window an entropy. ``"search"`` picks the window by cross-validating
-        ``proxy`` on the labels given to :meth:`fit`. None: the ``keep`` rows nearest to ``centre``.
-    centre : float or dict, default=0.5
+        ``proxy`` on the labels given to :meth:`fit`. None: the ``keep`` rows nearest to ``center``.
+    center : float or dict, default=0.5
         Quantile, or ``{entropy: quantile}``, that rows are ranked by their distance to. Not used where
         ``interval`` is given.
     combine : {"igse", "information", "generative", "semantic"}, default="igse"
@@ -65,7 +66,7 @@ class EntropyIntervalFilter(BaseFilter):
     n_jobs : int or None, default=None
         Workers of the scorers that the filter makes, and of the search.
     random_state : int, RandomState or None, default=None
-        Decides between rows that are equally far from the centre, and splits the folds.
+        Decides between rows that are equally far from the center, and splits the folds.
     verbose : int, default=0
 
     Attributes
@@ -76,7 +77,7 @@ class EntropyIntervalFilter(BaseFilter):
         The windows, in quantiles; None where ``keep`` gives the size.
     search_results_ : list of dict
         Only after a search: ``lo``, ``hi``, ``score`` (mean accuracy), ``std_error``, and ``share`` (of the
-        labelled rows), a window each.
+        labeled rows), a window each.
 
     Warns
     -----
@@ -87,7 +88,7 @@ class EntropyIntervalFilter(BaseFilter):
 
     See Also
     --------
-    ActivePruneFilter : Low perplexity, with an LLM's judgement.
+    ActivePruneFilter : Low perplexity, with an LLM's judgment.
 
     Notes
     -----
@@ -123,11 +124,11 @@ class EntropyIntervalFilter(BaseFilter):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "keep": KEEP_CONSTRAINT,
         "interval": [None, tuple, list, dict, StrOptions({"search"})],
-        "centre": [Interval(Real, 0, 1, closed="both"), dict],
+        "center": [Interval(Real, 0, 1, closed="both"), dict],
         "combine": [StrOptions({"igse", *ENTROPIES})],
-        "information": [None, callable],
-        "generative": [None, str, HasMethods(["__fspath__"]), callable],
-        "semantic": [None, str, HasMethods(["__fspath__"]), callable],
+        "information": [None, callable, FrozenEstimator],
+        "generative": [None, str, HasMethods(["__fspath__"]), callable, FrozenEstimator],
+        "semantic": [None, str, HasMethods(["__fspath__"]), callable, FrozenEstimator],
         "proxy": [None, HasMethods(["fit", "predict"])],
         "cv": [Interval(Integral, 2, None, closed="left")],
         "memory": [None, str, HasMethods(["__fspath__"])],
@@ -141,7 +142,7 @@ class EntropyIntervalFilter(BaseFilter):
         keep: float | int = 0.25,
         *,
         interval: Any = None,
-        centre: float | dict[str, float] = 0.5,
+        center: float | dict[str, float] = 0.5,
         combine: str = "igse",
         information: Any = None,
         generative: Any = None,
@@ -155,7 +156,7 @@ class EntropyIntervalFilter(BaseFilter):
     ) -> None:
         self.keep = keep
         self.interval = interval
-        self.centre = centre
+        self.center = center
         self.combine = combine
         self.information = information
         self.generative = generative
@@ -172,7 +173,7 @@ class EntropyIntervalFilter(BaseFilter):
     def _check_sizes(self, n_rows: int) -> None:
         if self.interval is None:
             super()._check_sizes(n_rows)
-            _one_each("centre", self.centre, self._names, _check_quantile)
+            _one_each("center", self.center, self._names, _check_quantile)
         elif self.interval != "search":
             _one_each("interval", self.interval, self._names, _check_window)
 
@@ -184,7 +185,10 @@ class EntropyIntervalFilter(BaseFilter):
         table = self._table
         self._scorers = {
             name: Remembered(
-                fitted_on(self._scorer(name), pool.texts), self.memory, name=name, batch_size=32_768
+                fitted_on(self._scorer(name), pool.texts, name=name),
+                self.memory,
+                name=name,
+                batch_size=32_768,
             )
             for name in self._names
         }
@@ -259,13 +263,13 @@ class EntropyIntervalFilter(BaseFilter):
     # ------------------------------------------------------------------ windows
 
     def _place(self, quantiles: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return how far each row is from the centre, and which rows are in all windows.
+        """Return how far each row is from the center, and which rows are in all windows.
 
         Distances are in quantiles where ``keep`` gives the size, in half widths of the windows elsewhere.
         """
         if self.windows_ is None:
-            centres = _one_each("centre", self.centre, self._names, _check_quantile)
-            distances = [np.abs(quantiles[name] - centres[name]) for name in self._names]
+            centers = _one_each("center", self.center, self._names, _check_quantile)
+            distances = [np.abs(quantiles[name] - centers[name]) for name in self._names]
             return _largest(distances), None
         distances, inside = [], []
         for name, (lo, hi) in self.windows_.items():
@@ -274,12 +278,12 @@ class EntropyIntervalFilter(BaseFilter):
         return _largest(distances), np.logical_and.reduce(inside)
 
     def _searched(self) -> tuple[float, float]:
-        labelled: Any = self.labelled_.pool
-        places = self._measure(labelled.texts)[1]
+        labeled: Any = self.labeled_.pool
+        places = self._measure(labeled.texts)[1]
         self.search_results_ = search_interval(
             np.column_stack([places[name] for name in self._names]),
-            labelled.texts,
-            self.labelled_.y,
+            labeled.texts,
+            self.labeled_.y,
             proxy=self.proxy,
             cv=self.cv,
             seed=self.seed_,
@@ -301,9 +305,9 @@ class EntropyIntervalFilter(BaseFilter):
         kept = stage == _WINDOW
         if self.windows_ is None:
             threshold = distance[kept].max() if kept.any() else np.nan
-            centres = _one_each("centre", self.centre, self._names, _check_quantile)
+            centers = _one_each("center", self.center, self._names, _check_quantile)
             reach = threshold + 10.0**-_DECIMALS
-            windows = {name: (centres[name] - reach, centres[name] + reach) for name in self._names}
+            windows = {name: (centers[name] - reach, centers[name] + reach) for name in self._names}
         else:
             threshold, windows = 1.0, self.windows_
         reason = np.full(len(distance), "", dtype=object)
@@ -313,7 +317,7 @@ class EntropyIntervalFilter(BaseFilter):
                 words = f"{name} entropy too {side}" if side else f"{name} entropy is not finite"
                 rows = np.flatnonzero(outside)
                 reason[rows] = [f"{said}, {words}" if said else words for said in reason[rows]]
-        reason[reason == ""] = "as far from the centre as the last row kept, and drew the higher number"
+        reason[reason == ""] = "as far from the center as the last row kept, and drew the higher number"
         reason[kept] = "kept: in every window"
         reason[stage == _FILL] = "kept: fills the size, next in line"
         columns: dict[str, Any] = {"stage": _STAGES[stage]}
@@ -344,7 +348,7 @@ def mid_rank(values: np.ndarray, pool: np.ndarray) -> np.ndarray:
 
 def _largest(distances: list[np.ndarray]) -> np.ndarray:
     largest = np.maximum.reduce(distances)  # NaN if one of them is
-    # Rows on both sides of the centre shall tie, as they do but for rounding.
+    # Rows on both sides of the center shall tie, as they do but for rounding.
     return np.where(np.isnan(largest), np.inf, largest.round(_DECIMALS))
 
 

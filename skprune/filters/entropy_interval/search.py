@@ -71,7 +71,7 @@ def search_interval(
     quantiles, codes = quantiles[rows], codes[rows]
     features: Any = texts[rows]
     if proxy is None:
-        # Learnt without labels, so once for all folds.
+        # Learned without labels, so once for all folds.
         features = TfidfVectorizer(sublinear_tf=True).fit_transform(features)
         proxy = LinearSVC(random_state=seed % 2**32)
     folds = list(StratifiedKFold(cv, shuffle=True, random_state=seed % 2**32).split(rows, codes))

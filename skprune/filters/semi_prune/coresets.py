@@ -54,7 +54,7 @@ class Candidates:
         """Positions by difficulty, descending."""
         return np.argsort(-self.difficulty, kind="stable")
 
-    def without_mislabelled(self, k: int) -> np.ndarray:
+    def without_mislabeled(self, k: int) -> np.ndarray:
         """Positions but for the hardest ``mis_ratio`` (fewer where ``k`` are to stay), hardest first."""
         n_dropped = min(int(np.floor(self.mis_ratio * len(self) + 0.5)), len(self) - k)
         return self.hardest_first[n_dropped:]
@@ -82,11 +82,11 @@ def top(rows: Candidates, k: int) -> np.ndarray:
 
 
 def budget(rows: Candidates, k: int) -> np.ndarray:
-    """Drop the hardest ``mis_ratio``, which are probably mislabelled, and keep the next ``k``.
+    """Drop the hardest ``mis_ratio``, which are probably mislabeled, and keep the next ``k``.
 
     Fewer are dropped where fewer than ``k`` would be left (ours).
     """
-    return rows.without_mislabelled(k)[:k]
+    return rows.without_mislabeled(k)[:k]
 
 
 def ccs(rows: Candidates, k: int) -> np.ndarray:
@@ -99,7 +99,7 @@ def ccs(rows: Candidates, k: int) -> np.ndarray:
     -----
     Zheng et al., "Coverage-centric Coreset Selection for High Pruning Rates", ICLR 2023, Algorithm 1.
     """
-    left = rows.without_mislabelled(k)
+    left = rows.without_mislabeled(k)
     difficulty = rows.difficulty[left]
     low, width = difficulty.min(), np.ptp(difficulty) / _N_STRATA
     stratum = np.zeros(len(left), dtype=np.intp)
@@ -145,10 +145,10 @@ def dual_beta(rows: Candidates, k: int) -> np.ndarray:
 
 
 def d2(rows: Candidates, k: int) -> np.ndarray:
-    """Difficulty and diversity on a graph of nearest neighbours.
+    """Difficulty and diversity on a graph of nearest neighbors.
 
-    Each row's difficulty grows by that of its neighbours, s_i + Σ_j e^(−d_ij) s_j; then the best row is
-    taken, its neighbours lose e^(−d_ij) s_i, and so on.
+    Each row's difficulty grows by that of its neighbors, s_i + Σ_j e^(−d_ij) s_j; then the best row is
+    taken, its neighbors lose e^(−d_ij) s_i, and so on.
 
     Notes
     -----
@@ -179,7 +179,7 @@ def d2(rows: Candidates, k: int) -> np.ndarray:
 
 
 def _neighbor_graph(vectors: Any, n_neighbors: int) -> sp.csr_array:
-    """Return e^(−d_ij) of each row's nearest neighbours, shape (n, n)."""
+    """Return e^(−d_ij) of each row's nearest neighbors, shape (n, n)."""
     n_rows = vectors.shape[0]
     if n_neighbors == 0:
         return sp.csr_array((n_rows, n_rows))

@@ -52,9 +52,9 @@ class SemiPruneFilter(VectorFilter):
     keep : float or int, default=0.3
         Share or count of the eligible rows that survive.
     ssl : None or classifier, default=None
-        Makes the pseudo-labels: ``fit(X, y)`` with −1 for unlabelled rows, and ``predict_proba``. Any
+        Makes the pseudo-labels: ``fit(X, y)`` with −1 for unlabeled rows, and ``predict_proba``. Any
         estimator of :mod:`sklearn.semi_supervised`, a pipeline that ends in one, or
-        :class:`~skprune.FixMatchClassifier`. None is self-training of logistic regression on standardised
+        :class:`~skprune.FixMatchClassifier`. None is self-training of logistic regression on standardized
         rows.
     proxy : None or classifier, default=None
         What is trained on the pseudo-labels: a call of ``partial_fit(X, y, classes)`` is an epoch, and has
@@ -68,7 +68,7 @@ class SemiPruneFilter(VectorFilter):
         Which rows of which difficulty are kept: see :mod:`skprune.filters.semi_prune.coresets`.
     mis_ratio : float, default=0.1
         Share of the rows, the hardest ones, that ``"budget"`` and ``"ccs"`` leave out as probably
-        mislabelled.
+        mislabeled.
     n_neighbors : int, default=10
         Of each row in the graph of ``"d2"``.
     holdout : float, default=0.2
@@ -95,7 +95,7 @@ class SemiPruneFilter(VectorFilter):
     pseudo_confidence_ : ndarray of float64, shape (n_rows,) or None
         Probability of the pseudo-label; 1 where the label is known.
     agreement_ : float or None
-        Share of held-out labelled rows whose pseudo-label was right; NaN where none could be held out.
+        Share of held-out labeled rows whose pseudo-label was right; NaN where none could be held out.
     dynamics_ : TrainingDynamics or None
         The proxy's log, of the pool's distinct rows.
     n_held_out_ : int
@@ -116,7 +116,7 @@ class SemiPruneFilter(VectorFilter):
 
     *What counts.* As everywhere in skprune a row with a label is passed over, and ``keep`` counts the others.
     Labels that were paid for belong to the coreset: to train on B rows in all of which n have labels, pass
-    ``keep=B - n`` and train on the survivors and the labelled rows. Where every row has a label, no
+    ``keep=B - n`` and train on the survivors and the labeled rows. Where every row has a label, no
     pseudo-label is made, all rows are eligible, and this is supervised pruning.
 
     *Rounds.* :meth:`partial_fit` makes the pseudo-labels and trains the proxy anew, from all labels there
@@ -214,11 +214,11 @@ class SemiPruneFilter(VectorFilter):
         self.n_held_out_ = 0
 
     def _learn(self, pool: Pool, *, learner: Any) -> None:
-        self.classes_ = sorted(set(self.labelled_.y.tolist()), key=lambda c: (str(type(c)), c))
+        self.classes_ = sorted(set(self.labeled_.y.tolist()), key=lambda c: (str(type(c)), c))
         if len(self.classes_) < 2:
             return
         number = {label: code for code, label in enumerate(self.classes_)}
-        known = np.array([number[label] for label in self.labelled_.y.tolist()])
+        known = np.array([number[label] for label in self.labeled_.y.tolist()])
         rows = _TrainingRows(self, known)
         codes, confidence = self._pseudo_label(rows)
         self.dynamics_ = self._log_training(rows, codes)
@@ -262,8 +262,8 @@ class SemiPruneFilter(VectorFilter):
         """Return the class number of each row, and how sure ``ssl`` is of it."""
         self.agreement_, self.n_held_out_ = np.nan, 0
         codes, confidence = rows.codes.copy(), np.ones(len(rows.codes))
-        unlabelled = codes < 0
-        if not unlabelled.any():
+        unlabeled = codes < 0
+        if not unlabeled.any():
             return codes, confidence
         held_out = _held_out(rows.codes, self.holdout)
         if len(held_out):
@@ -271,7 +271,7 @@ class SemiPruneFilter(VectorFilter):
             fewer[held_out] = -1
             guess, _ = self._guess(rows, fewer, held_out)
             self.agreement_, self.n_held_out_ = float(np.mean(guess == codes[held_out])), len(held_out)
-        codes[unlabelled], confidence[unlabelled] = self._guess(rows, rows.codes, np.flatnonzero(unlabelled))
+        codes[unlabeled], confidence[unlabeled] = self._guess(rows, rows.codes, np.flatnonzero(unlabeled))
         return codes, confidence
 
     def _guess(
@@ -352,8 +352,8 @@ class SemiPruneFilter(VectorFilter):
         reason = np.full(len(rows), _DROPPED[self.coreset], dtype=object)
         if self.coreset in ("budget", "ccs"):
             suspect = np.ones(len(rows), dtype=bool)
-            suspect[rows.without_mislabelled(len(order))] = False
-            reason[suspect] = "among the hardest, probably mislabelled"
+            suspect[rows.without_mislabeled(len(order))] = False
+            reason[suspect] = "among the hardest, probably mislabeled"
         reason[kept] = _KEPT[self.coreset]
         return {
             "stage": np.where(kept, self.coreset, "").astype(object),
@@ -369,7 +369,7 @@ class SemiPruneFilter(VectorFilter):
 _KEPT = {
     "budget": "kept: hard, and not among the hardest",
     "ccs": "kept: drawn from its stratum of difficulty",
-    "d2": "kept: hard, or in a hard neighbourhood not covered yet",
+    "d2": "kept: hard, or in a hard neighborhood not covered yet",
     "dual_beta": "kept: drawn by its weight",
     "top": "kept: among the hardest",
 }
@@ -386,14 +386,14 @@ def default_ssl() -> Any:
     """Return the classifier that makes the pseudo-labels unless another is given: the most robust measured.
 
     With 2 % and 5 % of 3,000 labels (mean of three draws, share of right pseudo-labels): 0.61 and 0.74 on
-    Fashion-MNIST, 0.51 and 0.66 on 20 Newsgroups (TF-IDF with SVD); LabelSpreading over 20 neighbours 0.60,
+    Fashion-MNIST, 0.51 and 0.66 on 20 Newsgroups (TF-IDF with SVD); LabelSpreading over 20 neighbors 0.60,
     0.68, 0.51 and 0.58, FixMatch with a perceptron (one draw, 5 %) 0.74 and 0.48.
     """
     return make_pipeline(CommonScaler(), SelfTrainingClassifier(LogisticRegression(C=10.0, max_iter=1000)))
 
 
 class _TrainingRows:
-    """The pool's distinct rows and labelled rows from elsewhere, in an order that content alone decides.
+    """The pool's distinct rows and labeled rows from elsewhere, in an order that content alone decides.
 
     Attributes
     ----------
@@ -404,10 +404,10 @@ class _TrainingRows:
     """
 
     def __init__(self, pruner: Any, known: np.ndarray) -> None:
-        pool, labelled, table = pruner.pool_, pruner.labelled_.pool, pruner._table
-        located = table.locate(labelled.keys)
+        pool, labeled, table = pruner.pool_, pruner.labeled_.pool, pruner._table
+        located = table.locate(labeled.keys)
         outside = np.flatnonzero(located < 0)
-        hashes = np.concatenate([table.digests, digests(labelled.keys[outside])])
+        hashes = np.concatenate([table.digests, digests(labeled.keys[outside])])
         order = np.lexsort(hashes.T)
         codes = np.full(len(table) + len(outside), -1)
         codes[located[located >= 0]] = known[located >= 0]
@@ -418,12 +418,10 @@ class _TrainingRows:
         vectors = pruner._vectors if pool.holds_texts else pool.vectors[first]
         if len(outside):
             stack = sp.vstack if sp.issparse(vectors) else np.concatenate
-            vectors = stack([vectors, pruner._vectors_at(labelled, outside)])
+            vectors = stack([vectors, pruner._vectors_at(labeled, outside)])
         self._vectors = vectors.tocsr()[order] if sp.issparse(vectors) else vectors[order]
         self._row_shape = pool.row_shape
-        self._texts = (
-            np.concatenate([table.keys, labelled.keys[outside]])[order] if pool.holds_texts else None
-        )
+        self._texts = np.concatenate([table.keys, labeled.keys[outside]])[order] if pool.holds_texts else None
 
     def as_read_by(self, estimator: Any) -> Any:
         """Return the rows as the estimator takes them: texts, images or vectors."""
@@ -436,10 +434,10 @@ class _TrainingRows:
 
 
 def _held_out(codes: np.ndarray, share: float) -> np.ndarray:
-    """Return a share of each class's labelled rows, rounded down: a class never loses its last one."""
-    labelled = np.flatnonzero(codes >= 0)
-    held = [rows[: int(share * len(rows))] for rows in (labelled[codes[labelled] == c] for c in set(codes))]
-    return np.sort(np.concatenate(held)) if held else labelled
+    """Return a share of each class's labeled rows, rounded down: a class never loses its last one."""
+    labeled = np.flatnonzero(codes >= 0)
+    held = [rows[: int(share * len(rows))] for rows in (labeled[codes[labeled] == c] for c in set(codes))]
+    return np.sort(np.concatenate(held)) if held else labeled
 
 
 def _blocks(n_rows: int) -> Iterator[slice]:

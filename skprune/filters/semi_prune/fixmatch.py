@@ -30,15 +30,15 @@ class FixMatchClassifier(NetClassifier):
     lambda_u : float, default=1.0
         Weight of the rows without a label (λ).
     mu : int, default=7
-        Rows without a label for each labelled one, in a batch (μ).
+        Rows without a label for each labeled one, in a batch (μ).
     n_hidden : int, default=128
         Width of the hidden layer.
     max_epochs : int, default=30
         Passes over the rows, unless ``min_steps`` asks for more.
     min_steps : int, default=300
-        Optimiser steps that are made at the least.
+        Optimizer steps that are made at the least.
     batch_size : int, default=64
-        Labelled rows a step.
+        Labeled rows a step.
     lr : float, default=1e-3
         Learning rate of AdamW.
     weight_decay : float, default=0.01
@@ -54,7 +54,7 @@ class FixMatchClassifier(NetClassifier):
     classes_ : ndarray of shape (n_classes,)
     module_ : torch.nn.Module
     n_steps_ : int
-        Optimiser steps made.
+        Optimizer steps made.
 
     See Also
     --------
@@ -63,8 +63,8 @@ class FixMatchClassifier(NetClassifier):
 
     Notes
     -----
-    FixMatch [1]_: a step minimises L_sup + λ · mean of 1[max p_weak ≥ τ] · CE(argmax p_weak, p_strong), over
-    ``batch_size`` labelled rows and μ times as many of all rows, the labelled ones included. Ours: AdamW at
+    FixMatch [1]_: a step minimizes L_sup + λ · mean of 1[max p_weak ≥ τ] · CE(argmax p_weak, p_strong), over
+    ``batch_size`` labeled rows and μ times as many of all rows, the labeled ones included. Ours: AdamW at
     a constant rate in place of SGD with a cosine, and no moving average of the weights; the runs are short.
 
     References

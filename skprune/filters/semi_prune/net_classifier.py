@@ -93,7 +93,7 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
         self.device_ = device
 
     def _net(self, kind: Any, module: Any, **settings: Any) -> Any:
-        """Return an initialised skorch net."""
+        """Return an initialized skorch net."""
         import torch
 
         net = kind(
@@ -136,7 +136,7 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
 
 
 def run_epochs(net: Any, dataset: Any, n_epochs: int) -> None:
-    """Train an initialised skorch net for some more epochs.
+    """Train an initialized skorch net for some more epochs.
 
     Not by ``net.partial_fit``: it would take an interrupt for the end of the training, quietly.
     """

@@ -66,9 +66,9 @@ class ShuffledBatches:
 
 
 class FixMatchBatches:
-    """As many labelled rows as ``batch_size``, and ``mu`` times as many of all rows in two views.
+    """As many labeled rows as ``batch_size``, and ``mu`` times as many of all rows in two views.
 
-    An epoch shows every row once without its label; the labelled ones come round and round.
+    An epoch shows every row once without its label; the labeled ones come round and round.
     """
 
     def __init__(self, dataset: Rows, *, batch_size: int, mu: int, rng: np.random.Generator) -> None:
@@ -76,7 +76,7 @@ class FixMatchBatches:
         self.batch_size = batch_size
         self.mu = mu
         self.rng = rng
-        self.labelled = np.flatnonzero(dataset.codes.numpy() >= 0)
+        self.labeled = np.flatnonzero(dataset.codes.numpy() >= 0)
 
     def __len__(self) -> int:
         return -(-len(self.dataset) // (self.mu * self.batch_size))
@@ -84,31 +84,31 @@ class FixMatchBatches:
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         views, store = self.dataset.views, self.dataset.store
         generator = torch.Generator().manual_seed(int(self.rng.integers(2**63)))
-        labelled = endless(self.labelled, self.rng)
+        labeled = endless(self.labeled, self.rng)
         for rows in np.array_split(self.rng.permutation(len(self.dataset)), len(self)):
-            known = np.array([next(labelled) for _ in range(self.batch_size)])
+            known = np.array([next(labeled) for _ in range(self.batch_size)])
             # One tensor, since skorch wants inputs of one length: FixMatchModule takes it apart.
-            labelled_views = views.weak(store, known, generator)
+            labeled_views = views.weak(store, known, generator)
             weak, strong = views.weak(store, rows, generator), views.strong(store, rows, generator)
-            yield torch.cat([labelled_views, weak, strong]), self.dataset.codes[known]
+            yield torch.cat([labeled_views, weak, strong]), self.dataset.codes[known]
 
 
 class FixMatchModule(nn.Module):
-    """A net that is trained on the labelled and the strong views; the weak ones only tell what to learn."""
+    """A net that is trained on the labeled and the strong views; the weak ones only tell what to learn."""
 
-    def __init__(self, net: nn.Module, n_labelled: int) -> None:
+    def __init__(self, net: nn.Module, n_labeled: int) -> None:
         super().__init__()
         self.net = net
-        self.n_labelled = n_labelled
+        self.n_labeled = n_labeled
 
     def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return the logits of the labelled, the weak and the strong views, the second without a gradient."""
-        labelled = rows[: self.n_labelled]
-        weak, strong = rows[self.n_labelled :].chunk(2)
+        """Return the logits of the labeled, the weak and the strong views, the second without a gradient."""
+        labeled = rows[: self.n_labeled]
+        weak, strong = rows[self.n_labeled :].chunk(2)
         with torch.no_grad():
             weak_logits = self.net(weak)
-        logits = self.net(torch.cat([labelled, strong]))
-        return logits[: self.n_labelled], weak_logits, logits[self.n_labelled :]
+        logits = self.net(torch.cat([labeled, strong]))
+        return logits[: self.n_labeled], weak_logits, logits[self.n_labeled :]
 
 
 class FixMatchNet(NeuralNetClassifier):
@@ -121,8 +121,8 @@ class FixMatchNet(NeuralNetClassifier):
 
     def get_loss(self, y_pred: Any, y_true: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Return L_sup + λ · mean of 1[max p_weak ≥ τ] · CE(argmax p_weak, p_strong)."""
-        labelled, weak, strong = y_pred
-        supervised = functional.cross_entropy(labelled, y_true.to(labelled.device))
+        labeled, weak, strong = y_pred
+        supervised = functional.cross_entropy(labeled, y_true.to(labeled.device))
         confidence, guess = weak.softmax(dim=1).max(dim=1)
         loss = functional.cross_entropy(strong, guess, reduction="none")
         return supervised + self.lambda_u * (loss * (confidence >= self.threshold)).mean()

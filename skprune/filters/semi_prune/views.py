@@ -39,13 +39,13 @@ class Views(Protocol):
         """Return the rows after a change that no label depends on."""
 
     def strong(self, store: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
-        """Return the rows after a change that makes them hard to recognise."""
+        """Return the rows after a change that makes them hard to recognize."""
 
 
 class VectorViews(BaseEstimator):
     """Views of numeric rows: noise, and features that are left out.
 
-    Features are centred, and all divided by one number (:class:`CommonScaler`).
+    Features are centered, and all divided by one number (:class:`CommonScaler`).
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class ImageViews(BaseEstimator):
     """Views of images: flips and shifts, and operations of RandAugment with a hole cut out.
 
     Rows are n × height × width, n × height × width × channels (1, 3 or 4) or n × channels × height × width.
-    Values are scaled to the range that they have, and standardised at last.
+    Values are scaled to the range that they have, and standardized at last.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ class ImageViews(BaseEstimator):
     Notes
     -----
     After Cubuk et al., "RandAugment: Practical Automated Data Augmentation with a Reduced Search Space",
-    NeurIPS 2020, and FixMatch; equalise, sharpness and colour are left out (ours), and the geometric ones of
+    NeurIPS 2020, and FixMatch; equalise, sharpness and color are left out (ours), and the geometric ones of
     an image are one affine map.
     """
 
@@ -128,7 +128,7 @@ class ImageViews(BaseEstimator):
 
     def plain(self, store: Any, rows: np.ndarray) -> torch.Tensor:
         """Return the images, float32 of shape (n, channels, height, width)."""
-        return self._standardised(self._images(store, rows))
+        return self._standardized(self._images(store, rows))
 
     def weak(self, store: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
         """Return the images shifted by whole pixels, half of them mirrored."""
@@ -143,7 +143,7 @@ class ImageViews(BaseEstimator):
             most = round(self.shift * side)
             pixels = torch.randint(-most, most + 1, (n,), generator=generator)
             affine[:, axis, 2] = 2.0 * pixels / side  # affine_grid's coordinates span 2
-        return self._standardised(_warped(images, affine))
+        return self._standardized(_warped(images, affine))
 
     def strong(self, store: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
         """Return the images after drawn operations, with a square at the mean cut out of each."""
@@ -156,7 +156,7 @@ class ImageViews(BaseEstimator):
         images = _warped(images, self._geometric(drawn, strength, generator))
         for which, s in zip(drawn, strength, strict=True):
             images = self._photometric(images, which, s)
-        return self._standardised(images) * self._holes(images, generator)
+        return self._standardized(images) * self._holes(images, generator)
 
     def _images(self, store: Any, rows: np.ndarray) -> torch.Tensor:
         import torch
@@ -168,7 +168,7 @@ class ImageViews(BaseEstimator):
             images = images.permute(0, 3, 1, 2)
         return (images - self.low_) / (self.high_ - self.low_ or 1.0)
 
-    def _standardised(self, images: torch.Tensor) -> torch.Tensor:
+    def _standardized(self, images: torch.Tensor) -> torch.Tensor:
         return (images - self.mean_) / self.deviation_
 
     def _geometric(
@@ -220,13 +220,13 @@ class ImageViews(BaseEstimator):
         outside = []
         half = torch.rand(n, 1, generator=generator) * _CUTOUT / 2
         for side in (height, width):
-            centre = torch.rand(n, 1, generator=generator)
-            outside.append(((torch.arange(side) + 0.5) / side - centre).abs() > half)
+            center = torch.rand(n, 1, generator=generator)
+            outside.append(((torch.arange(side) + 0.5) / side - center).abs() > half)
         return (outside[0][:, None, :, None] | outside[1][:, None, None, :]).float()
 
 
 class TextViews(BaseEstimator):
-    """Views of texts through an encoder: words that are left out, and neighbours that change places.
+    """Views of texts through an encoder: words that are left out, and neighbors that change places.
 
     Variants of every text are encoded once, before training: encoding anew in every step would cost more
     than all the rest.
@@ -263,7 +263,7 @@ class TextViews(BaseEstimator):
         from skprune.encoders import make_encoder  # which imports this package: no circle at import
 
         texts = check_texts(X)
-        self.encode_ = fitted_on(make_encoder(self.encoder), texts)
+        self.encode_ = fitted_on(make_encoder(self.encoder), texts, name="encoder")
         self.views_ = VectorViews().fit(np.asarray(self.encode_(texts)))
         return self
 
@@ -304,7 +304,7 @@ class TextViews(BaseEstimator):
 
 
 def altered(text: str, dropout: float, swaps: float, rng: Any) -> str:
-    """Return the text with words left out by chance, at least one kept, and neighbours swapped.
+    """Return the text with words left out by chance, at least one kept, and neighbors swapped.
 
     Examples
     --------

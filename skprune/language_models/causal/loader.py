@@ -230,7 +230,7 @@ def _bitsandbytes_config(quantization: str, dtype: torch.dtype) -> Any:
 
 
 def _unpack_gguf(source: Path, dtype: str, folder: str) -> None:
-    """Write a GGUF model as safetensors: as loaded, it can be neither saved nor quantised."""
+    """Write a GGUF model as safetensors: as loaded, it can be neither saved nor quantized."""
     import torch
     from transformers import AutoModelForCausalLM
 

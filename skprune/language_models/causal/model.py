@@ -85,7 +85,7 @@ class CausalLM:
         """Return the logits of what follows each prompt, from one forward pass.
 
         Rows are padded on the right, where a causal model never looks: a row does not hang on its
-        neighbours, no mask is needed, a sliding window is not shortened. The LM head sees one position a
+        neighbors, no mask is needed, a sliding window is not shortened. The LM head sees one position a
         row.
 
         Parameters

@@ -1,4 +1,4 @@
-"""Text normalisation before n-gram scoring: the recipe that cc_net's models were trained on."""
+"""Text normalization before n-gram scoring: the recipe that cc_net's models were trained on."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PUNCTUATION = {
 }
 _TO_ASCII = {mark: ascii_form for ascii_form, marks in _PUNCTUATION.items() for mark in marks}
 
-# Stands between texts that are normalised together; no normalised text holds either of them.
+# Stands between texts that are normalized together; no normalized text holds either of them.
 _SEPARATOR, _SEPARATOR_AFTER = "\0", "\n"
 _CHUNK = 1024
 # str.translate costs about 100 ns a character once one character is not ASCII; replacing the few
@@ -40,7 +40,7 @@ _MAX_REPLACED = 256
 
 
 def normalize(text: str) -> str:
-    """Normalise one text as cc_net does before it scores it.
+    """Normalize one text as cc_net does before it scores it.
 
     Lower case; canonical decomposition (NFD) without non-spacing marks; every decimal digit
     becomes ``0``; Unicode punctuation becomes ASCII by a fixed map; control characters are
@@ -54,7 +54,7 @@ def normalize(text: str) -> str:
     Returns
     -------
     str
-        The normalised text: one line, possibly empty.
+        The normalized text: one line, possibly empty.
 
     See Also
     --------
@@ -82,7 +82,7 @@ def normalize(text: str) -> str:
 
 
 def normalize_all(texts: Iterable[str]) -> list[str]:
-    """Normalise many texts: ``[normalize(text) for text in texts]``, several times faster.
+    """Normalize many texts: ``[normalize(text) for text in texts]``, several times faster.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def normalize_all(texts: Iterable[str]) -> list[str]:
     Returns
     -------
     list of str
-        The normalised texts, in order.
+        The normalized texts, in order.
 
     Notes
     -----
@@ -152,7 +152,7 @@ def foreign_characters(text: str) -> list[str]:
 
 
 def _lower_sigma(text: str) -> str:
-    """Lower the one letter whose lower case depends on its neighbours (a word's final sigma)."""
+    """Lower the one letter whose lower case depends on its neighbors (a word's final sigma)."""
     return text.lower() if "Σ" in text else text
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from skprune.language_models.ngram.normalize import normalize_all
 from skprune.language_models.ngram.tokens import Tokenizer, TokenizerCallable, make_tokenizer
 
-CHUNK = 1024  # texts that are normalised and taken apart together
+CHUNK = 1024  # texts that are normalized and taken apart together
 _PARTS_PER_WORKER = 8  # the last parts end at about the same time
 
 # KenLM ends a token at the bytes that C's isspace knows.
@@ -20,7 +20,7 @@ _IS_SPACE = bytes(byte in b" \t\n\v\f\r" for byte in range(256))
 
 
 class Preparation:
-    """A normaliser and a tokenizer as one, as scorers' parameters of these names mean them."""
+    """A normalizer and a tokenizer as one, as scorers' parameters of these names mean them."""
 
     def __init__(self, normalizer: str | None, tokenizer: str | os.PathLike[str] | TokenizerCallable):
         self.normalize = normalize_all if normalizer == "cc_net" else _one_line_each

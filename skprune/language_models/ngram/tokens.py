@@ -1,4 +1,4 @@
-"""Normalised texts to lines of tokens, as KenLM takes them."""
+"""Normalized texts to lines of tokens, as KenLM takes them."""
 
 from __future__ import annotations
 

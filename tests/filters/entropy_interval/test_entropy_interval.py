@@ -92,14 +92,14 @@ def test_a_window_for_each_entropy():
     assert sorted(kept) == np.flatnonzero(expected).tolist()
 
 
-@pytest.mark.parametrize("centre", [0.5, 0.1, {"information": 0.3, "generative": 0.9, "semantic": 0.5}])
+@pytest.mark.parametrize("center", [0.5, 0.1, {"information": 0.3, "generative": 0.9, "semantic": 0.5}])
 @pytest.mark.parametrize("combine", ["igse", "generative"])
-def test_an_exact_size_is_the_windows_just_wide_enough(centre, combine):
+def test_an_exact_size_is_the_windows_just_wide_enough(center, combine):
     names = ENTROPIES if combine == "igse" else (combine,)
-    centres = centre if isinstance(centre, dict) else dict.fromkeys(ENTROPIES, centre)
-    distance = np.max([np.abs(QUANTILES[n] - centres[n]) for n in names], axis=0)
+    centers = center if isinstance(center, dict) else dict.fromkeys(ENTROPIES, center)
+    distance = np.max([np.abs(QUANTILES[n] - centers[n]) for n in names], axis=0)
     for keep in (1, 17, 0.25, 0.9, N):
-        kept = euds(keep=keep, centre=centre, combine=combine).fit(TEXTS).select(TEXTS)
+        kept = euds(keep=keep, center=center, combine=combine).fit(TEXTS).select(TEXTS)
         k = keep if isinstance(keep, int) else round(keep * N)
         assert len(kept) == len(set(kept)) == k
         assert distance[kept].max() <= np.sort(distance)[k - 1] + 1e-9
@@ -194,8 +194,8 @@ def test_a_concentrated_entropy_is_named():
         ({"interval": (0.2, 20)}, "interval must be two quantiles"),
         ({"interval": {"information": (0, 1)}}, "interval says nothing about 'generative'"),
         ({"interval": {"info": (0, 1)}}, "interval names 'info'; the entropies are information, gen"),
-        ({"centre": dict.fromkeys(ENTROPIES, 2)}, r"centre\['information'\] must be a quantile in \[0, 1\]"),
-        ({"centre": 1.5}, "'centre' parameter"),
+        ({"center": dict.fromkeys(ENTROPIES, 2)}, r"center\['information'\] must be a quantile in \[0, 1\]"),
+        ({"center": 1.5}, "'center' parameter"),
         ({"combine": "all"}, "'combine' parameter"),
         ({"interval": "best"}, "'interval' parameter"),
         ({"keep": N + 1}, "keep=301 exceeds the 300 rows"),
@@ -221,7 +221,7 @@ def test_the_default_scorers_are_fitted_on_the_pool_and_scores_are_bought_once(t
     np.testing.assert_allclose(
         pruner.entropies_["information"], InformationEntropy()(list(dict.fromkeys(pool)))
     )
-    again = clone(pruner).set_params(centre=0.3).fit(pool)
+    again = clone(pruner).set_params(center=0.3).fit(pool)
     assert all(score.n_computed == 0 for score in again._scorers.values())
     assert set(again.select(pool)) != set(pruner.select(pool))
 
@@ -282,7 +282,7 @@ def test_search_with_few_labels_and_a_proxy_of_ones_own():
         random_state=0,
     ).fit(texts, partly)
     kept = pruner.select(texts)
-    assert kept.min() >= 120  # labelled rows are passed over
+    assert kept.min() >= 120  # labeled rows are passed over
     assert pruner.search_results_[-1]["share"] == 1.0
     repeated = clone(pruner).fit(texts, partly)
     assert repeated.search_results_ == pruner.search_results_

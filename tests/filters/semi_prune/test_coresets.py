@@ -126,8 +126,8 @@ def slow_d2(rows, k, n_neighbors):
     near = np.argsort(distance, axis=1)[:, :n_neighbors]
     mean = np.take_along_axis(distance, near, axis=1).mean()
     score = rows.difficulty.copy()
-    for i, neighbours in enumerate(near):
-        score[i] += sum(np.exp(-distance[i, j] / mean) * rows.difficulty[j] for j in neighbours)
+    for i, neighbors in enumerate(near):
+        score[i] += sum(np.exp(-distance[i, j] / mean) * rows.difficulty[j] for j in neighbors)
     taken = []
     for _ in range(k):
         best = max((i for i in range(len(X)) if i not in taken), key=lambda i: score[i])

@@ -38,7 +38,7 @@ def generator():
 
 
 def test_images_without_a_label_teach_what_few_labels_do_not():
-    """Against the same net trained on the labelled rows alone, at three labels a class."""
+    """Against the same net trained on the labeled rows alone, at three labels a class."""
     y = few_labels(3)
     free = y == -1
     views = ImageViews(flip=False)
@@ -50,7 +50,7 @@ def test_images_without_a_label_teach_what_few_labels_do_not():
 
 
 def test_rows_are_learned_through_vector_views():
-    """Noise is no view that adds much: the labelled rows alone teach as much here."""
+    """Noise is no view that adds much: the labeled rows alone teach as much here."""
     y = few_labels(3)
     model = FixMatchClassifier(**QUICK).fit(DIGITS, y)
     assert model.score(DIGITS[y == -1], CLASSES[y == -1]) > 0.7
@@ -71,16 +71,16 @@ def test_texts_are_learned_through_text_views():
 def test_the_loss_is_fixmatchs():
     """L_sup + λ · mean 1[max p_weak ≥ τ] · CE(argmax p_weak, p_strong), written out."""
     rng = np.random.default_rng(0)
-    labelled, weak, strong = (torch.tensor(rng.normal(0, 3, (n, 4))) for n in (5, 12, 12))
+    labeled, weak, strong = (torch.tensor(rng.normal(0, 3, (n, 4))) for n in (5, 12, 12))
     y = rng.integers(4, size=5)
     net = FixMatchNet(torch.nn.Identity(), threshold=0.7, lambda_u=0.5)
-    loss = net.get_loss((labelled, weak, strong), torch.tensor(y)).item()
+    loss = net.get_loss((labeled, weak, strong), torch.tensor(y)).item()
 
     def log_p(logits):
         logits = logits.numpy()
         return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
-    supervised = -np.mean([log_p(labelled)[i, y[i]] for i in range(5)])
+    supervised = -np.mean([log_p(labeled)[i, y[i]] for i in range(5)])
     p_weak = np.exp(log_p(weak))
     sure = [i for i in range(12) if p_weak[i].max() >= 0.7]
     assert 0 < len(sure) < 12
@@ -89,33 +89,33 @@ def test_the_loss_is_fixmatchs():
 
 
 def test_no_gradient_flows_through_the_weak_views():
-    module = FixMatchModule(torch.nn.Linear(3, 2), n_labelled=2)
+    module = FixMatchModule(torch.nn.Linear(3, 2), n_labeled=2)
     rows = torch.randn(2 + 2 * 4, 3, generator=generator(), requires_grad=True)
-    labelled, weak, strong = module(rows)
-    assert [len(part) for part in (labelled, weak, strong)] == [2, 4, 4]
+    labeled, weak, strong = module(rows)
+    assert [len(part) for part in (labeled, weak, strong)] == [2, 4, 4]
     assert not weak.requires_grad
-    (labelled.sum() + strong.sum()).backward()
+    (labeled.sum() + strong.sum()).backward()
     moved = rows.grad.abs().sum(dim=1) > 0
     assert moved.tolist() == [True] * 2 + [False] * 4 + [True] * 4
 
 
-def test_an_epoch_shows_every_row_once_and_the_labelled_ones_round_and_round():
+def test_an_epoch_shows_every_row_once_and_the_labeled_ones_round_and_round():
     X = np.arange(50, dtype=np.float64).reshape(50, 1)
     y = np.where(np.arange(50) < 6, np.arange(50) % 2, -1)
     views = VectorViews(weak_noise=0.0, strong_noise=0.0, dropout=0.0).fit(X)
     batches = FixMatchBatches(Rows(views, X, y), batch_size=4, mu=3, rng=np.random.default_rng(0))
     scale, mean = views.scaler_.scale_, views.scaler_.mean_
-    labelled, shown = [], []
+    labeled, shown = [], []
     for rows, codes in batches:
         numbers = (rows.numpy().ravel() * scale + mean).round().astype(int)
         weak, strong = np.split(numbers[4:], 2)
         assert (weak == strong).all(), "two views of the same rows"
         assert (y[numbers[:4]] == codes.numpy()).all()
-        labelled += numbers[:4].tolist()
+        labeled += numbers[:4].tolist()
         shown += weak.tolist()
     assert sorted(shown) == list(range(50))
     assert len(batches) == 5
-    assert set(np.bincount(labelled)) == {3, 4}, "20 places for six rows"
+    assert set(np.bincount(labeled)) == {3, 4}, "20 places for six rows"
 
 
 @pytest.mark.parametrize("X", [DIGITS, IMAGES], ids=["rows", "images"])
@@ -193,8 +193,8 @@ def test_vector_views_are_noise_and_features_at_their_mean():
 
 def test_images_come_in_three_orders_of_axes():
     rows = np.arange(30)
-    grey = ImageViews().fit(IMAGES).plain(IMAGES, rows)
-    assert grey.shape == (30, 1, 8, 8)
+    gray = ImageViews().fit(IMAGES).plain(IMAGES, rows)
+    assert gray.shape == (30, 1, 8, 8)
     whole = ImageViews().fit(IMAGES).plain(IMAGES, np.arange(500))
     assert whole.mean().item() == pytest.approx(0.0, abs=1e-4)
     assert whole.std().item() == pytest.approx(1.0, rel=1e-3)
@@ -202,7 +202,7 @@ def test_images_come_in_three_orders_of_axes():
     a, b = (ImageViews().fit(X).plain(X, rows) for X in (last, first))
     assert a.shape == (30, 3, 8, 8)
     assert torch.equal(a, b)
-    torch.testing.assert_close(a[:, :1], grey)
+    torch.testing.assert_close(a[:, :1], gray)
 
 
 def test_a_weak_image_is_a_shift_by_whole_pixels_and_perhaps_the_mirror_image():
@@ -233,7 +233,7 @@ def test_a_strong_image_has_a_square_cut_out_and_keeps_its_range():
     rows = np.arange(200)
     plain, strong = views.plain(IMAGES, rows), views.strong(IMAGES, rows, generator())
     cut = ~torch.isclose(strong, plain, atol=1e-4)
-    assert (strong[cut].abs() < 1e-6).all(), "0 is the mean, after standardising"
+    assert (strong[cut].abs() < 1e-6).all(), "0 is the mean, after standardizing"
     for hole in cut[:, 0].numpy():
         if hole.any():
             height, width = (np.ptp(axis) + 1 for axis in np.nonzero(hole))

@@ -44,7 +44,7 @@ def fitted():
 
 @pytest.mark.parametrize(("score", "coreset"), list(product(sorted(SCORES), sorted(CORESETS))))
 def test_every_score_pairs_with_every_coreset(fitted, score, coreset):
-    """After one fit; sizes are exact, and no labelled row comes back."""
+    """After one fit; sizes are exact, and no labeled row comes back."""
     fitted.set_params(score=score, coreset=coreset)
     for keep, size in ((0.3, 96), (1, 1), (317, 317), (1.0, 320)):
         kept = fitted.set_params(keep=keep).select(DIGITS)
@@ -229,14 +229,14 @@ def test_explain_says_what_a_row_was_taken_for_and_why_it_went(fitted, coreset):
         "reason",
     ]
     assert why.columns.tolist() == columns
-    free = why["reason"] != "already labelled"
+    free = why["reason"] != "already labeled"
     assert (~free).sum() == len(SEEDS)
     assert why["reason"][why["kept"]].str.startswith("kept: ").all()
     assert not why["reason"][~why["kept"]].str.startswith("kept").any()
     np.testing.assert_allclose(why["score"][free], aum(fitted.dynamics_)[free])
     np.testing.assert_allclose(why["mean_p"][free], fitted.dynamics_.p_label.mean(axis=0)[free], rtol=1e-5)
     assert (why["stage"][why["kept"]] == coreset).all()
-    suspects = why["reason"].str.contains("mislabelled").sum()
+    suspects = why["reason"].str.contains("mislabeled").sum()
     assert suspects == (64 if coreset in ("budget", "ccs") else 0)
     if coreset in ("top", "budget"):
         last = why.loc[why["rank"] == 59, "score"].item()
@@ -253,7 +253,7 @@ def test_where_every_row_has_a_label_the_set_itself_is_pruned_and_no_label_is_ma
     assert (pruner.pseudo_labels_ == wrong).all()
     assert (pruner.pseudo_confidence_ == 1.0).all()
     assert np.isnan(pruner.agreement_)
-    suspects = np.flatnonzero(pruner.explain()["reason"].str.contains("mislabelled"))
+    suspects = np.flatnonzero(pruner.explain()["reason"].str.contains("mislabeled"))
     assert len(suspects) == 40
     assert np.isin(flipped, suspects).mean() > 0.9, "wrong labels have the lowest margins"
 
@@ -288,7 +288,7 @@ def test_labels_that_come_later_make_better_pseudo_labels():
     pruner = semi_prune(n_epochs=2).fit(DIGITS, labels(SEEDS[:15]))
     before = (pruner.pseudo_labels_ == CLASSES).mean()
     pruner.partial_fit(DATA.data[N_ROWS : N_ROWS + 300], DATA.target[N_ROWS : N_ROWS + 300])
-    assert (pruner.pseudo_labels_ == CLASSES).mean() > before + 0.1, "labelled rows from elsewhere count"
+    assert (pruner.pseudo_labels_ == CLASSES).mean() > before + 0.1, "labeled rows from elsewhere count"
     assert pruner.dynamics_.p_label.shape[1] == N_ROWS, "but only the pool's rows are logged"
 
 

@@ -1,10 +1,10 @@
-"""Active learning for summarisation: package descriptions, a T5 fine-tuned on what was summarised.
+"""Active learning for summarization: package descriptions, a T5 fine-tuned on what was summarized.
 
 Prints a row a round with ROUGE-L (Porter stems), then what the model makes of three texts. A description's
 summary is the synopsis that its maintainer wrote.
 
-    python examples/experiments/summarisation.py  # seven minutes on one core, 5 GiB
-    python examples/experiments/summarisation.py --filter random --strategy idds
+    python examples/experiments/summarization.py  # seven minutes on one core, 5 GiB
+    python examples/experiments/summarization.py --filter random --strategy idds
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
     """Run the loop on Debian's descriptions and synopses."""
     args = parse(__doc__, argv)
     task = Task(
-        name="abstractive summarisation",
+        name="abstractive summarization",
         data=load_debian_summaries(),
         learner={
             "prefix": "summarize: ",
