@@ -1,9 +1,10 @@
-"""The contract of every pool filter: the public verbs, over two hooks that a method implements."""
+"""The contract of every pool filter: the public methods, over two hooks that a method implements."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import TransformerTags
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
@@ -37,8 +38,8 @@ class Selection:
     order : ndarray of int, shape (n_kept,)
         Positions among the eligible rows, unique, best first.
     explain : callable
-        Returns a dict of columns, one value an eligible row: the scores, ``stage``, ``threshold`` and
-        ``reason``. Called by :meth:`BaseFilter.explain` only.
+        Returns a dict of columns with one value per eligible row: the scores, ``stage``, ``threshold`` and
+        ``reason``. Only :meth:`BaseFilter.explain` calls it.
     """
 
     order: np.ndarray
@@ -46,34 +47,43 @@ class Selection:
 
 
 class BaseFilter(TransformerMixin, BaseEstimator, ABC):
-    """A pool filter: keeps the part of a pool that is worth labeling.
+    """A pool filter: it keeps the part of a pool that is worth labeling.
 
-    Subclasses implement :meth:`_fit` and :meth:`_select`, and :meth:`_learn` where labels matter.
+    A subclass implements :meth:`_fit` and :meth:`_select`, and :meth:`_learn` if the method uses labels. Its
+    ``_parameter_constraints`` extend those of this class, which cover the parameters that filters share.
 
     Attributes
     ----------
     pool_ : Pool
         The rows given to :meth:`fit`.
     labeled_ : Labeled
-        Every row whose label is known by now.
+        Every row whose label is known so far.
     round_ : int
-        Calls of :meth:`partial_fit` since :meth:`fit`.
+        Number of calls of :meth:`partial_fit` since :meth:`fit`.
     seed_ : int
-        What ``random_state`` stands for since :meth:`fit`.
+        The seed that :meth:`fit` took from ``random_state``.
     n_features_in_ : int
-        Columns of a numeric pool. Not set for texts.
+        Number of columns of a numeric pool. Not set for texts.
     feature_names_in_ : ndarray of str
-        Column names, where a numeric pool came as a DataFrame with string names.
+        Column names, if a numeric pool came as a DataFrame with string names.
     """
 
     #: Whether the method reads texts, vectors, or both.
     _takes_texts: ClassVar[bool] = True
     _takes_vectors: ClassVar[bool] = True
 
-    keep: float | int  # of the methods that have it
-    random_state: Any
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "keep": KEEP_CONSTRAINT,
+        "encoder": "no_validation",  # make_encoder checks it
+        "memory": [None, str, HasMethods(["__fspath__"])],
+        "n_jobs": [None, Integral],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
 
-    # ------------------------------------------------------------------ public verbs
+    random_state: Any = None
+
+    # ------------------------------------------------------------------ public methods
 
     def fit(self, X: Any, y: Any = None) -> BaseFilter:
         """Do the expensive work on the pool once, and forget any earlier state.
@@ -81,11 +91,11 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         Parameters
         ----------
         X : container of n_rows texts or numeric rows
-            The pool: list, str or object ndarray, Series, DataFrame, sparse or numeric 2-D array, memmap,
+            The pool: a list, str or object ndarray, Series, DataFrame, sparse or numeric 2-D array, memmap,
             torch or Hugging Face Dataset.
         y : array-like of shape (n_rows,), default=None
-            Labels known already; −1, NaN or None where there is none. Rows with a label are not selected
-            again, unless every row has one: then the set itself is being pruned.
+            Labels known already; −1, NaN or None marks a row without a label. Labeled rows are not selected
+            again, unless every row has a label: then the labeled set itself is pruned.
 
         Returns
         -------
@@ -94,46 +104,46 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         Raises
         ------
         ValueError
-            If the pool is empty, a row is no text or not finite, ``y`` has another length, or ``keep``
-            exceeds the rows there are. Nothing expensive has run by then.
+            If the pool is empty, a row is not text or not finite, ``y`` has another length, or ``keep``
+            exceeds the number of eligible rows. Nothing expensive has run by then.
+
+        Notes
+        -----
+        If ``fit`` raises, or is interrupted, the filter is what it was before the call.
         """
         self._validate_params()
         pool = check_pool(X)
         labels, known = check_labels(y, len(pool))
         prunes_labeled = bool(known.all())
         self._check_sizes(len(pool) if prunes_labeled else int((~known).sum()))
-        self._check_kind(pool, reset=True)
-        self._check_labels(labels[known])
-
-        self.pool_ = pool
-        self.seed_ = draw_seed(self.random_state)
-        self.round_ = 0
-        self.labeled_ = Labeled()
-        # Rows that select passes over; where the set itself is pruned, only those that come later.
-        self._excluded = Labeled() if prunes_labeled else self.labeled_
-        if known.any():
-            labeled = Pool(pool.take(np.flatnonzero(known)))
-            self.labeled_.add(labeled, labels[known])
-        try:
+        with self._unchanged_on_error():
+            self._check_kind(pool, reset=True)
+            self._check_labels(labels[known])
+            self.pool_ = pool
+            self.seed_ = draw_seed(self.random_state)
+            self.round_ = 0
+            self.labeled_ = Labeled()
+            # The rows that select passes over. If the labeled set itself is pruned: only rows labeled later.
+            self._excluded = Labeled() if prunes_labeled else self.labeled_
+            labeled = Pool(pool.take(np.flatnonzero(known))) if known.any() else None
+            if labeled is not None:
+                self.labeled_.add(labeled, labels[known])
             self._fit(pool)
-            if known.any():
+            if labeled is not None:
                 self._learn(labeled, learner=None)
-        except BaseException:
-            del self.pool_  # half a fit must not pass for a whole one
-            raise
         return self
 
     def partial_fit(self, X: Any, y: Any, *, learner: Any = None) -> BaseFilter:
-        """Take note of rows that were labeled since, and begin the next round.
+        """Add newly labeled rows and begin the next round.
 
         Parameters
         ----------
         X : container of n_new rows
-            Need not be rows of the pool.
+            They need not be rows of the pool.
         y : array-like of shape (n_new,)
-            Their labels, all known.
+            Their labels; none may be missing.
         learner : object with ``predict_proba``, default=None
-            The model, trained on everything labeled so far. Only methods that look at it need it.
+            The model, trained on everything labeled so far. Only some methods use it.
 
         Returns
         -------
@@ -141,7 +151,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
 
         Notes
         -----
-        On an unfitted filter this is ``fit(X, y)``, as with scikit-learn's incremental estimators.
+        On an unfitted filter this is ``fit(X, y)``, as with scikit-learn's incremental estimators. If it
+        raises, or is interrupted, the filter is what it was before the call.
         """
         if not hasattr(self, "pool_"):
             return self.fit(X, y)
@@ -151,11 +162,12 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         if not known.all():
             row = int(np.flatnonzero(~known)[0])
             raise ValueError(f"partial_fit takes labeled rows only: y[{row}] is {labels[row]}")
-        self.labeled_.add(pool, labels)
-        if self._excluded is not self.labeled_:
-            self._excluded.add(pool, labels)
-        self.round_ += 1
-        self._learn(pool, learner=learner)
+        with self._unchanged_on_error():
+            self.labeled_.add(pool, labels)
+            if self._excluded is not self.labeled_:
+                self._excluded.add(pool, labels)
+            self.round_ += 1
+            self._learn(pool, learner=learner)
         return self
 
     def select(self, X: Any, *, min_rows: int = 0) -> np.ndarray:
@@ -164,10 +176,10 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         Parameters
         ----------
         X : container of n_rows rows
-            The pool at hand: shrunk, reordered, with rows never seen before, as it comes.
+            The current pool. It may have shrunk, be reordered, or hold rows that :meth:`fit` has not seen.
         min_rows : int, default=0
-            Return at least so many rows (all eligible ones if there are fewer), whatever the sizes say:
-            a query must never get fewer rows than it asks for.
+            Return at least this many rows, or all eligible rows if there are fewer, whatever ``keep`` says: a
+            query must never get fewer rows than it asks for.
 
         Returns
         -------
@@ -177,16 +189,16 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         Raises
         ------
         PoolExhaustedError
-            If every row is labeled by now.
+            If every row is labeled.
         """
         pool, eligible = self._eligible(X)
         return eligible[self._select(pool, eligible, min_rows).order]
 
     def transform(self, X: Any) -> Any:
-        """Return the rows of ``X`` that survive, in X's own container and order.
+        """Return the rows of ``X`` that survive, in the container and order of ``X``.
 
-        After ``set_output(transform="pandas")`` they come as a DataFrame: with X's own index where X has one,
-        else the index says which rows of X they are.
+        After ``set_output(transform="pandas")`` they come as a DataFrame. It has the index of ``X`` if ``X``
+        has one; otherwise the index holds their positions in ``X``.
         """
         rows = np.sort(self.select(X))
         kept = take_rows(X, rows)
@@ -198,17 +210,17 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         return self.fit(X, y).transform(X)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the names of the columns: those that came in, for a filter drops rows only.
+        """Return the column names, which are those of the input: a filter drops rows only.
 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Names of the columns of a numeric pool that has none.
+            Names for the columns of a numeric pool that has none.
 
         Returns
         -------
         ndarray of object, shape (n_features,)
-            Texts make one column, ``"text"`` unless the pool was a Series with a name, or a DataFrame.
+            Texts make one column. It is called ``"text"`` unless the pool is a named Series or a DataFrame.
         """
         check_is_fitted(self)
         if not self.pool_.holds_texts:
@@ -223,15 +235,11 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         Parameters
         ----------
         indices : bool, default=False
-            Return their indices in ascending order rather than a mask.
+            Return their indices in ascending order instead of a mask.
         """
         check_is_fitted(self)
         kept = self.select(self.pool_.rows)
-        if indices:
-            return np.sort(kept)
-        mask = np.zeros(len(self.pool_), dtype=bool)
-        mask[kept] = True
-        return mask
+        return np.sort(kept) if indices else mask_of(kept, len(self.pool_))
 
     def explain(self, X: Any = None) -> Any:
         """Say why each row survives or not.
@@ -244,8 +252,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         Returns
         -------
         DataFrame of n_rows rows
-            ``kept`` (bool), ``rank`` (0 is best, −1 where not kept), ``stage``, the method's scores,
-            ``threshold`` and ``reason`` in words. It has X's own index where X has one.
+            ``kept`` (bool), ``rank`` (0 is best, −1 for rows that are not kept), ``stage``, the scores of the
+            method, ``threshold``, and ``reason`` in words. It has the index of ``X`` if ``X`` has one.
         """
         import pandas as pd
 
@@ -273,11 +281,11 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         """Do the expensive work on the whole pool."""
 
     def _learn(self, pool: Pool, *, learner: Any) -> None:
-        """Update the method's memory with rows labeled since; ``labeled_`` holds them already."""
+        """Use newly labeled rows; ``labeled_`` holds them already. Rebind attributes, never change them."""
 
     @abstractmethod
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
-        """Decide about the rows of ``pool`` at ``eligible``, of which there is at least one."""
+        """Decide about the rows of ``pool`` at ``eligible``; there is at least one."""
 
     def _check_sizes(self, n_rows: int) -> None:
         """Refuse sizes that ``n_rows`` eligible rows cannot satisfy, before any work."""
@@ -286,7 +294,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             raise ValueError(f"keep={keep} exceeds the {n_rows} rows of the pool without a label")
 
     def _check_labels(self, labels: np.ndarray) -> None:
-        """Refuse the known labels that the method cannot work with, before any work."""
+        """Refuse known labels that the method cannot use, before any work."""
 
     # ------------------------------------------------------------------ shared by methods
 
@@ -296,33 +304,63 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         return self.pool_.table
 
     def _locate(self, pool: Pool, rows: np.ndarray) -> np.ndarray:
-        """Return which distinct row given to :meth:`fit` each row of ``pool`` is, −1 where none.
+        """Return the number of each row of ``pool`` among the distinct rows given to :meth:`fit`, or −1.
 
-        Only the pool that ``fit`` was given is known without a look at its rows. Numeric rows of any other
-        are hashed each time, also of an array that was here before: it may have been changed in place, and
-        would be taken for what it was.
+        The pool that ``fit`` was given is known without reading its rows. Numeric rows of any other array are
+        hashed every time, even if the same array was here before: it may have been changed in place.
         """
         if pool is self.pool_:
             return np.asarray(self._table.row_of[rows])
         return self._table.locate(pool.keys_at(rows))
+
+    def _values_at(
+        self, pool: Pool, rows: np.ndarray, values: np.ndarray, compute: Callable[[np.ndarray], Any]
+    ) -> np.ndarray:
+        """Return one value per row: known for the rows given to :meth:`fit`, computed for the others.
+
+        Parameters
+        ----------
+        pool : Pool
+        rows : ndarray of int, shape (n,)
+            Rows of ``pool``.
+        values : ndarray, shape (n_distinct, ...)
+            The values of the distinct rows given to :meth:`fit`.
+        compute : callable
+            Takes those of ``rows`` that :meth:`fit` has not seen, and returns their values.
+
+        Returns
+        -------
+        ndarray, shape (n, ...)
+            A copy.
+        """
+        located = self._locate(pool, rows)
+        found = values[located]
+        unseen = np.flatnonzero(located < 0)
+        if len(unseen):
+            found[unseen] = compute(rows[unseen])
+        return found
 
     def _kept_size(self, n_rows: int, min_rows: int) -> int:
         """Return how many of ``n_rows`` eligible rows ``keep`` and ``min_rows`` ask for."""
         return min(max(size_of(self.keep, n_rows), min_rows), n_rows)
 
     def _uniforms(self, pool: Pool, rows: np.ndarray, *stream: int) -> np.ndarray:
-        """Random numbers of this round for the rows of ``pool``, by content; others in another stream."""
+        """Return this round's random number of each row, which depends on its content and the stream."""
         located = self._locate(pool, rows)
-        unseen = located < 0
         hashes = self._table.digests
+        unseen = located < 0
         if unseen.any():
-            strangers = RowTable(pool.keys_at(rows[unseen]))
-            located[unseen] = len(hashes) + strangers.row_of
-            hashes = np.concatenate([hashes, digests(strangers.keys)])
+            others = RowTable(pool.keys_at(rows[unseen]))
+            located[unseen] = len(hashes) + others.row_of
+            hashes = np.concatenate([hashes, digests(others.keys)])
         return row_uniforms(hashes, located, self.seed_, self.round_, *stream)
 
+    def _random_rows(self, pool: Pool, eligible: np.ndarray, n: int) -> np.ndarray:
+        """Return ``n`` positions among the eligible rows, drawn uniformly for this round."""
+        return np.argsort(self._uniforms(pool, eligible), kind="stable")[:n]
+
     def _eligible(self, X: Any) -> tuple[Pool, np.ndarray]:
-        """Read the pool at hand and find the rows without a label."""
+        """Read the current pool and find the rows without a label."""
         check_is_fitted(self)
         pool = self.pool_ if X is self.pool_.data and self.pool_.is_as_read() else check_pool(X)
         self._check_kind(pool, reset=False)
@@ -330,6 +368,10 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         if not len(eligible):
             raise PoolExhaustedError(f"all {len(pool)} rows of X are labeled already")
         return pool, eligible
+
+    def _eligible_at_fit(self) -> np.ndarray:
+        """Return the rows given to :meth:`fit` that have no label yet."""
+        return np.flatnonzero(~self.pool_.isin(self._excluded))
 
     def _check_kind(self, pool: Pool, *, reset: bool) -> None:
         takes = self._takes_texts if pool.holds_texts else self._takes_vectors
@@ -345,6 +387,25 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         else:
             X = pool.data if hasattr(pool.data, "iloc") else pool.vectors  # a frame's columns have names
             validate_data(self, X, reset=reset, skip_check_array=True)
+
+    @contextmanager
+    def _unchanged_on_error(self) -> Iterator[None]:
+        """Restore every attribute if the block raises or is interrupted, so that a retry starts afresh.
+
+        Methods rebind their attributes; only the ledgers of labeled rows grow in place, and are copied.
+        """
+        attributes = dict(vars(self))
+        ledgers = {id(value): value.copy() for value in attributes.values() if isinstance(value, Labeled)}
+        generator = self.random_state if isinstance(self.random_state, np.random.RandomState) else None
+        drawn = None if generator is None else generator.get_state()
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update({name: ledgers.get(id(v), v) for name, v in attributes.items()})
+            if generator is not None and drawn is not None:
+                generator.set_state(drawn)
+            raise
 
     def __sklearn_clone__(self) -> BaseFilter:
         for name, value in self.get_params(deep=False).items():
@@ -365,7 +426,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
 
 
 def size_of(share_or_count: float | int, n_rows: int) -> int:
-    """Return how many of ``n_rows`` rows a share (float) or a count (int) means: at least one.
+    """Return how many of ``n_rows`` rows a share (float) or a count (int) stands for; at least one.
 
     Examples
     --------
@@ -378,7 +439,7 @@ def size_of(share_or_count: float | int, n_rows: int) -> int:
 
 
 def lowest(values: np.ndarray, k: int, ties: np.ndarray) -> np.ndarray:
-    """Return the positions of the ``k`` lowest values, ascending; ``ties`` decide between equal ones.
+    """Return the positions of the ``k`` lowest values, ascending; ``ties`` orders equal values.
 
     Examples
     --------
@@ -393,8 +454,21 @@ def lowest(values: np.ndarray, k: int, ties: np.ndarray) -> np.ndarray:
     return candidates[np.lexsort((ties[candidates], values[candidates]))[:k]]
 
 
+def mask_of(rows: np.ndarray, n_rows: int) -> np.ndarray:
+    """Return the mask of ``n_rows`` rows that is true at ``rows``.
+
+    Examples
+    --------
+    >>> mask_of(np.array([2, 0]), 4)
+    array([ True, False,  True, False])
+    """
+    mask = np.zeros(n_rows, dtype=bool)
+    mask[rows] = True
+    return mask
+
+
 def _as_frame(kept: Any, rows: np.ndarray) -> Any:
-    """Return the kept rows of any container as a frame, whose columns scikit-learn then names."""
+    """Return the kept rows of any container as a frame; scikit-learn then names its columns."""
     import pandas as pd
 
     if hasattr(kept, "iloc"):

@@ -1,4 +1,4 @@
-"""Rows of any container: reading them as texts or numbers, and taking some of them in the same container."""
+"""Containers of rows: read them as texts or numbers, and take rows in the same kind of container."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def take_rows(X: Any, indices: np.ndarray) -> Any:
         return X.select(indices)
     if isinstance(X, (list, tuple)):
         rows = np.asarray(indices).tolist()
-        # One call for all of them is twice as fast as one each.
+        # One call for all rows is twice as fast as one call per row.
         return type(X)(itemgetter(*rows)(X) if len(rows) > 1 else map(X.__getitem__, rows))
     if sp.issparse(X):
         return X.tocsr()[indices]
     if hasattr(X, "shape"):  # ndarray, memmap, torch.Tensor
         return X[indices]
-    if not hasattr(X, "__getitem__"):  # what only converts to an array
+    if not hasattr(X, "__getitem__"):  # it only converts to an array
         return np.asarray(X)[indices]
     from torch.utils.data import Subset
 
@@ -39,7 +39,24 @@ def take_rows(X: Any, indices: np.ndarray) -> Any:
 
 
 def read_rows(X: Any, name: str) -> Any:
-    """Return a 1-D object array of texts, or 2-D numbers."""
+    """Return the rows of a container as an object array of texts, or as an array of numbers.
+
+    Parameters
+    ----------
+    X : container
+        See :class:`skprune.pools.Pool`.
+    name : str
+        The name in error messages.
+
+    Returns
+    -------
+    ndarray of object, shape (n,); or ndarray or sparse matrix of numbers, shape (n, n_features, ...)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``X`` holds neither texts nor rows of numbers. The message says what to pass instead.
+    """
     if isinstance(X, (str, bytes)):
         raise TypeError(f"{name} is one {type(X).__name__}; pass a list of texts")
     if hasattr(X, "iloc"):
@@ -68,7 +85,7 @@ def _read_pandas(X: Any, name: str) -> Any:
     numeric = X.select_dtypes("number")
     if X.shape[1] and numeric.shape[1] == X.shape[1]:
         values = X.to_numpy()
-        # pandas's own nullable numbers come as objects; a missing one is NaN, which the check names.
+        # Nullable numbers of pandas come as objects; a missing one becomes NaN, and the check names its row.
         return X.to_numpy(dtype=np.float64, na_value=np.nan) if values.dtype == object else values
     strings = [c for c in X.columns if c not in numeric.columns]
     column = _only_column(strings, f"{name}[[column]]", name)
@@ -76,14 +93,14 @@ def _read_pandas(X: Any, name: str) -> Any:
 
 
 def _read_hugging_face(X: Any, name: str) -> Any:
-    """Read the column of strings; where there is none, that of vectors; rows, where all are numbers."""
+    """Read the only column of strings, or the only column of vectors; numeric columns become rows."""
     if not len(X):
         return _objects([])
     kinds = {c: str(getattr(f, "dtype", "")) for c, f in X.features.items()}
     kinds_within = {c: str(getattr(getattr(f, "feature", None), "dtype", "")) for c, f in X.features.items()}
 
     def numbers(column: str, kind: str) -> np.ndarray:
-        # Named, for the default is float32 whatever the column holds.
+        # The default dtype is float32, whatever the column holds.
         return np.asarray(X.with_format("numpy", dtype=np.dtype(kind))[column][:])
 
     if all(map(_is_numeric, kinds.values())):
@@ -132,7 +149,7 @@ def _read_array(X: np.ndarray, name: str) -> np.ndarray:
             return _objects(flat)
     if X.ndim == 2 and any(isinstance(value, str) for value in X[:1].ravel()):
         raise TypeError(f"{name} has {X.shape[1]} columns with texts; pass one of them, {name}[:, i]")
-    # sklearn's own messages for 1-D numbers, complex numbers, no features.
+    # scikit-learn has messages for 1-D numbers, complex numbers and rows without features.
     return check_array(
         X, dtype="numeric", ensure_all_finite=False, ensure_min_samples=0, allow_nd=True, input_name=name
     )
@@ -140,7 +157,7 @@ def _read_array(X: np.ndarray, name: str) -> np.ndarray:
 
 def _objects(values: Iterable[Any]) -> np.ndarray:
     if isinstance(values, np.ndarray):
-        return values.astype(object, copy=False)  # a str each, not a np.str_
+        return values.astype(object, copy=False)  # str, not np.str_
     values = list(values)
     out = np.empty(len(values), dtype=object)
     out[:] = values

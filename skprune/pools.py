@@ -1,4 +1,4 @@
-"""Pools: rows that are checked, and known by their content."""
+"""Pools: rows that are checked, and identified by their content."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ class Pool:
     ----------
     X : container
         Texts: a list, a tuple, a 1-D ``str`` or object ndarray, a pandas Series, a DataFrame with one
-        column of strings, a torch or Hugging Face ``Dataset``. Vectors: a numeric 2-D array (or
-        memmap, sparse matrix, numeric DataFrame, torch tensor, either ``Dataset``). Of a Hugging Face
-        ``Dataset`` the one column of strings is read, else the one of lists; of a torch ``Dataset`` the
-        first thing of each item.
+        column of strings, a torch or Hugging Face ``Dataset``. Vectors: a numeric 2-D array, memmap, sparse
+        matrix, numeric DataFrame, torch tensor, or either ``Dataset``. A Hugging Face ``Dataset`` is read
+        from its only column of strings, or from its only column of lists; a torch ``Dataset`` from the first
+        element of each item.
     name : str, default="X"
-        What errors call it.
+        The name in error messages.
 
     Attributes
     ----------
     data : container
         ``X`` itself.
     texts : ndarray of object, shape (n_rows,), or None
-        The texts as they came. They are validated by :meth:`check`, not on construction, so that a
-        pool that comes back every round costs nothing.
+        The texts as given. :meth:`check` validates them, not the constructor, so that a pool that comes back
+        every round costs nothing.
     vectors : ndarray or csr_array, shape (n_rows, n_features), or None
-        The numeric rows. No copy is made of a float array.
+        The numeric rows. A float array is not copied.
     row_shape : tuple of int
-        What a numeric row came as: ``(n_features,)``, or for instance ``(height, width)``; ``()`` for texts.
+        Shape of one numeric row as given: ``(n_features,)``, or for instance ``(height, width)``; ``()`` for
+        texts.
     """
 
     def __init__(self, X: Any, *, name: str = "X") -> None:
@@ -68,24 +69,24 @@ class Pool:
         return self.texts is not None
 
     def is_as_read(self) -> bool:
-        """Whether the container still has its rows: a list or a Series may have lost some in place since."""
+        """Return whether the container still holds the rows read: a list may have lost some in place."""
         data = self.data
         if isinstance(data, list) and self.texts is not None:
             return bool(data == self.texts.tolist())
         if hasattr(data, "shape"):
             return bool(data.shape[0] == len(self))
-        return not hasattr(data, "__len__") or len(data) == len(self)  # some only convert to an array
+        return not hasattr(data, "__len__") or len(data) == len(self)  # it only converts to an array
 
     @property
     def rows(self) -> Any:
-        """The rows in the container that came in; as they were read, where that has changed since."""
+        """The rows in the original container, or as they were read if that container has changed since."""
         if self.is_as_read():
             return self.data
         return self.texts if self.texts is not None else self.vectors
 
     @cached_property
     def keys(self) -> np.ndarray:
-        """What identifies each row: the text itself, or the 16-byte digest of a numeric row."""
+        """The key that identifies each row: the text itself, or the 16-byte digest of a numeric row."""
         if self.texts is not None:
             return np.asarray(self.texts)
         return self.keys_at(np.arange(len(self)))
@@ -109,10 +110,11 @@ class Pool:
 
     @cached_property
     def _row_marks(self) -> np.ndarray:
-        """One number a row that equal rows share: a cheap first sieve for :meth:`isin`.
+        """One number per row that equal rows share: a cheap first sieve for :meth:`isin`.
 
-        Equal rows may be stored in another dtype, and sparse ones in another order of their columns (a
-        learner may sort what it was taught in place): their largest values are the same, their sums are not.
+        Equal rows may have different dtypes, and equal sparse rows may store their columns in different
+        orders (a learner may sort its training rows in place). Their largest values agree; their sums may
+        not.
         """
         if sp.issparse(self.vectors):
             return _largest(self.vectors)
@@ -120,13 +122,13 @@ class Pool:
 
     @cached_property
     def _isin_last(self) -> tuple[KnownRows | None, int, np.ndarray]:
-        """What :meth:`isin` was asked about last, how many rows that held, and the answer."""
+        """The last argument of :meth:`isin`, how many rows it held then, and the answer."""
         return None, 0, np.zeros(len(self), dtype=bool)
 
     def isin(self, known: KnownRows) -> np.ndarray:
-        """Mask of the rows whose content is among ``known``.
+        """Return the mask of the rows whose content is among ``known``.
 
-        ``known`` may grow from call to call; a pool that stays looks at what is new in it only.
+        ``known`` may grow from call to call; the pool then checks only the rows added since.
         """
         last, n_seen, mask = self._isin_last
         if last is not known:
@@ -134,14 +136,14 @@ class Pool:
         n_known = len(known.positions)
         if n_known > n_seen:
             mask = mask | self._isin_from(known, n_seen)
-            self._isin_last = (known, n_known, mask)  # in one step: another thread may be here too
+            self._isin_last = (known, n_known, mask)  # one assignment: another thread may run this too
         return mask.copy()
 
     def _isin_from(self, known: KnownRows, first: int) -> np.ndarray:
-        """Mask of the rows that are among those of ``known`` from position ``first`` on.
+        """Return the mask of the rows that are in ``known`` at position ``first`` or later.
 
-        Of numeric rows only those are hashed whose mark (the first feature, or a sparse row's largest) is
-        that of such a row: hashing a million rows a round would cost more than the search.
+        A numeric row is hashed only if its mark (its first feature, or the largest value of a sparse row)
+        matches one of theirs: hashing a million rows per round would cost more than the search.
         """
         positions = known.positions
         if self.texts is not None:
@@ -156,14 +158,15 @@ class Pool:
         return mask
 
     def check(self, indices: np.ndarray | None = None) -> None:
-        """Validate the rows (or those at ``indices``): text that is text, numbers that are finite.
+        """Check the rows, or those at ``indices``: texts must be valid text, numbers finite.
 
         Raises
         ------
         ValueError
-            For a missing text, a lone surrogate, NaN or infinity; the message names the row.
+            If a text is missing or holds a lone surrogate, or a number is NaN or infinite. The message names
+            the row.
         TypeError
-            For a row that is not text.
+            If a row is not text.
         """
         if self.texts is not None:
             _check_each_text(self.texts, self.name, indices)
@@ -171,11 +174,11 @@ class Pool:
             _check_finite(self.vectors, self.name)
 
     def take(self, indices: np.ndarray) -> Any:
-        """Return the rows at ``indices`` in a container of the kind that came in."""
+        """Return the rows at ``indices`` in a container of the original kind."""
         return take_rows(self.data, indices)
 
     def like(self, other: Pool) -> Any:
-        """Return the rows as a learner reads those of ``other``: a frame with its columns, or images."""
+        """Return the rows in the form that a learner reads ``other``: a frame with its columns, or images."""
         values = self.texts if self.texts is not None else self.vectors
         columns = getattr(other.data, "columns", ())
         if len(columns) and len(columns) == (1 if values.ndim == 1 else values.shape[1]):
@@ -186,19 +189,19 @@ class Pool:
 
 
 class KnownRows(Protocol):
-    """A collection of rows, and where each key stands in it."""
+    """A collection of rows, and the position of each key in it."""
 
     pool: Pool | None
     positions: dict[Any, int]
 
 
 class RowTable:
-    """Distinct rows under the numbers 0, 1, ... in order of first appearance.
+    """The distinct rows of a pool, numbered 0, 1, ... in order of first appearance.
 
     Parameters
     ----------
     keys : ndarray of object, shape (n,)
-        Keys of the rows, as :attr:`Pool.keys` gives them; duplicates share a number.
+        Keys of the rows, as in :attr:`Pool.keys`; copies share a number.
     """
 
     def __init__(self, keys: np.ndarray) -> None:
@@ -221,19 +224,19 @@ class RowTable:
         return digests(self.keys)
 
     def locate(self, keys: np.ndarray) -> np.ndarray:
-        """Return the number of each key, −1 where it was never seen."""
+        """Return the number of each key, or −1 for a key that is not in the table."""
         return np.asarray(self._index.get_indexer(keys))
 
 
 class Labeled:
-    """The rows whose label is known, each content once, in order of arrival.
+    """The rows whose label is known, in order of arrival; each content once.
 
     Attributes
     ----------
     pool : Pool or None
-        The rows; None while there are none.
+        The rows; None if there are none.
     positions : dict
-        Where each key (see :attr:`Pool.keys`) stands among them.
+        The position of each key (see :attr:`Pool.keys`) among them.
     """
 
     def __init__(self) -> None:
@@ -252,7 +255,7 @@ class Labeled:
         return labels
 
     def add(self, pool: Pool, y: np.ndarray) -> None:
-        """Add rows; a row that is known already takes the newer label."""
+        """Add rows in place; a row that is known already takes the newer label."""
         fresh = []
         for row, (key, label) in enumerate(zip(pool.keys, y.tolist(), strict=True)):
             if key in self.positions:
@@ -264,8 +267,14 @@ class Labeled:
         if fresh:
             self.pool = _append(self.pool, pool, np.array(fresh))
 
+    def copy(self) -> Labeled:
+        """Return a ledger that grows apart from this one."""
+        twin = Labeled()
+        twin.pool, twin._labels, twin.positions = self.pool, self._labels.copy(), self.positions.copy()
+        return twin
+
     def __getstate__(self) -> dict[str, Any]:
-        return {"pool": self.pool, "_labels": self._labels}  # skops can keep no dict with keys of bytes
+        return {"pool": self.pool, "_labels": self._labels}  # skops cannot save a dict with keys of bytes
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -274,7 +283,7 @@ class Labeled:
 
 
 def is_written(texts: np.ndarray) -> np.ndarray:
-    """Mask of the texts that hold more than white space.
+    """Return the mask of the texts that hold more than white space.
 
     Examples
     --------
@@ -292,7 +301,7 @@ def check_texts(texts: Any, name: str = "texts") -> np.ndarray:
     texts : sequence of str
         List, tuple, ndarray or Series; may be empty.
     name : str, default="texts"
-        What errors call it.
+        The name in error messages.
 
     Returns
     -------
@@ -322,14 +331,14 @@ def check_texts(texts: Any, name: str = "texts") -> np.ndarray:
 
 
 def check_labels(y: Any, n_rows: int, name: str = "y") -> tuple[np.ndarray, np.ndarray]:
-    """Return ``(labels, known)``: the labels as an array and the mask of those that are known.
+    """Return ``(labels, known)``: the labels as an array, and the mask of the rows that have one.
 
     Parameters
     ----------
     y : array-like of shape (n_rows,) or None
-        −1, NaN and None mark a row without a label, as in :mod:`sklearn.semi_supervised`.
+        −1, NaN or None marks a row without a label, as in :mod:`sklearn.semi_supervised`.
     n_rows : int
-        Rows that ``y`` must match.
+        Number of rows that ``y`` must match.
 
     Raises
     ------
@@ -349,7 +358,7 @@ def check_labels(y: Any, n_rows: int, name: str = "y") -> tuple[np.ndarray, np.n
         return labels, labels != -1
     if labels.dtype.kind == "f":
         return labels, ~np.isnan(labels) & (labels != -1)
-    # A string "-1" is a class of its own; only the number marks a missing label.
+    # The string "-1" is a class; only the number marks a missing label.
     missing = [
         label is None
         or (isinstance(label, (float, np.floating)) and np.isnan(label))
@@ -401,7 +410,7 @@ def _check_text(text: Any, where: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"{where} holds a lone surrogate at character {error.start}; it is no valid text"
+            f"{where} holds a lone surrogate at character {error.start}, so it is not valid text"
         ) from error
 
 
@@ -409,7 +418,7 @@ def _check_finite(vectors: Any, name: str) -> None:
     if vectors.dtype.kind not in "fc":
         return
     values = vectors.data if sp.issparse(vectors) else vectors
-    # One pass: a sum is finite unless a term is not (or it overflows: hence the second look).
+    # One pass: a sum is finite unless a term is not, or the sum overflows; hence the second pass.
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(values.sum()):
             return
@@ -428,7 +437,7 @@ def _digest(content: Any) -> bytes:
 
 
 def _largest(rows: Any) -> np.ndarray:
-    """Return the largest value of each row, 0 at the least; SciPy's own would sort the user's rows."""
+    """Return the largest value of each row, at least 0. SciPy's own function would sort the user's rows."""
     marks = np.zeros(rows.shape[0])
     filled = np.diff(rows.indptr) > 0
     if filled.any():
@@ -438,7 +447,7 @@ def _largest(rows: Any) -> np.ndarray:
 
 
 def _row_bytes(vectors: Any, indices: np.ndarray) -> Iterable[bytes]:
-    """Yield what is hashed of each row: its values as float64, −0.0 as 0.0, so that dtype is moot."""
+    """Yield the bytes to hash of each row: its values as float64, −0.0 as 0.0, so that dtypes agree."""
     for start in range(0, len(indices), _CHUNK):
         chunk = vectors[indices[start : start + _CHUNK]]
         if sp.issparse(chunk):

@@ -1,8 +1,8 @@
-"""Random numbers that depend on the seed, the round and the row's content alone.
+"""Random numbers that depend only on the seed, the round and the content of a row.
 
-A stream per (``random_state``, round) makes a loop repeatable after a crash. Drawing *per row, from its
-content* also makes it independent of the pool's order and of the number of threads: a row has the same
-luck in a round wherever it stands.
+One stream per (``random_state``, round) makes a loop repeatable after a crash. A number per row that depends
+on the row's content also makes it independent of the pool's order and of the number of threads: within a
+round a row has the same number wherever it stands.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def draw_seed(random_state: Any) -> int:
-    """Return the seed that ``random_state`` stands for: itself, or a fresh draw for None."""
+    """Return the seed that ``random_state`` stands for: itself if it is an int, else a draw from it."""
     if isinstance(random_state, (int, np.integer)):
         return int(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
 def generator(seed: int, *stream: int) -> np.random.Generator:
-    """Return the generator of one stream of ``seed``, for instance that of a round."""
+    """Return the generator of one stream of ``seed``, for instance of a round."""
     return np.random.default_rng([seed, *stream])
 
 
 def row_uniforms(digests: np.ndarray, rows: np.ndarray, seed: int, *stream: int) -> np.ndarray:
-    """Uniform numbers in (0, 1), one for each entry of ``rows``.
+    """Return uniform numbers in (0, 1), one for each entry of ``rows``.
 
     Parameters
     ----------
     digests : ndarray of uint64, shape (n_distinct, 2)
         Content hashes of the distinct rows.
     rows : ndarray of int, shape (n,)
-        Which distinct row each entry is. The second, third, ... time that a row occurs it gets a number
-        of its own, so that copies do not live or fall together.
+        The distinct row of each entry. Each further occurrence of a row gets a number of its own, so that
+        copies are drawn independently.
     seed, *stream : int
-        As of `generator`.
+        As in :func:`generator`.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def row_uniforms(digests: np.ndarray, rows: np.ndarray, seed: int, *stream: int)
 
 
 def count_occurrences(rows: np.ndarray, n_distinct: int) -> np.ndarray:
-    """Return how many times each entry has occurred before it in ``rows``.
+    """Return how often each entry has occurred earlier in ``rows``.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def count_occurrences(rows: np.ndarray, n_distinct: int) -> np.ndarray:
 
 
 def _mix(state: np.ndarray) -> np.ndarray:
-    """SplitMix64's output function (Steele, Lea and Flood 2014): every bit of input reaches every bit."""
+    """Apply SplitMix64's output function (Steele, Lea and Flood 2014): every input bit affects every bit."""
     state = state + _GOLDEN
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

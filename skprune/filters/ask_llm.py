@@ -1,51 +1,50 @@
-"""ASK-LLM: an LLM judges every row of the pool."""
+"""ASK-LLM: an LLM scores every row of the pool."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils._param_validation import HasMethods
 
-from skprune.base import KEEP_CONSTRAINT
 from skprune.filters.score_filter import ScoreFilter
 from skprune.scorers.parameters import DEFAULT_LLM, QUALITY_CONSTRAINT, make_quality
 
 
 class AskLLMFilter(ScoreFilter):
-    """Keep the texts that an LLM finds best, asking it about every one.
+    """Keep the texts that an LLM scores highest; the LLM scores every text.
 
     Parameters
     ----------
     keep : float or int, default=0.25
         Share or count of the eligible rows that survive.
     quality : str, path, scorer or callable, default="Qwen/Qwen2.5-1.5B-Instruct"
-        Quality in any unit, more is better, ``texts -> (n,)``. A string or path names the LLM of a
+        Quality in any unit, higher is better, ``texts -> (n,)``. A string or path names the LLM of a
         :class:`~skprune.QualityScorer`.
     task : str, default="text classification"
-        What the texts are labeled for, as the LLM is told.
+        The labeling task, as the prompt names it.
     memory : None or path, default=None
         Where scores are kept: in this process, or in a folder.
     random_state : int, RandomState or None, default=None
-        Decides between equal qualities.
+        Seed of the order of rows with equal quality.
     verbose : int, default=0
+        1 shows a progress bar.
 
     Attributes
     ----------
     quality_ : ndarray of float64, shape (n_distinct,)
-        Quality of the pool's distinct texts; −inf for a blank text, which no LLM is asked about and which is
-        kept only where nothing else is left.
+        Quality of each distinct text of the pool. A blank text has −inf: the LLM does not see it, and it is
+        kept only if nothing else is left.
     n_llm_calls_ : int
-        Texts that the LLM was run on since :meth:`fit`.
+        Number of texts that the LLM has scored since :meth:`fit`.
 
     See Also
     --------
-    ActivePruneFilter : Asks about a tenth of the pool.
+    ActivePruneFilter : The LLM scores a tenth of the pool.
 
     Notes
     -----
-    The quality score of [1]_: P("yes") to the question whether the text belongs in the training set. One
-    forward pass a text of the pool: with ``memory`` in a folder an interrupted :meth:`fit` goes on where it
+    The quality score of [1]_ is P("yes") after the question whether the text belongs in the training set. It
+    takes one forward pass per text. With ``memory`` in a folder, an interrupted :meth:`fit` resumes where it
     stopped.
 
     References
@@ -63,15 +62,12 @@ class AskLLMFilter(ScoreFilter):
     _parameter = "quality"
     _column = "quality"
     _lowest_first = False
-    _reasons = ("the LLM found it among the best", "the LLM found others better")
+    _reasons = ("among the highest LLM scores", "other rows have higher LLM scores")
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "keep": KEEP_CONSTRAINT,
+        **ScoreFilter._parameter_constraints,
         "quality": QUALITY_CONSTRAINT,
         "task": [str],
-        "memory": [None, str, HasMethods(["__fspath__"])],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -93,12 +89,12 @@ class AskLLMFilter(ScoreFilter):
 
     @property
     def quality_(self) -> np.ndarray:
-        """Quality of the pool's distinct texts."""
+        """Quality of each distinct text of the pool."""
         return self._scores
 
     @property
     def n_llm_calls_(self) -> int:
-        """Texts that the LLM was run on since :meth:`fit`."""
+        """Number of texts that the LLM has scored since :meth:`fit`."""
         return self._scorer.n_computed
 
     def _make_scorer(self, texts: np.ndarray) -> Any:

@@ -1,14 +1,11 @@
-"""Lowest perplexity: ActivePrune's first stage alone, and its baseline."""
+"""Lowest perplexity: the first stage of ActivePrune on its own, and a baseline."""
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils._param_validation import HasMethods
 
-from skprune.base import KEEP_CONSTRAINT
 from skprune.filters.score_filter import ScoreFilter
 from skprune.scorers.parameters import PERPLEXITY_CONSTRAINT, make_perplexity
 
@@ -21,31 +18,32 @@ class PerplexityFilter(ScoreFilter):
     keep : float or int, default=0.25
         Share or count of the eligible rows that survive.
     perplexity : None, path, scorer or callable, default=None
-        log10 perplexity a token, ``texts -> (n,)``, or anything that is lower for the better texts. None
-        trains an :class:`~skprune.NGramScorer` on the pool; a path names a KenLM model. A scorer of a
-        causal language model makes this the "LLM perplexity" baseline.
+        log10 perplexity per token, ``texts -> (n,)``, or any score that is lower for better texts. None
+        trains an :class:`~skprune.NGramScorer` on the pool; a path names a KenLM model. A
+        :class:`~skprune.CausalLMScorer` makes this the "LLM perplexity" baseline.
     memory : None or path, default=None
         Where scores are kept: in this process, or in a folder.
     n_jobs : int or None, default=None
-        Workers of the n-gram scorer that the filter makes.
+        Number of processes of the n-gram scorer that the filter makes.
     random_state : int, RandomState or None, default=None
-        Decides between equal perplexities.
+        Seed of the order of rows with equal perplexity.
     verbose : int, default=0
+        1 reports the training of the n-gram model.
 
     Attributes
     ----------
     log_perplexity_ : ndarray of float64, shape (n_distinct,)
-        Perplexity of the pool's distinct texts, in the scorer's unit. Infinite for a blank text, which is
-        kept only where nothing else is left.
+        Score of each distinct text of the pool, in the unit of the scorer. A blank text has infinite
+        perplexity and is kept only if nothing else is left.
 
     See Also
     --------
-    ActivePruneFilter : Adds an LLM's judgment and reweighting.
+    ActivePruneFilter : Adds the quality score of an LLM and reweighting.
 
     Notes
     -----
-    "Perplexity" pruning of [1]_ with an LLM, the first stage of [2]_ with an n-gram model. Labels do not
-    matter to it: what survives changes only as labeled rows leave.
+    With an LLM this is the perplexity pruning of [1]_; with an n-gram model it is the first stage of [2]_.
+    The filter does not use labels: the selection changes only because labeled rows leave the pool.
 
     References
     ----------
@@ -65,16 +63,12 @@ class PerplexityFilter(ScoreFilter):
     _parameter = "perplexity"
     _column = "log10_perplexity"
     _lowest_first = True
-    _batch_size = 32_768  # n-gram scorers are fast, and share a batch among their workers
+    _batch_size = 32_768  # n-gram scorers are fast, and split a batch among their workers
     _reasons = ("low perplexity", "perplexity too high")
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "keep": KEEP_CONSTRAINT,
+        **ScoreFilter._parameter_constraints,
         "perplexity": PERPLEXITY_CONSTRAINT,
-        "memory": [None, str, HasMethods(["__fspath__"])],
-        "n_jobs": [None, Integral],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -96,7 +90,7 @@ class PerplexityFilter(ScoreFilter):
 
     @property
     def log_perplexity_(self) -> np.ndarray:
-        """Perplexity of the pool's distinct texts."""
+        """Score of each distinct text of the pool."""
         return self._scores
 
     def _make_scorer(self, texts: np.ndarray) -> Any:

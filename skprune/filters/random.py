@@ -1,29 +1,29 @@
-"""Random subpools: the baseline every filter is measured against."""
+"""Random subpools: the baseline for every filter."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from skprune.base import KEEP_CONSTRAINT, BaseFilter, Selection
+from skprune.base import BaseFilter, Selection, mask_of
 from skprune.pools import Pool
 
 
 class RandomFilter(BaseFilter):
-    """Keep a uniform random part of the pool, drawn anew each round.
+    """Keep a uniform random part of the pool, redrawn every round.
 
     Parameters
     ----------
     keep : float or int, default=0.25
         Share or count of the eligible rows that survive.
     random_state : int, RandomState or None, default=None
-        Seed. A row's draw depends on the seed, the round and the row's content, so that a reordered or
-        shrunken pool gives the same picks.
+        Seed. The random number of a row depends on the seed, the round and the content of the row, so that a
+        reordered or smaller pool gives the same picks.
 
     Notes
     -----
-    "RandSub" of AnchorAL ([1]_, section 4), the "Random" pruning strategy of ActivePrune.
+    This is "RandSub" of AnchorAL ([1]_, section 4) and the "Random" pruning strategy of ActivePrune.
 
     References
     ----------
@@ -37,11 +37,6 @@ class RandomFilter(BaseFilter):
     >>> len(RandomFilter(keep=0.5, random_state=0).fit_transform(pool))
     4
     """
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "keep": KEEP_CONSTRAINT,
-        "random_state": ["random_state"],
-    }
 
     def __init__(self, keep: float | int = 0.25, *, random_state: Any = None) -> None:
         self.keep = keep
@@ -57,7 +52,7 @@ class RandomFilter(BaseFilter):
 
         def explain() -> dict[str, Any]:
             threshold = draw[order[-1]]
-            kept = draw <= threshold
+            kept = mask_of(order, len(draw))
             reason = np.where(kept, "kept: its random draw is among the lowest", "random draw too high")
             return {
                 "stage": np.where(kept, "random", ""),

@@ -1,4 +1,4 @@
-"""Filters that keep the best rows of one score of the whole pool."""
+"""Filters that keep the best rows by one score of the whole pool."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skprune.base import BaseFilter, Selection, lowest
+from skprune.base import BaseFilter, Selection, lowest, mask_of
 from skprune.pools import Pool, is_written
 from skprune.store import Remembered
 
 
 class ScoreFilter(BaseFilter):
-    """Keep the texts whose score is best; a subclass names the scorer and which end is best.
+    """Keep the texts with the best scores; a subclass names the scorer and which end of the scale is best.
 
-    A blank text is worth no label: it is never scored, and comes last.
+    A blank text is not worth a label: it is never scored, and it comes last.
     """
 
     _takes_vectors = False
 
-    #: The parameter that holds the scorer, and the score's name among the columns of :meth:`explain`.
+    #: The parameter that holds the scorer, and the name of the score among the columns of :meth:`explain`.
     _parameter: ClassVar[str]
     _column: ClassVar[str]
     _lowest_first: ClassVar[bool]
     #: Why a row is kept, and why it is not.
     _reasons: ClassVar[tuple[str, str]]
-    #: Texts that a plain callable is given at a time.
+    #: Number of texts that a plain callable is given at a time.
     _batch_size: ClassVar[int] = 1024
 
+    keep: float | int
     memory: Any
 
     @abstractmethod
@@ -42,17 +43,9 @@ class ScoreFilter(BaseFilter):
 
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
         n_kept = self._kept_size(len(eligible), min_rows)
-        scores = self._scores_of(pool, eligible)
+        scores = self._values_at(pool, eligible, self._scores, lambda rows: self._score(pool.texts[rows]))
         order = lowest(scores if self._lowest_first else -scores, n_kept, self._uniforms(pool, eligible))
         return Selection(order, lambda: self._columns(scores, order))
-
-    def _scores_of(self, pool: Pool, rows: np.ndarray) -> np.ndarray:
-        located = self._locate(pool, rows)
-        scores = self._scores[located]
-        unseen = np.flatnonzero(located < 0)
-        if len(unseen):
-            scores[unseen] = self._score(pool.texts[rows[unseen]])
-        return scores
 
     def _score(self, texts: np.ndarray) -> np.ndarray:
         scores = np.full(len(texts), np.inf if self._lowest_first else -np.inf)
@@ -62,8 +55,7 @@ class ScoreFilter(BaseFilter):
         return scores
 
     def _columns(self, scores: np.ndarray, order: np.ndarray) -> dict[str, Any]:
-        kept = np.zeros(len(scores), dtype=bool)
-        kept[order] = True
+        kept = mask_of(order, len(scores))
         why, why_not = self._reasons
         reason = np.where(kept, f"kept: {why}", why_not).astype(object)
         empty = scores == (np.inf if self._lowest_first else -np.inf)
