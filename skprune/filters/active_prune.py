@@ -1,14 +1,14 @@
-"""ActivePrune: n-gram perplexity over the whole pool, an LLM's opinion of a few, reweighting each round."""
+"""ActivePrune: n-gram perplexity of the whole pool, LLM scores of a few rows, reweighting every round."""
 
 from __future__ import annotations
 
 import threading
 import warnings
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from skprune.base import KEEP_CONSTRAINT, BaseFilter, Selection, lowest, size_of
 from skprune.pools import Pool, is_written
@@ -23,15 +23,29 @@ from skprune.store import Remembered
 
 _STAGES = np.array(["", "perplexity", "novelty", "llm", "fill"], dtype=object)
 _DROPPED, _PERPLEXITY, _NOVELTY, _LLM, _FILL = range(5)
-_CANDIDATES = 1  # a stream of random numbers
+_CANDIDATES = 1  # the random stream of a round that orders random candidates
+
+
+class _Plan(NamedTuple):
+    """Stage one, and what stage two will do; arrays over the eligible rows, positions among them."""
+
+    raw: np.ndarray
+    reweighted: np.ndarray
+    draws: np.ndarray
+    stage: np.ndarray
+    first: np.ndarray
+    novel: np.ndarray
+    candidates: np.ndarray
+    n_kept: int
+    n_llm: int
 
 
 class ActivePruneFilter(BaseFilter):
-    """Keep fluent rows by n-gram perplexity and good ones by an LLM's judgment.
+    """Keep rows of low n-gram perplexity, and rows that an LLM scores high.
 
-    Of the rows to keep, a share 1 − ``llm_share`` has the lowest perplexity (stage one). Some candidates of
-    the rest are shown to an LLM, and those it finds best make up the other share (stage two). After each
-    round, perplexities are reweighted by their distance to those of the newly labeled rows.
+    Stage one picks a share 1 − ``llm_share`` of the rows to keep by low perplexity. In stage two an LLM
+    scores some candidates among the remaining rows, and the highest scores make up the other share. After
+    each round, perplexities are reweighted by their distance to the perplexities of the newly labeled rows.
 
     Parameters
     ----------
@@ -40,52 +54,54 @@ class ActivePruneFilter(BaseFilter):
     beta : float, default=0.1
         Strength of the reweighting (β), per log10 perplexity.
     llm_share : float, default=0.2
-        Share of the kept rows that stage two picks, as far as it has candidates. With 1,
-        ``candidates="random"`` and ``n_candidates`` of at least ``keep``, perplexity has no say.
+        Share of the kept rows that stage two picks, limited by the number of candidates. Perplexity has no
+        influence with ``llm_share=1``, ``candidates="random"`` and ``n_candidates`` of at least ``keep``.
     n_candidates : float or int, default=0.1
-        Rows that stage two scores a round: share or count of the eligible rows. It bounds what stage two can
-        pick; stage one picks the rest.
+        Share or count of the eligible rows that stage two scores per round. Stage two can pick no more than
+        these; stage one picks the rest.
     candidates : {"highest", "lowest", "random"}, default="highest"
-        Which rows of the rest are candidates: those of highest perplexity (the paper), the next in line
-        after stage one, or random ones.
+        Which of the remaining rows are candidates: those of highest perplexity (the paper), those of lowest
+        perplexity, or random ones.
     perplexity : None, path, scorer or callable, default=None
-        log10 perplexity a token, ``texts -> (n,)``. None trains an :class:`~skprune.NGramScorer` on the
+        log10 perplexity per token, ``texts -> (n,)``. None trains an :class:`~skprune.NGramScorer` on the
         pool; a path names a KenLM model.
     quality : None, str, path, scorer or callable, default="Qwen/Qwen2.5-1.5B-Instruct"
-        Quality in any unit, more is better, ``texts -> (n,)``. A string or path names the LLM of a
-        :class:`~skprune.QualityScorer`; None leaves stage two out.
+        Quality in any unit, higher is better, ``texts -> (n,)``. A string or path names the LLM of a
+        :class:`~skprune.QualityScorer`; None skips stage two.
     task : str, default="text classification"
-        What the texts are labeled for, as the LLM is told.
+        The labeling task, as the prompt names it.
     reweighting : {"sample", "paper", "novelty"} or None, default="sample"
         ``"sample"``: stage one draws without replacement with weights exp(−P/T) (appendix B of the paper).
-        ``"paper"``: equation 2 to the letter, lowest P first; for ``beta`` < 1 this selects exactly what
-        None selects, see Notes. ``"novelty"``: ``novelty_share`` of stage one goes to the rows farthest from
-        the newly labeled ones. None: no reweighting.
+        ``"paper"``: equation 2 taken literally, lowest P first; for ``beta`` < 1 it selects exactly what None
+        selects, see Notes. ``"novelty"``: ``novelty_share`` of stage one goes to the rows farthest from the
+        newly labeled ones. None: no reweighting.
     temperature : float, default=0.1
         T of ``"sample"``, as a share of the interquartile range of the pool's log10 perplexity at
-        :meth:`fit`. Towards 0 it becomes lowest first.
+        :meth:`fit`. As it approaches 0, stage one takes the lowest perplexities first.
     novelty_share : float, default=0.2
-        Share of stage one that ``"novelty"`` reserves.
+        Share of stage one that ``"novelty"`` reserves for the farthest rows.
     llm_budget : int or None, default=None
-        Most texts that the LLM may be run on between two calls of :meth:`fit`. Scores found in ``memory``
-        are free. Where it runs out, stage one takes the places that stage two cannot fill.
+        Maximum number of texts that the LLM may score between two calls of :meth:`fit`. Scores found in
+        ``memory`` do not count. When the budget runs out, stage one fills the places of stage two.
     memory : None or path, default=None
         Where scores are kept: in this process, or in a folder.
     n_jobs : int or None, default=None
-        Workers of the n-gram scorer that the filter makes.
+        Number of processes of the n-gram scorer that the filter makes.
     random_state : int, RandomState or None, default=None
+        Seed of the weighted draw, of random candidates, and of the order of equal scores.
     verbose : int, default=0
+        1 reports the training of the n-gram model and shows a progress bar for the LLM.
 
     Attributes
     ----------
     log_perplexity_ : ndarray of float64, shape (n_distinct,)
-        log10 perplexity a token of the pool's distinct texts.
+        log10 perplexity per token of each distinct text of the pool.
     reweighted_ : ndarray of float64, shape (n_distinct,)
         The same after the reweighting of all rounds so far.
     temperature_ : float
         T in log10 perplexity.
     n_llm_calls_ : int
-        Texts that the LLM was run on since :meth:`fit`.
+        Number of texts that the LLM has scored since :meth:`fit`.
 
     See Also
     --------
@@ -93,20 +109,21 @@ class ActivePruneFilter(BaseFilter):
 
     Notes
     -----
-    Algorithm 1 of [1]_. P is log10 perplexity a token, so that β has a scale; the paper does not say.
-    ``n_candidates`` is ours: the paper gives no m, and its timings bound it at 2.3 to 11.7 % of the pool.
+    Algorithm 1 of [1]_. P is log10 perplexity per token, so that β has a scale; the paper does not define
+    one. ``n_candidates`` is ours: the paper does not state m, and its timings bound it at 2.3 to 11.7 % of
+    the pool.
 
-    *Theorem.* For β < 1, p ↦ p − β·mean\\ :sub:`l`\\ \\|p − p\\ :sub:`l`\\ \\| has slope of at least
-    1 − β > 0, so that reweighting never changes the order of two rows, and lowest-first selects what it
-    would have selected without. Proposition 1 of the paper holds the adjustment factor constant, which it is
-    not; its proof speaks of *sampling* by a decreasing weight of P, which is the default here.
+    *Theorem.* For β < 1, p ↦ p − β·mean\\ :sub:`l`\\ \\|p − p\\ :sub:`l`\\ \\| has slope of at least 1 − β >
+    0. Reweighting therefore never changes the order of two rows, and lowest-first selects the same rows as
+    without it. Proposition 1 of the paper treats the adjustment factor as a constant, which it is not; its
+    proof is about *sampling* with a weight that decreases in P, which is the default here.
 
-    An empty text has infinite perplexity and is kept only where nothing else is left.
+    An empty text has infinite perplexity and is kept only if nothing else is left.
 
-    The LLM is asked at :meth:`fit` and :meth:`partial_fit`, so that nobody waits in a query. A first query
-    through :class:`~skprune.PrunedQuery` does both, and asks about the candidates twice, before and after
-    the learner's own labels are known: with ``"highest"`` these are nearly the same rows, with ``"random"``
-    others, and they count against ``llm_budget``.
+    The LLM scores candidates during :meth:`fit` and :meth:`partial_fit`, so that a query does not wait. A
+    first query through :class:`~skprune.PrunedQuery` calls both, and scores candidates twice: before and
+    after the learner's own labels are known. With ``"highest"`` these are nearly the same rows; with
+    ``"random"`` they differ, and they count against ``llm_budget``.
 
     References
     ----------
@@ -126,7 +143,7 @@ class ActivePruneFilter(BaseFilter):
     _takes_vectors = False
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "keep": KEEP_CONSTRAINT,
+        **BaseFilter._parameter_constraints,
         "beta": [Interval(Real, 0, None, closed="left")],
         "llm_share": [Interval(Real, 0, 1, closed="both")],
         "n_candidates": KEEP_CONSTRAINT,
@@ -138,10 +155,6 @@ class ActivePruneFilter(BaseFilter):
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "novelty_share": [Interval(Real, 0, 1, closed="both")],
         "llm_budget": [None, Interval(Integral, 0, None, closed="left")],
-        "memory": [None, str, HasMethods(["__fspath__"])],
-        "n_jobs": [None, Integral],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -183,7 +196,7 @@ class ActivePruneFilter(BaseFilter):
 
     @property
     def n_llm_calls_(self) -> int:
-        """Texts that the LLM was run on since :meth:`fit`."""
+        """Number of texts that the LLM has scored since :meth:`fit`."""
         return 0 if self._ask is None else self._ask.n_computed
 
     # ------------------------------------------------------------------ hooks
@@ -206,95 +219,100 @@ class ActivePruneFilter(BaseFilter):
         self.log_perplexity_ = self._scored(table.keys, table.digests)
         self.reweighted_ = self.log_perplexity_
         self._quality = np.full(len(table), np.nan)
-        # log10 perplexities of the rows labeled in each round, reweighted up to that round
+        # The log10 perplexities of the rows labeled in each round.
         self._rounds: list[np.ndarray] = []
         finite = self.log_perplexity_[table.row_of]
         finite = finite[np.isfinite(finite)]
         spread = float(np.subtract(*np.percentile(finite, [75, 25]))) if len(finite) else 0.0
-        # Where most of the pool is alike, T still is so large that P/T can be told from (P + ε)/T.
+        # If most of the pool is alike, T must still be large enough to distinguish P/T from (P + ε)/T.
         self.temperature_ = max(self.temperature * spread, 1e-9 * np.abs(finite).max(initial=1.0))
-        self._score_candidates()
+        self._ask_about_candidates()
 
     def _learn(self, pool: Pool, *, learner: Any) -> None:
-        if self.round_ == 0:  # labels known before the first round are not "newly labeled"
+        if self.round_ == 0:  # labels known before the first round are not newly labeled
             return
-        newest = self._log_perplexities(pool.texts)[1]
+        newest = self._log_perplexities(pool, np.arange(len(pool)))[1]
         newest = newest[np.isfinite(newest)]
         if len(newest):
             self.reweighted_ = self._reweighted_once(self.reweighted_, newest)
-            self._rounds.append(newest)
-        self._score_candidates()
+            self._rounds = [*self._rounds, newest]
+        self._ask_about_candidates()
 
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
-        n_rows = len(eligible)
-        n_kept = self._kept_size(n_rows, min_rows)
-        texts = pool.texts[eligible]
-        raw, reweighted = self._log_perplexities(texts)
-        luck = self._uniforms(pool, eligible)
-        n_asked = 0 if self._ask is None or self.llm_share == 0 else size_of(self.n_candidates, n_rows)
-        n_llm = min(int(self.llm_share * n_kept + 0.5), n_asked)
-
-        stage = np.zeros(n_rows, dtype=np.int8)
-        first, novel = self._stage_one(raw, reweighted, luck, n_kept - n_llm)
-        stage[first], stage[novel] = _PERPLEXITY, _NOVELTY
-        quality = np.full(n_rows, np.nan)
-        second = np.empty(0, dtype=np.intp)
-        if n_llm:
-            draw = luck
-            if self.candidates == "random":  # by other numbers than stage one, which left the unlucky
-                draw = self._uniforms(pool, eligible, _CANDIDATES)
-            asked = self._candidates(reweighted, stage, draw, n_asked)
-            quality[asked] = self._ask_about(texts[asked])
-            answered = asked[~np.isnan(quality[asked])]
-            second = answered[lowest(-quality[answered], n_llm, luck[answered])]
-            stage[second] = _LLM
-        left = np.flatnonzero(stage == _DROPPED)
-        taken = len(first) + len(novel) + len(second)
-        fill = left[lowest(reweighted[left], n_kept - taken, luck[left])]
-        stage[fill] = _FILL
-        order = np.concatenate([first, novel, second, fill])
-        return Selection(order, lambda: self._columns(raw, reweighted, quality, stage))
+        plan = self._plan(pool, eligible, min_rows)
+        quality = np.full(len(eligible), np.nan)
+        quality[plan.candidates] = self._ask_about(pool.texts[eligible[plan.candidates]])
+        answered = plan.candidates[~np.isnan(quality[plan.candidates])]
+        second = answered[lowest(-quality[answered], plan.n_llm, plan.draws[answered])]
+        plan.stage[second] = _LLM
+        left = np.flatnonzero(plan.stage == _DROPPED)
+        n_missing = plan.n_kept - len(plan.first) - len(plan.novel) - len(second)
+        fill = left[lowest(plan.reweighted[left], n_missing, plan.draws[left])]
+        plan.stage[fill] = _FILL
+        order = np.concatenate([plan.first, plan.novel, second, fill])
+        return Selection(order, lambda: self._columns(plan.raw, plan.reweighted, quality, plan.stage))
 
     # ------------------------------------------------------------------ stages
 
+    def _plan(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> _Plan:
+        """Run stage one, and choose the candidates of stage two without asking the LLM."""
+        n_rows = len(eligible)
+        n_kept = self._kept_size(n_rows, min_rows)
+        raw, reweighted = self._log_perplexities(pool, eligible)
+        draws = self._uniforms(pool, eligible)
+        n_candidates = 0
+        if self._ask is not None and self.llm_share > 0:
+            n_candidates = size_of(self.n_candidates, n_rows)
+        n_llm = min(int(self.llm_share * n_kept + 0.5), n_candidates)
+        first, novel = self._stage_one(raw, reweighted, draws, n_kept - n_llm)
+        stage = np.zeros(n_rows, dtype=np.int8)
+        stage[first], stage[novel] = _PERPLEXITY, _NOVELTY
+        candidates = np.empty(0, dtype=np.intp)
+        if n_llm:
+            order = draws
+            if self.candidates == "random":  # stage one has used up the low draws
+                order = self._uniforms(pool, eligible, _CANDIDATES)
+            candidates = self._candidates(reweighted, stage, order, n_candidates)
+        return _Plan(raw, reweighted, draws, stage, first, novel, candidates, n_kept, n_llm)
+
     def _stage_one(
-        self, raw: np.ndarray, reweighted: np.ndarray, luck: np.ndarray, k: int
+        self, raw: np.ndarray, reweighted: np.ndarray, draws: np.ndarray, k: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows that perplexity picks, and those that novelty picks, best first."""
-        worthy = np.flatnonzero(np.isfinite(raw))
-        k = min(k, len(worthy))
+        written = np.flatnonzero(np.isfinite(raw))
+        k = min(k, len(written))
         novel = np.empty(0, dtype=np.intp)
         if self.reweighting == "sample":
             # Gumbel-top-k: the k largest of −P/T + Gumbel noise are draws without replacement.
-            rank = reweighted[worthy] / self.temperature_ + np.log(-np.log(luck[worthy]))
+            rank = reweighted[written] / self.temperature_ + np.log(-np.log(draws[written]))
         elif self.reweighting == "novelty" and self._rounds:
             distance = mean_distance(raw, self._rounds[-1])
             n_novel = int(self.novelty_share * k + 0.5)
-            novel = worthy[lowest(-distance[worthy], n_novel, luck[worthy])]
-            worthy = np.setdiff1d(worthy, novel)
-            rank, k = raw[worthy], k - n_novel
+            novel = written[lowest(-distance[written], n_novel, draws[written])]
+            written = np.setdiff1d(written, novel)
+            rank, k = raw[written], k - n_novel
         else:
-            rank = reweighted[worthy]
-        return worthy[lowest(rank, k, luck[worthy])], novel
+            rank = reweighted[written]
+        return written[lowest(rank, k, draws[written])], novel
 
     def _candidates(
-        self, reweighted: np.ndarray, stage: np.ndarray, luck: np.ndarray, n_asked: int
+        self, reweighted: np.ndarray, stage: np.ndarray, draws: np.ndarray, n_candidates: int
     ) -> np.ndarray:
-        """Return the rows whose quality is asked for, most wanted first."""
+        """Return the rows that the LLM scores, in the order in which a budget is spent."""
         rest = np.flatnonzero((stage == _DROPPED) & np.isfinite(reweighted))
-        rank = {"highest": -reweighted[rest], "lowest": reweighted[rest], "random": luck[rest]}
-        return rest[lowest(rank[self.candidates], n_asked, luck[rest])]
+        rank = {"highest": -reweighted[rest], "lowest": reweighted[rest], "random": draws[rest]}
+        return rest[lowest(rank[self.candidates], n_candidates, draws[rest])]
 
-    def _score_candidates(self) -> None:
-        """Ask about the coming round's candidates now, so that the annotator need not wait for it."""
-        if self._ask is None:
-            return
-        eligible = np.flatnonzero(~self.pool_.isin(self._excluded))
-        if len(eligible):
-            self._select(self.pool_, eligible, 0)
+    def _ask_about_candidates(self) -> None:
+        """Score the candidates of the coming round now, so that the annotator need not wait."""
+        eligible = self._eligible_at_fit()
+        if self._ask is not None and len(eligible):
+            self._ask_about(self.pool_.texts[eligible[self._plan(self.pool_, eligible, 0).candidates]])
 
     def _ask_about(self, texts: np.ndarray) -> np.ndarray:
-        """Return the quality of each text; NaN where the budget does not allow the question."""
+        """Return the quality of each text; NaN if the budget does not allow scoring it."""
+        if not len(texts):
+            return np.empty(0)
         with self._asking:
             rows = self._table.locate(texts)
             answers = np.where(rows >= 0, self._quality[rows], np.nan)
@@ -311,21 +329,20 @@ class ActivePruneFilter(BaseFilter):
     # ------------------------------------------------------------------ perplexity
 
     def _scored(self, texts: np.ndarray, digests: np.ndarray | None = None) -> np.ndarray:
-        """Return log10 perplexity of each text: infinite for a blank one, whatever the scorer says."""
+        """Return the log10 perplexity of each text; infinity for a blank text, whatever the scorer returns."""
         return np.where(is_written(texts), self._score(texts, digests), np.inf)
 
-    def _log_perplexities(self, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return log10 perplexity as scored and as reweighted; rows never seen are scored on the spot."""
-        rows = self._table.locate(texts)
-        raw, reweighted = self.log_perplexity_[rows], self.reweighted_[rows]
-        unseen = np.flatnonzero(rows < 0)
-        if len(unseen):
-            values = self._scored(texts[unseen])
-            raw[unseen] = values
+    def _log_perplexities(self, pool: Pool, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the log10 perplexity of rows of any pool, as scored and as reweighted."""
+
+        def reweighted(unseen: np.ndarray) -> np.ndarray:
+            values = self._scored(pool.texts[unseen])  # from the store: they were scored above
             for newest in self._rounds:
                 values = self._reweighted_once(values, newest)
-            reweighted[unseen] = values
-        return raw, reweighted
+            return values
+
+        raw = self._values_at(pool, rows, self.log_perplexity_, lambda r: self._scored(pool.texts[r]))
+        return raw, self._values_at(pool, rows, self.reweighted_, reweighted)
 
     def _reweighted_once(self, log_perplexity: np.ndarray, newest: np.ndarray) -> np.ndarray:
         if self.reweighting not in {"sample", "paper"}:
@@ -337,13 +354,15 @@ class ActivePruneFilter(BaseFilter):
     ) -> dict[str, Any]:
         picked = stage == _PERPLEXITY
         threshold = reweighted[picked].max() if picked.any() else np.nan
-        dropped = "perplexity too high" + ("" if self.quality is None else ", and no candidate for the LLM")
+        dropped = "perplexity too high" + (
+            "" if self.quality is None else ", and not a candidate for the LLM"
+        )
         reason = np.full(len(raw), dropped, dtype=object)
-        reason[~np.isnan(quality)] = "the LLM found other candidates better"
+        reason[~np.isnan(quality)] = "other candidates have higher LLM scores"
         reason[np.isposinf(raw)] = "empty"
         reason[picked] = "kept: low perplexity"
-        reason[stage == _NOVELTY] = "kept: far from what was labeled last"
-        reason[stage == _LLM] = "kept: the LLM found it among the best candidates"
+        reason[stage == _NOVELTY] = "kept: far from the rows labeled last"
+        reason[stage == _LLM] = "kept: among the highest LLM scores of the candidates"
         reason[stage == _FILL] = "kept: fills the size, next in line by perplexity"
         return {
             "stage": _STAGES[stage],
@@ -363,7 +382,7 @@ class ActivePruneFilter(BaseFilter):
 
 
 def mean_distance(values: np.ndarray, newest: np.ndarray) -> np.ndarray:
-    """Mean absolute distance of each value to the values of the newly labeled rows (equation 1).
+    """Return the mean absolute distance of each value to those of the newly labeled rows (equation 1).
 
     Parameters
     ----------
@@ -373,7 +392,7 @@ def mean_distance(values: np.ndarray, newest: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of float64, shape (n,)
-        Infinite where the value is.
+        Infinite if the value is.
 
     Notes
     -----
@@ -392,22 +411,23 @@ def mean_distance(values: np.ndarray, newest: np.ndarray) -> np.ndarray:
 
 
 def reweight(log_perplexity: np.ndarray, newest: np.ndarray, beta: float) -> np.ndarray:
-    """Perplexity after one round (equation 2): what is far from the newly labeled rows becomes lower.
+    """Return the perplexity after one round (equation 2): rows far from the newly labeled ones get lower.
 
     Parameters
     ----------
     log_perplexity : ndarray of float64, shape (n,)
-        log10 perplexity a token.
+        log10 perplexity per token.
     newest : ndarray of float64, shape (n_labeled,)
-        That of the rows labeled in the round.
+        log10 perplexity of the rows labeled in this round.
     beta : float
+        Strength of the reweighting (β).
 
     Examples
     --------
     >>> reweight(np.array([0.0, 2.0]), np.array([1.0, 3.0]), beta=0.1)
     array([-0.2,  1.9])
     """
-    finite = np.isfinite(log_perplexity)  # inf − β·inf is no number: an empty text stays last
+    finite = np.isfinite(log_perplexity)  # inf − β·inf is NaN; an empty text must stay last
     adjusted = np.full(len(log_perplexity), np.inf)
     adjusted[finite] = log_perplexity[finite] - beta * mean_distance(log_perplexity[finite], newest)
     return adjusted

@@ -6,64 +6,73 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
-from skprune.base import Selection
+from skprune.base import Selection, mask_of, size_of
 from skprune.filters.vector_filter import NeighborFilter, Search, nearest_rows, pick_kmeans_plusplus
 from skprune.neighbors import ExactNeighbors
 from skprune.pools import Pool
 from skprune.probabilities import entropy, predict_proba
 from skprune.streams import generator
 
-# The stream of a round that anchors are drawn from.
+# The random stream of a round that draws the anchors.
 _ANCHORS = 1
 
 
 class AnchorFilter(NeighborFilter):
-    """Keep the rows that are most similar to anchors drawn from the labeled rows of every class.
+    """Keep the rows most similar to anchors, which are drawn from the labeled rows of each class.
 
-    Each round, k-means++ picks ``n_anchors`` labeled rows of each class; the ``n_neighbors`` rows of the
-    pool nearest to each anchor are retrieved by cosine; the ``max_subpool`` most similar of them survive.
+    Each round, k-means++ picks ``n_anchors`` labeled rows of each class as anchors. Each anchor retrieves its
+    ``n_neighbors`` nearest rows of the pool by cosine similarity. The ``max_subpool`` most similar of the
+    retrieved rows survive.
 
     Parameters
     ----------
     n_anchors : int, default=10
-        Anchors a class (A). A class with no more labeled rows gives all of them.
+        Number of anchors per class (A). A class with fewer labeled rows uses all of them.
     n_neighbors : int, default=50
-        Rows retrieved by each anchor (K).
+        Number of rows that each anchor retrieves (K).
     max_subpool : int, default=1000
-        Largest subpool (M). With A·K·classes ≤ M it never binds: two classes at the default A and K
-        retrieve 1000 rows at most.
+        Largest size of the subpool (M). It never binds if A·K·classes ≤ M: two classes retrieve at most 1000
+        rows with the default A and K.
+    keep : float, int or None, default=None
+        Share or count of the eligible rows that survive, exactly, in place of ``max_subpool``. If the anchors
+        retrieve too few rows, they retrieve more neighbors than ``n_neighbors``. None: at most
+        ``max_subpool`` of the retrieved rows, as in the paper.
     encoder : None, str, path, estimator or callable, default=None
-        Texts to vectors: None is TF-IDF with SVD, a string names a SentenceTransformer. Numeric pools are
-        taken as they are.
+        Maps texts to vectors: None is TF-IDF with SVD, a string names a SentenceTransformer. Numeric pools
+        are taken as they are.
     index : {"auto", "exact", "hnsw"}, default="auto"
         See :func:`skprune.neighbors.build_index`.
     aggregate : {"retrieved", "all", "max"}, default="retrieved"
-        A row's score: the mean similarity to the anchors that retrieved it (what the authors' code does), to
-        all anchors (the wording of section 3.1), or to its nearest anchor.
+        The score of a row: its mean similarity to the anchors that retrieved it (as in the authors' code),
+        its mean similarity to all anchors (the wording of section 3.1), or its similarity to the nearest
+        anchor.
     anchor_selection : {"kmeans++", "random", "entropy"} or dict, default="kmeans++"
-        How anchors are picked; a dict ``{class: way}`` sets it a class (the rest: k-means++). ``"entropy"``
-        takes the rows that the model is least sure of; it needs ``partial_fit(..., learner=model)`` and is
-        k-means++ until then.
+        How anchors are picked. A dict ``{class: method}`` sets it per class; other classes use k-means++.
+        ``"entropy"`` takes the rows that the model is least sure of. It needs
+        ``partial_fit(..., learner=model)``; k-means++ is used until then.
     cold_start : {"pool", "random"}, default="pool"
-        Without any label: the neighbors of anchors that k-means++ picks from (a sample of) the pool, or
-        ``max_subpool`` random rows.
+        The subpool before the first label: the neighbors of anchors that k-means++ picks from a sample of the
+        pool, or ``max_subpool`` (or ``keep``) random rows.
     memory : None or path, default=None
         Where vectors are kept: in this process, or in a folder.
     n_jobs : int or None, default=None
-        Threads that build an HNSW graph. More than one makes the graph irreproducible.
+        Number of threads that query an HNSW graph; results do not depend on it. The graph is built by one
+        thread, because more would make it irreproducible. Exact search uses the threads of BLAS.
     random_state : int, RandomState or None, default=None
+        Seed of the anchors and of the cold start.
     verbose : int, default=0
+        1 reports the encoder's progress.
 
     Attributes
     ----------
     anchors_ : ndarray or csr_array, shape (n_anchors_total, n_features)
-        This round's anchors.
+        The anchors of this round.
     anchor_labels_ : ndarray of object, shape (n_anchors_total,)
-        Their classes; empty when there is no label yet.
+        The class of each anchor; empty before the first label.
     n_encoded_ : int
-        Texts that the encoder was run on since :meth:`fit`.
+        Number of texts that the encoder has processed since :meth:`fit`.
 
     See Also
     --------
@@ -71,10 +80,10 @@ class AnchorFilter(NeighborFilter):
 
     Notes
     -----
-    Algorithm 1 of [1]_. Ours: the cold start (the paper assumes a labeled row a class); exact search unless
-    the pool has millions of rows (few queries a round make the graph's build the greater cost); copies of a
-    labeled row count once among the candidates for anchors; a query that asks for more rows than were
-    retrieved gets the next nearest ones.
+    Algorithm 1 of [1]_. Ours: the cold start (the paper assumes at least one labeled row per class);
+    ``keep``; exact search unless the pool has millions of rows (with few queries per round, building the
+    graph costs more than it saves); copies of a labeled row count once among the candidates for anchors; a
+    query that asks for more rows than the anchors retrieved gets the next nearest rows.
 
     References
     ----------
@@ -93,18 +102,13 @@ class AnchorFilter(NeighborFilter):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **NeighborFilter._parameter_constraints,
         "n_anchors": [Interval(Integral, 1, None, closed="left")],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "max_subpool": [Interval(Integral, 1, None, closed="left")],
-        "encoder": "no_validation",  # make_encoder says what it takes
-        "index": [StrOptions({"auto", "exact", "hnsw"})],
         "aggregate": [StrOptions({"retrieved", "all", "max"})],
         "anchor_selection": [StrOptions({"kmeans++", "random", "entropy"}), dict],
         "cold_start": [StrOptions({"pool", "random"})],
-        "memory": [None, str, HasMethods(["__fspath__"])],
-        "n_jobs": [None, Integral],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -113,6 +117,7 @@ class AnchorFilter(NeighborFilter):
         n_neighbors: int = 50,
         max_subpool: int = 1000,
         *,
+        keep: float | int | None = None,
         encoder: Any = None,
         index: str = "auto",
         aggregate: str = "retrieved",
@@ -126,6 +131,7 @@ class AnchorFilter(NeighborFilter):
         self.n_anchors = n_anchors
         self.n_neighbors = n_neighbors
         self.max_subpool = max_subpool
+        self.keep = keep
         self.encoder = encoder
         self.index = index
         self.aggregate = aggregate
@@ -139,11 +145,13 @@ class AnchorFilter(NeighborFilter):
     # ------------------------------------------------------------------ hooks
 
     def _check_sizes(self, n_rows: int) -> None:
+        super()._check_sizes(n_rows)
         if isinstance(self.anchor_selection, dict):
-            for label, way in self.anchor_selection.items():
-                if way not in {"kmeans++", "random", "entropy"}:
+            for label, method in self.anchor_selection.items():
+                if method not in {"kmeans++", "random", "entropy"}:
                     raise ValueError(
-                        f"anchor_selection[{label!r}] must be 'kmeans++', 'random' or 'entropy', got {way!r}"
+                        f"anchor_selection[{label!r}] must be 'kmeans++', 'random' or 'entropy', "
+                        f"got {method!r}"
                     )
 
     def _fit(self, pool: Pool) -> None:
@@ -155,50 +163,52 @@ class AnchorFilter(NeighborFilter):
         rows: Any = self.labeled_.pool
         self._embed_labeled()
         entropies = None
-        if learner is not None and "entropy" in self._ways().values():
+        if learner is not None and "entropy" in self._selection_methods().values():
             proba = predict_proba(learner, rows.like(self.pool_), needed_by="anchor_selection='entropy'")
             entropies = None if proba is None else entropy(proba)
         self._draw_anchors(entropies)
 
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
-        target = min(max(self.max_subpool, min_rows), len(eligible))
+        n_rows = len(eligible)
+        at_least = min(min_rows if self.keep is None else max(size_of(self.keep, n_rows), min_rows), n_rows)
+        at_most = min(max(self.max_subpool, min_rows), n_rows) if self.keep is None else at_least
         if self.cold_start == "random" and not len(self.labeled_):
-            order = np.argsort(self._uniforms(pool, eligible), kind="stable")[:target]
-            scores = np.full(len(eligible), np.nan)
+            order = self._random_rows(pool, eligible, at_most)
+            scores = np.full(n_rows, np.nan)
             return Selection(order, lambda: self._columns(order, scores, "random start"))
         n_neighbors = self.n_neighbors
         search = self._search_over(pool, eligible)
         while True:
-            scores = self._score(search, len(eligible), n_neighbors)
+            scores = self._score(search, n_rows, n_neighbors)
             retrieved = np.flatnonzero(~np.isnan(scores))
-            if len(retrieved) >= min(min_rows, len(eligible)):
+            if len(retrieved) >= at_least or n_neighbors >= n_rows:
                 break
-            n_neighbors *= 2  # a query must never get fewer rows than it asks for
-        # Of equally similar rows the first ones win, as in the search itself.
-        order = retrieved[np.lexsort((retrieved, -scores[retrieved].round(12)))[:target]]
+            n_neighbors *= 2
+        # Ties go to the row that comes first, as in the search itself.
+        order = retrieved[np.lexsort((retrieved, -scores[retrieved].round(12)))[:at_most]]
         return Selection(order, lambda: self._columns(order, scores, "anchors"))
 
     # ------------------------------------------------------------------ anchors
 
-    def _ways(self) -> dict[Any, str]:
+    def _selection_methods(self) -> dict[Any, str]:
         if isinstance(self.anchor_selection, dict):
             return self.anchor_selection
         return dict.fromkeys(set(self.labeled_.y.tolist()), self.anchor_selection)
 
     def _draw_anchors(self, entropies: np.ndarray | None) -> None:
-        """Lines 3 to 6 of Algorithm 1."""
+        """Draw this round's anchors: lines 3 to 6 of Algorithm 1."""
         labels = self.labeled_.y
-        ways = self._ways()
+        methods = self._selection_methods()
         rng = generator(self.seed_, self.round_, _ANCHORS)
         anchors, anchor_labels = [], []
         for label in sorted(set(labels.tolist()), key=lambda c: (str(type(c)), c)):
             rows = np.flatnonzero(labels == label)
-            way = ways.get(label, "kmeans++")
+            method = methods.get(label, "kmeans++")
             if len(rows) <= self.n_anchors:
                 picked = rows
-            elif way == "random":
+            elif method == "random":
                 picked = rng.choice(rows, self.n_anchors, replace=False)
-            elif way == "entropy" and entropies is not None:
+            elif method == "entropy" and entropies is not None:
                 picked = rows[np.argsort(-entropies[rows], kind="stable")[: self.n_anchors]]
             else:
                 picked = rows[pick_kmeans_plusplus(self._labeled_vectors[rows], self.n_anchors, rng)]
@@ -211,7 +221,7 @@ class AnchorFilter(NeighborFilter):
     # ------------------------------------------------------------------ similarity
 
     def _score(self, searches: list[Search], n_rows: int, n_neighbors: int) -> np.ndarray:
-        """Lines 7 and 8: the score of every eligible row, NaN where no anchor retrieved it."""
+        """Return the score of every eligible row, NaN if no anchor retrieved it: lines 7 and 8."""
         total, count, best = np.zeros(n_rows), np.zeros(n_rows), np.full(n_rows, -np.inf)
         for rows, similarity in nearest_rows(searches, self.anchors_, n_neighbors):
             total[rows] += similarity
@@ -225,17 +235,15 @@ class AnchorFilter(NeighborFilter):
             scores[retrieved] = total[retrieved] / count[retrieved]
         else:
             for index, rows in searches:
-                mine = np.flatnonzero(retrieved & (rows >= 0))
-                directions = ExactNeighbors(index.vectors[rows[mine]])
-                scores[mine] = _mean_similarity(directions, self.anchors_)
+                here = np.flatnonzero(retrieved & (rows >= 0))
+                scores[here] = _mean_similarity(ExactNeighbors(index.vectors[rows[here]]), self.anchors_)
         return scores
 
     def _columns(self, order: np.ndarray, scores: np.ndarray, stage: str) -> dict[str, Any]:
-        kept = np.zeros(len(scores), dtype=bool)
-        kept[order] = True
+        kept = mask_of(order, len(scores))
         threshold = scores[order[-1]]
-        reason = np.full(len(scores), "no anchor has it among its nearest rows", dtype=object)
-        reason[~np.isnan(scores)] = "retrieved, but less similar than the subpool has room for"
+        reason = np.full(len(scores), "not among the nearest rows of any anchor", dtype=object)
+        reason[~np.isnan(scores)] = "retrieved, but less similar than the rows that fit into the subpool"
         reason[kept] = "kept: near the anchors" if stage == "anchors" else "kept: drawn at random"
         if stage != "anchors":
             reason[~kept] = "not drawn"

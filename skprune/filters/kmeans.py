@@ -1,4 +1,4 @@
-"""k-means: one row for every cluster of the pool."""
+"""k-means: one row per cluster of the pool."""
 
 from __future__ import annotations
 
@@ -9,56 +9,59 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
-from skprune.base import KEEP_CONSTRAINT, Selection
+from skprune.base import Selection, mask_of
 from skprune.filters.vector_filter import VectorFilter
 from skprune.pools import Pool
 from skprune.streams import count_occurrences, generator
 
-# Rows times clusters beyond which mini-batches are used: each iteration of Lloyd's takes that many distances.
+# From this many rows times clusters, mini-batches are used: an iteration of Lloyd's algorithm computes as
+# many distances.
 _MINIBATCH_FROM = 5_000_000
 _BLOCK = 4_096
-# The stream of a round that centroids start from.
+# The random stream of a round that initializes the centroids.
 _START = 1
 
 
 class KMeansFilter(VectorFilter):
-    """Keep the rows that are nearest to the centroids of as many clusters as rows are kept.
+    """Keep the row nearest to each centroid; the number of clusters is the number of rows to keep.
 
     Parameters
     ----------
     keep : float or int, default=0.25
-        Share or count of the eligible rows that survive, which is the number of clusters.
+        Share or count of the eligible rows that survive. It is also the number of clusters.
     encoder : None, str, path, estimator or callable, default=None
         Texts to vectors: None is TF-IDF with SVD, a string names a SentenceTransformer. Numeric pools are
         taken as they are.
     algorithm : {"auto", "lloyd", "minibatch"}, default="auto"
-        ``"auto"`` takes mini-batches from five million rows times clusters on.
+        ``"auto"`` uses mini-batches if rows × clusters is at least five million.
     memory : None or path, default=None
         Where vectors are kept: in this process, or in a folder.
     random_state : int, RandomState or None, default=None
-        Seed of the centroids. They start from rows that are drawn by content, so that a reordered pool gives
-        the same picks.
+        Seed of the centroids. Their initial rows are drawn by content, so that a reordered pool gives the
+        same picks.
     verbose : int, default=0
+        1 reports the encoder's progress, 2 also that of k-means.
 
     Attributes
     ----------
     n_encoded_ : int
-        Texts that the encoder was run on since :meth:`fit`.
+        Number of texts that the encoder has processed since :meth:`fit`.
 
     See Also
     --------
-    AnchorFilter : Looks at the labels too.
+    AnchorFilter : Also uses the labels.
 
     Notes
     -----
-    The clustering baseline of [1]_ and [2]_: k clusters, and of each the member nearest to the centroid. A
-    row belongs to one cluster, so that no row can be picked twice. Where k-means finds fewer clusters than k
-    (copies), the next nearest members fill the size, one a cluster in turn (ours). The clusters are those
-    of the eligible rows at hand: :meth:`select` clusters anew where it is given others than the last time.
+    The clustering baseline of [1]_ and [2]_ forms k clusters and keeps the member of each that is nearest to
+    the centroid. A row belongs to one cluster, so no row can be picked twice. If k-means finds fewer than k
+    clusters because of copies, the next nearest members fill the size, one per cluster in turn (ours). The
+    clusters are those of the eligible rows: :meth:`select` clusters again if the rows differ from the last
+    call.
 
-    The best row is that of the largest cluster.
+    The row of the largest cluster ranks best.
 
     References
     ----------
@@ -77,12 +80,8 @@ class KMeansFilter(VectorFilter):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "keep": KEEP_CONSTRAINT,
-        "encoder": "no_validation",  # make_encoder says what it takes
+        **VectorFilter._parameter_constraints,
         "algorithm": [StrOptions({"auto", "lloyd", "minibatch"})],
-        "memory": [None, str, HasMethods(["__fspath__"])],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -109,27 +108,26 @@ class KMeansFilter(VectorFilter):
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
         n_rows = len(eligible)
         n_kept = self._kept_size(n_rows, min_rows)
-        luck = self._uniforms(pool, eligible)
-        # The order of the draws, which depends on content alone.
-        drawn = np.argsort(luck, kind="stable")
-        # The draws are those of this round and these rows, so they tell whether the last clusters still hold.
-        known_by = (n_kept, self.algorithm, luck[drawn].tobytes())
-        found = self._last_clusters.get(known_by)
+        draws = self._uniforms(pool, eligible)
+        # The order of the draws depends only on the content of the rows.
+        drawn = np.argsort(draws, kind="stable")
+        # The draws belong to this round and these rows, so they identify the clusters.
+        key = (n_kept, self.algorithm, draws[drawn].tobytes())
+        found = self._last_clusters.get(key)
         if found is None:
             found = self._clusters(self._vectors_at(pool, eligible[drawn]), n_kept)
-            self._last_clusters.clear()
-            self._last_clusters[known_by] = found
+            self._last_clusters = {key: found}
         cluster, distance = np.empty(n_rows, dtype=np.intp), np.empty(n_rows)
         cluster[drawn], distance[drawn] = found
-        nearest = np.lexsort((luck, distance))
-        rank = np.empty(n_rows, dtype=np.intp)  # among the members of its cluster
+        nearest = np.lexsort((draws, distance))
+        rank = np.empty(n_rows, dtype=np.intp)  # rank within the cluster
         rank[nearest] = count_occurrences(cluster[nearest], n_kept)
         size = np.bincount(cluster, minlength=n_kept)[cluster]
-        order = np.lexsort((luck, distance, -size, rank))[:n_kept]
+        order = np.lexsort((draws, distance, -size, rank))[:n_kept]
         return Selection(order, lambda: _columns(order, cluster, distance, rank, size))
 
     def _clusters(self, vectors: Any, n_clusters: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the cluster of every row, and the distance to its centroid."""
+        """Return the cluster of every row, and its distance to the centroid."""
         n_rows = vectors.shape[0]
         if n_clusters == n_rows:
             return np.arange(n_rows), np.zeros(n_rows)
@@ -138,7 +136,7 @@ class KMeansFilter(VectorFilter):
         )
         seed = int(generator(self.seed_, self.round_, _START).integers(2**31))
         if minibatch:
-            # A batch holds some rows of each cluster; k-means++ would read the pool once a centroid.
+            # A batch holds some rows of each cluster. k-means++ would read the pool once per centroid.
             kmeans = MiniBatchKMeans(
                 n_clusters,
                 init="random",
@@ -149,7 +147,7 @@ class KMeansFilter(VectorFilter):
             )
         else:
             kmeans = KMeans(n_clusters, n_init=1, random_state=seed, verbose=max(0, self.verbose - 1))
-        with warnings.catch_warnings():  # fewer distinct rows than clusters: _select fills the size
+        with warnings.catch_warnings():  # there may be fewer distinct rows than clusters; _select fills up
             warnings.simplefilter("ignore", ConvergenceWarning)
             cluster = kmeans.fit(vectors).labels_
         return cluster, _distances(vectors, kmeans.cluster_centers_, cluster)
@@ -168,18 +166,17 @@ def _distances(vectors: Any, centers: np.ndarray, cluster: np.ndarray) -> np.nda
     for start in range(0, len(cluster), _BLOCK):
         block = vectors[start : start + _BLOCK]
         rows = block.toarray() if sp.issparse(block) else block
-        apart = np.subtract(rows, centers[cluster[start : start + _BLOCK]], dtype=np.float64)
-        distance[start : start + _BLOCK] = np.sqrt(np.einsum("ij,ij->i", apart, apart))
-    return distance.round(12)  # copies tie whatever the last bit says
+        offset = np.subtract(rows, centers[cluster[start : start + _BLOCK]], dtype=np.float64)
+        distance[start : start + _BLOCK] = np.sqrt(np.einsum("ij,ij->i", offset, offset))
+    return distance.round(12)  # copies tie despite rounding errors
 
 
 def _columns(
     order: np.ndarray, cluster: np.ndarray, distance: np.ndarray, rank: np.ndarray, size: np.ndarray
 ) -> dict[str, Any]:
-    kept = np.zeros(len(cluster), dtype=bool)
-    kept[order] = True
+    kept = mask_of(order, len(cluster))
     threshold = np.full(len(cluster), -np.inf)
-    np.maximum.at(threshold, cluster[order], distance[order])  # by cluster
+    np.maximum.at(threshold, cluster[order], distance[order])  # one per cluster
     reason = np.full(len(cluster), "another row is nearer to the centroid of its cluster", dtype=object)
     reason[kept] = "kept: nearest to the centroid of its cluster"
     reason[kept & (rank > 0)] = "kept: fills the size, next nearest to the centroid of its cluster"

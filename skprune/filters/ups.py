@@ -1,4 +1,4 @@
-"""UPS: what the learner was sure of in earlier rounds is mostly left out."""
+"""UPS: a random sample that favors rows the learner was unsure of in earlier rounds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import brentq
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skprune.base import KEEP_CONSTRAINT, BaseFilter, Selection
+from skprune.base import BaseFilter, Selection, mask_of
 from skprune.pools import Pool
 from skprune.probabilities import entropy, least_confidence, margin, predict_proba
 from skprune.streams import generator
@@ -20,52 +20,53 @@ _MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "entropy": entropy,
     "margin": lambda proba: -margin(proba),
 }
-# The stream of a round that the systematic sample starts from.
+# The random stream of a round that starts the systematic sample.
 _OFFSET = 1
 
 
 class UPSFilter(BaseFilter):
-    """Keep rows by chance, the more certainly the less sure the learner was of them when it last saw them.
+    """Keep a random sample that favors rows the learner is unsure of.
 
-    Rows are ranked by uncertainty; the share ``gamma`` of the most uncertain ones is kept in any case, and
-    the probability of the others falls exponentially with their rank.
+    Rows are ranked by the learner's most recent uncertainty about them. The most uncertain share ``gamma`` is
+    always kept; the probability of keeping another row falls exponentially with its rank.
 
     Parameters
     ----------
     keep : float or int, default=0.25
         Share or count of the eligible rows that survive.
     gamma : float, default=0.1
-        Share of the eligible rows that is kept in any case (γ). Where it exceeds ``keep``, the most uncertain
-        rows are kept and nothing is left to chance.
+        Share of the eligible rows that is always kept (γ). If it exceeds ``keep``, the most uncertain rows
+        are kept and nothing is random.
     uncertainty : {"least_confidence", "entropy", "margin"}, default="least_confidence"
-        Measure of the learner's probabilities; a small margin is uncertain.
+        How the learner's probabilities measure uncertainty; a small margin means uncertain.
     refresh_rounds : tuple of int, default=(0, 1, 4, 8)
-        Rounds in which the learner looks at the whole pool, counted from 0 for the first round with a
-        learner, which is always one of them. In the other rounds it looks at the surviving rows only.
+        Rounds in which the learner predicts the whole pool. Round 0, the first with a learner, is always one
+        of them. In other rounds the learner predicts only the surviving rows.
     random_state : int, RandomState or None, default=None
+        Seed of the sample.
 
     Attributes
     ----------
     uncertainty_ : ndarray of float64, shape (n_distinct,)
-        Uncertainty that this round ranks the pool's distinct rows by; NaN before any learner was seen.
+        Uncertainty of each distinct row of the pool, as this round ranks them; NaN before the first learner.
     n_scored_ : int
-        Rows of the pool that learners predicted since :meth:`fit`.
+        Number of pool rows that learners have predicted since :meth:`fit`.
 
     See Also
     --------
-    RandomFilter : What this is until a learner was seen.
+    RandomFilter : What this filter does before the first learner.
 
     Notes
     -----
-    Unlabeled pool subsampling [1]_. With r the rank of a row (0: most uncertain) over the number of rows,
-    P(keep) = exp(−max(0, r − γ)/T). The paper fixes T; here T is solved for the size that ``keep`` asks for,
-    and a systematic sample with these probabilities has exactly that size (ours).
+    Unlabeled pool subsampling [1]_. Let r be the rank of a row (0 is most uncertain) divided by the number of
+    rows. Then P(keep) = exp(−max(0, r − γ)/T). The paper fixes T; here T is solved for the size that ``keep``
+    asks for, and a systematic sample with these probabilities has exactly that size (ours).
 
-    The learner comes with ``partial_fit(X, y, learner=model)``, as :class:`~skprune.PrunedQuery` calls it.
-    Uncertainties are kept by the row's content. In a round between the full ones, rows survive by what
-    earlier learners thought of them; what the newest one thinks of the survivors counts from the next round
-    on. Rows that were not in the pool given to :meth:`fit` are shown to the newest learner on the spot: the
-    filter holds on to it.
+    Pass the learner as ``partial_fit(X, y, learner=model)``; :class:`~skprune.PrunedQuery` does so.
+    Uncertainties are stored by row content. In a round without a full refresh, rows are kept by the
+    uncertainty of earlier learners; the newest learner's uncertainty about the survivors counts from the next
+    round on. Rows that :meth:`fit` has not seen are predicted by the newest learner, to which the filter
+    keeps a reference.
 
     References
     ----------
@@ -85,11 +86,10 @@ class UPSFilter(BaseFilter):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "keep": KEEP_CONSTRAINT,
+        **BaseFilter._parameter_constraints,
         "gamma": [Interval(Real, 0, 1, closed="both")],
         "uncertainty": [StrOptions(set(_MEASURES))],
         "refresh_rounds": ["array-like"],
-        "random_state": ["random_state"],
     }
 
     def __init__(
@@ -117,14 +117,14 @@ class UPSFilter(BaseFilter):
 
     def _learn(self, pool: Pool, *, learner: Any) -> None:
         self.uncertainty_ = self._newest
-        eligible = np.flatnonzero(~self.pool_.isin(self._excluded))
+        eligible = self._eligible_at_fit()
         if learner is None or not len(eligible):
             return
         full = self._n_learners == 0 or self._n_learners in self.refresh_rounds
         rows = eligible if full else eligible[self._select(self.pool_, eligible, 0).order]
         located, first = np.unique(self._locate(self.pool_, rows), return_index=True)
         scores = self._measure(learner, self.pool_, rows[first])
-        if scores is None:  # never fitted: as good as none
+        if scores is None:  # the learner was never fitted
             return
         self._learner = learner
         self._n_learners += 1
@@ -137,29 +137,27 @@ class UPSFilter(BaseFilter):
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
         n_rows = len(eligible)
         n_kept = self._kept_size(n_rows, min_rows)
-        luck = self._uniforms(pool, eligible)
         if self._learner is None:
-            order = np.argsort(luck, kind="stable")[:n_kept]
+            order = self._random_rows(pool, eligible, n_kept)
             unknown = np.full(n_rows, np.nan)
             return Selection(order, lambda: _columns(order, unknown, unknown))
         uncertainty = self._uncertainties(pool, eligible)
-        ranked = np.lexsort((luck, -uncertainty))
+        draws = self._uniforms(pool, eligible)
+        ranked = np.lexsort((draws, -uncertainty))
         by_rank = keep_probabilities(n_rows, n_kept, self.gamma)
         probability = np.empty(n_rows)
         probability[ranked] = by_rank
-        # Rows stand in the order of their luck: a systematic sample of a random order.
-        shuffled = np.argsort(luck, kind="stable")
+        # A systematic sample of the rows in random order.
+        shuffled = np.argsort(draws, kind="stable")
         start = generator(self.seed_, self.round_, _OFFSET).random()
-        kept = np.zeros(n_rows, dtype=bool)
-        kept[shuffled[systematic_sample(probability[shuffled], n_kept, start)]] = True
+        kept = mask_of(shuffled[systematic_sample(probability[shuffled], n_kept, start)], n_rows)
         order = ranked[kept[ranked]]
         return Selection(order, lambda: _columns(order, uncertainty, probability))
 
     # ------------------------------------------------------------------ uncertainty
 
     def _uncertainties(self, pool: Pool, rows: np.ndarray) -> np.ndarray:
-        located = self._locate(pool, rows)
-        uncertainty = np.where(located >= 0, self.uncertainty_[located], np.nan)
+        uncertainty = self._values_at(pool, rows, self.uncertainty_, lambda unseen: np.nan)
         unknown = np.flatnonzero(np.isnan(uncertainty))
         if len(unknown):
             uncertainty[unknown] = self._measure(self._learner, pool, rows[unknown])
@@ -171,12 +169,13 @@ class UPSFilter(BaseFilter):
 
 
 def keep_probabilities(n_rows: int, n_kept: int, gamma: float) -> np.ndarray:
-    """Probabilities exp(−max(0, r − γ)/T) that sum to ``n_kept``, r = 0, 1/n, 2/n, ...
+    """Return the probabilities exp(−max(0, r − γ)/T) that sum to ``n_kept``, for r = 0, 1/n, 2/n, ...
 
     Returns
     -------
     ndarray of float64, shape (n_rows,)
-        Descending. If γ alone asks for ``n_kept`` rows or more, 1 for so many and 0 for the rest (T → 0).
+        Descending. If γ alone asks for at least ``n_kept`` rows: 1 for ``n_kept`` of them, 0 for the rest (T
+        → 0).
 
     Examples
     --------
@@ -193,14 +192,15 @@ def keep_probabilities(n_rows: int, n_kept: int, gamma: float) -> np.ndarray:
     def surplus(log_temperature: float) -> float:
         return float(np.exp(-excess / np.exp(log_temperature)).sum()) - n_kept
 
-    # At the lower end all but the certain rows underflow to 0; at the upper end hardly a row is lost.
+    # At the lower end all rows but the certain ones underflow to 0; at the upper end hardly any row is
+    # dropped.
     low, high = np.log(excess[n_certain] / 800), np.log(n_rows * n_rows)
     probability = np.exp(-excess / np.exp(brentq(surplus, low, high, xtol=1e-14)))
     return np.asarray(probability)
 
 
 def systematic_sample(probability: np.ndarray, n_kept: int, start: float) -> np.ndarray:
-    """Return ``n_kept`` unique positions, each with its probability, which sum to ``n_kept``.
+    """Return ``n_kept`` unique positions, each drawn with its probability; these sum to ``n_kept``.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def systematic_sample(probability: np.ndarray, n_kept: int, start: float) -> np.
 
     Notes
     -----
-    Madow's method: the probabilities are laid end to end, and every unit of length picks where it falls.
+    Madow's method lays the probabilities end to end and picks the position at every unit of length.
 
     Examples
     --------
@@ -221,17 +221,16 @@ def systematic_sample(probability: np.ndarray, n_kept: int, start: float) -> np.
     ends = np.cumsum(probability)
     steps = np.arange(n_kept)
     picked = np.searchsorted(ends * (n_kept / ends[-1]), steps + start, side="right")
-    # A last bit may let two steps fall on one row, or the last one behind the end.
+    # Rounding may put two steps on one row, or the last step behind the end.
     spread = np.minimum(np.maximum.accumulate(picked - steps), len(probability) - n_kept)
     return spread + steps
 
 
 def _columns(order: np.ndarray, uncertainty: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
-    kept = np.zeros(len(uncertainty), dtype=bool)
-    kept[order] = True
+    kept = mask_of(order, len(uncertainty))
     certain = probability == 1
     if np.isnan(probability).all():
-        stage, why, why_not = "random", "kept: drawn at random, no learner was seen yet", "not drawn"
+        stage, why, why_not = "random", "kept: drawn at random, there is no learner yet", "not drawn"
     else:
         stage, why, why_not = "uncertainty", "kept: drawn by its uncertainty", "not drawn by its uncertainty"
     reason = np.where(kept, why, why_not).astype(object)

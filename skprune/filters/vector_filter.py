@@ -1,13 +1,14 @@
-"""What filters over vectors share: texts are embedded once, numeric rows taken as they are, both searched."""
+"""Filters over vectors: each text is encoded once, numeric rows are taken as they are; neighbor search."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.cluster import kmeans_plusplus
+from sklearn.utils._param_validation import StrOptions
 
-from skprune.base import BaseFilter
+from skprune.base import KEEP_CONSTRAINT, BaseFilter
 from skprune.encoders import make_encoder
 from skprune.fitting import fitted_on
 from skprune.neighbors import ExactNeighbors, Neighbors, build_index
@@ -15,17 +16,17 @@ from skprune.pools import Pool, RowTable
 from skprune.store import Remembered
 from skprune.streams import generator
 
-# Rows of the pool that k-means++ looks at when there is no label yet.
+# Number of pool rows that k-means++ samples for a cold start.
 _COLD_START_ROWS = 10_000
-# The stream that they are drawn from, apart from that of the row draws.
+# The random stream of that sample, apart from the one of the row draws.
 _COLD = 2
 
-#: An index, and the row of it that each eligible row is (−1: not in it).
+#: An index, and the row in it of each eligible row; −1 for a row that is not in it.
 Search = tuple[Neighbors, np.ndarray]
 
 
 class VectorFilter(BaseFilter):
-    """A filter over the vectors of its rows; it has the parameters ``encoder`` and ``memory``."""
+    """A filter over the vectors of its rows. Subclasses have the parameters ``encoder`` and ``memory``."""
 
     encoder: Any
     memory: Any
@@ -33,11 +34,11 @@ class VectorFilter(BaseFilter):
 
     @property
     def n_encoded_(self) -> int:
-        """Texts that the encoder was run on since :meth:`fit`."""
+        """Number of texts that the encoder has processed since :meth:`fit`."""
         return self._encode.n_computed if self.pool_.holds_texts else 0
 
     def _embed_pool(self, pool: Pool) -> None:
-        """Set ``_vectors``: those of the pool's distinct texts, or of all its numeric rows."""
+        """Set ``_vectors``: one vector per distinct text of the pool, or its numeric rows."""
         self._vectors = pool.vectors
         if pool.holds_texts:
             encoder = fitted_on(make_encoder(self.encoder, verbose=self.verbose), pool.texts, name="encoder")
@@ -45,19 +46,20 @@ class VectorFilter(BaseFilter):
             self._vectors = self._encode(self._table.keys, self._table.digests)
 
     def _vectors_at(self, pool: Pool, rows: np.ndarray) -> Any:
-        """Return the vectors of rows of any pool; texts never seen are encoded on the spot."""
+        """Return the vectors of rows of any pool; texts that :meth:`fit` has not seen are encoded now."""
         if not pool.holds_texts:
             return pool.vectors[rows]
-        located = self._locate(pool, rows)
-        vectors = self._vectors[located]
-        unseen = np.flatnonzero(located < 0)
-        if len(unseen):
-            vectors[unseen] = self._encode(pool.texts[rows[unseen]])
-        return vectors
+        return self._values_at(pool, rows, self._vectors, lambda unseen: self._encode(pool.texts[unseen]))
 
 
 class NeighborFilter(VectorFilter):
-    """A filter that searches the pool for neighbors; it has the parameter ``index`` too."""
+    """A filter that searches the pool for neighbors. Subclasses also have ``index`` and ``n_jobs``."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **VectorFilter._parameter_constraints,
+        "keep": [None, *KEEP_CONSTRAINT],
+        "index": [StrOptions({"auto", "exact", "hnsw"})],
+    }
 
     index: str
     n_jobs: int | None
@@ -70,7 +72,7 @@ class NeighborFilter(VectorFilter):
         self._labeled_vectors: Any = None  # in the order of labeled_
 
     def _embed_labeled(self) -> Any:
-        """Bring ``_labeled_vectors`` up to date; return the vectors that are new."""
+        """Bring ``_labeled_vectors`` up to date, and return the new vectors."""
         rows: Any = self.labeled_.pool
         n_known = 0 if self._labeled_vectors is None else self._labeled_vectors.shape[0]
         if not rows.holds_texts:
@@ -82,26 +84,26 @@ class NeighborFilter(VectorFilter):
         return self._labeled_vectors[n_known:]
 
     def _seed_vectors(self, n_seeds: int) -> Any:
-        """Return rows that k-means++ picks from (a sample of) the pool, to begin with."""
+        """Return the vectors that k-means++ picks from a sample of the pool for a cold start."""
         rng = generator(self.seed_, 0, _COLD)
         n_rows = self._vectors.shape[0]
         sample = np.sort(rng.choice(n_rows, min(n_rows, _COLD_START_ROWS), replace=False))
         return self._vectors[sample[pick_kmeans_plusplus(self._vectors[sample], n_seeds, rng)]]
 
     def _search_over(self, pool: Pool, eligible: np.ndarray) -> list[Search]:
-        """Return what to search so that every eligible row is found."""
+        """Return the searches that together cover every eligible row."""
         if pool.holds_texts:
             located = self._locate(pool, eligible)
         elif pool is self.pool_:
             located = eligible
         elif isinstance(self._index, ExactNeighbors):
-            return [(ExactNeighbors(pool.vectors), eligible)]  # reads X once, and hashes nothing
+            return [(ExactNeighbors(pool.vectors), eligible)]  # reads X once and hashes nothing
         else:
             located = _first_of(self._table)[self._locate(pool, eligible)]
             located[located == len(self.pool_)] = -1
         searches: list[Search] = [(self._index, located)]
         unseen = np.flatnonzero(located < 0)
-        if len(unseen):  # scored on the spot
+        if len(unseen):  # fit has not seen them
             rows = np.full(len(eligible), -1)
             rows[unseen] = np.arange(len(unseen))
             searches.append((ExactNeighbors(self._vectors_at(pool, eligible[unseen])), rows))
@@ -111,9 +113,9 @@ class NeighborFilter(VectorFilter):
 def nearest_rows(
     searches: list[Search], queries: Any, n_neighbors: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return ``(rows, similarities)`` of the nearest eligible rows, for each query vector.
+    """Return ``(rows, similarities)`` of the nearest eligible rows for each query vector.
 
-    Of equally similar rows the first ones are returned; copies count as rows of their own.
+    Ties go to the row that comes first. Copies count as separate rows.
     """
     found = [_expanded(index, rows, queries, n_neighbors) for index, rows in searches]
     answers = []
@@ -126,10 +128,10 @@ def nearest_rows(
 
 
 def pick_kmeans_plusplus(vectors: Any, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
-    """Unique positions that k-means++ picks; scikit-learn repeats one where distinct rows are fewer."""
+    """Return unique positions picked by k-means++; scikit-learn repeats some if there are too few rows."""
     if vectors.shape[0] <= n_clusters:
         return np.arange(vectors.shape[0])
-    # In double precision: scikit-learn would convert single precision anew at every step.
+    # scikit-learn would convert single precision to double at every step.
     _, picked = kmeans_plusplus(vectors.astype(np.float64), n_clusters, random_state=int(rng.integers(2**31)))
     return np.unique(picked)
 
@@ -137,12 +139,12 @@ def pick_kmeans_plusplus(vectors: Any, n_clusters: int, rng: np.random.Generator
 def _expanded(
     index: Neighbors, rows: np.ndarray, anchors: Any, n_neighbors: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Query ``index`` and return positions among the eligible rows, of which several may be one row."""
+    """Query ``index`` and return positions among the eligible rows; copies of a row are several positions."""
     n_rows = index.vectors.shape[0]
     allowed = np.zeros(n_rows, dtype=bool)
     allowed[rows[rows >= 0]] = True
     answers = index.query(anchors, n_neighbors, None if allowed.all() else allowed)
-    wanted = np.zeros(n_rows + 1, dtype=bool)  # the last one stands for −1
+    wanted = np.zeros(n_rows + 1, dtype=bool)  # the last entry stands for −1
     for found, _ in answers:
         wanted[found] = True
     positions = np.flatnonzero(wanted[rows])
@@ -157,6 +159,6 @@ def _expanded(
 
 
 def _first_of(table: RowTable) -> np.ndarray:
-    """Return the first position of every distinct row, and one past the end for −1."""
+    """Return the first position of every distinct row, then the number of rows, which stands for −1."""
     first = np.unique(table.row_of, return_index=True)[1]
     return np.append(first, len(table.row_of))

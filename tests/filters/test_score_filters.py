@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 
 from skprune import AskLLMFilter, NGramScorer, PerplexityFilter
 
@@ -64,7 +65,7 @@ def test_empty_texts_come_last(kind):
     kept = pruner.select(pool)
     assert set(kept[:2]) == {1, 3}
     why = pruner.explain()
-    assert sorted(why["reason"])[:2] == ["empty", "kept: empty, but nothing better is left"]
+    assert set(why["reason"][[0, 2]]) == {"empty", "kept: empty, but nothing better is left"}
     assert not np.isfinite(why[{"perplexity": "log10_perplexity"}.get(kind, kind)][[0, 2]]).any()
 
 
@@ -88,7 +89,7 @@ def test_by_default_an_n_gram_model_is_trained_on_the_pool():
 def test_texts_are_kept_before_their_words_in_random_order():
     rng = np.random.default_rng(0)
     pool = CORPUS + [" ".join(rng.permutation(text.split())) for text in CORPUS]
-    pruner = PerplexityFilter(0.5, perplexity=NGramScorer().fit(CORPUS)).fit(pool)
+    pruner = PerplexityFilter(0.5, perplexity=FrozenEstimator(NGramScorer().fit(CORPUS))).fit(pool)
     assert (pruner.select(pool) < len(CORPUS)).mean() > 0.9
 
 

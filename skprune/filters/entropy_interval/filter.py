@@ -1,8 +1,9 @@
-"""EUDS: rows whose entropies lie in the middle, neither trivial nor noise."""
+"""EUDS: rows with medium entropies, neither trivial nor noisy."""
 
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -10,7 +11,7 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from skprune.base import KEEP_CONSTRAINT, BaseFilter, Selection, lowest, size_of
+from skprune.base import BaseFilter, Selection, lowest, size_of
 from skprune.filters.entropy_interval.search import check_search_labels, search_interval
 from skprune.fitting import fitted_on
 from skprune.pools import Pool, is_written
@@ -20,8 +21,9 @@ from skprune.store import Remembered
 
 ENTROPIES = ("information", "generative", "semantic")
 
-# Below this share of what 98 % of its values span, the interquartile range of an entropy counts as tiny
-# (uniform: 0.51, normal: 0.29). Not of the range: one endless text would make any entropy look concentrated.
+# An interquartile range below this share of the range of the central 98 % of values counts as tiny (uniform:
+# 0.51, normal: 0.29). The full range would not do: one very long text would make any entropy look
+# concentrated.
 _CONCENTRATED = 0.05
 _MIN_ROWS_TO_JUDGE = 20
 _DECIMALS = 12
@@ -30,82 +32,82 @@ _STAGES = np.array(["", "window", "fill"], dtype=object)
 
 
 class EntropyIntervalFilter(BaseFilter):
-    """Keep the rows whose entropies lie in a window of the pool's: neither trivial nor noise.
+    """Keep the rows whose entropies lie within a window of the pool's: neither trivial nor noisy.
 
-    Three entropies are measured once: of a text's own tokens (information), of what a language model expects
-    (generative), and over the topics of the pool (semantic). Each is turned into a quantile of the pool. A
-    row survives if all three quantiles are near the center.
+    Three entropies are measured once: of the tokens of a text (information), of the predictions of a language
+    model (generative), and over the topics of the pool (semantic). Each becomes a quantile of the pool. A row
+    survives if all three quantiles are near the center.
 
     Parameters
     ----------
     keep : float or int, default=0.25
-        Share or count of the eligible rows that survive, exactly. Not used where ``interval`` is given.
+        Share or count of the eligible rows that survive, exactly. Ignored if ``interval`` is given.
     interval : None, (float, float), dict or "search", default=None
-        Quantiles (lo, hi) between which a row survives; the size is what that gives. A dict
-        ``{entropy: (lo, hi)}`` has one window an entropy. ``"search"`` picks the window by cross-validating
-        ``proxy`` on the labels given to :meth:`fit`. None: the ``keep`` rows nearest to ``center``.
+        Quantiles (lo, hi) between which a row survives; they determine the size. A dict
+        ``{entropy: (lo, hi)}`` sets one window per entropy. ``"search"`` picks the window by cross-validating
+        ``proxy`` on the labels given to :meth:`fit`. None keeps the ``keep`` rows nearest to ``center``.
     center : float or dict, default=0.5
-        Quantile, or ``{entropy: quantile}``, that rows are ranked by their distance to. Not used where
-        ``interval`` is given.
+        Quantile, or ``{entropy: quantile}``. Rows are ranked by their distance to it. Ignored if ``interval``
+        is given.
     combine : {"igse", "information", "generative", "semantic"}, default="igse"
-        ``"igse"`` intersects the three windows. The others look at one entropy, and compute no other.
+        ``"igse"`` intersects the three windows. The others use, and compute, one entropy only.
     information : None or callable, default=None
-        ``texts -> (n,)``. None is :class:`~skprune.InformationEntropy`. Scorers that have to be fitted are
-        fitted on the pool.
+        ``texts -> (n,)``. None is :class:`~skprune.InformationEntropy`. Unfitted scorers are fitted on the
+        pool.
     generative : None, str, path, scorer or callable, default=None
         None is :class:`~skprune.GenerativeEntropy` of an n-gram model trained on the pool; a string or path
         names the causal language model of one.
     semantic : None, str, path, scorer or callable, default=None
         None is :class:`~skprune.SemanticEntropy`; a string or path names its SentenceTransformer.
     proxy : None or classifier of texts, default=None
-        What ``interval="search"`` trains. None is a linear support vector machine on TF-IDF.
+        The classifier that ``interval="search"`` trains. None is a linear support vector machine on TF-IDF.
     cv : int, default=3
-        Folds of the search.
+        Number of folds of the search.
     memory : None or path, default=None
         Where scores are kept: in this process, or in a folder.
     n_jobs : int or None, default=None
-        Workers of the scorers that the filter makes, and of the search.
+        Number of processes of the scorers that the filter makes, and of the search.
     random_state : int, RandomState or None, default=None
-        Decides between rows that are equally far from the center, and splits the folds.
+        Seed of the order of rows at the same distance, and of the folds.
     verbose : int, default=0
+        1 reports the progress of the scorers that the filter makes.
 
     Attributes
     ----------
     entropies_ : dict of ndarray of float64, shape (n_distinct,)
-        The values of the pool's distinct texts, by name.
+        For each entropy, the value of every distinct text of the pool.
     windows_ : dict of (float, float) or None
-        The windows, in quantiles; None where ``keep`` gives the size.
+        The windows, in quantiles; None if ``keep`` determines the size.
     search_results_ : list of dict
-        Only after a search: ``lo``, ``hi``, ``score`` (mean accuracy), ``std_error``, and ``share`` (of the
-        labeled rows), a window each.
+        After a search only. One dict per window: ``lo``, ``hi``, ``score`` (mean accuracy), ``std_error``,
+        and ``share`` (of the labeled rows inside the window).
 
     Warns
     -----
     UserWarning
-        If an entropy is concentrated: the middle half of its values spans no more than 5 % of what 98 % of
-        them span (a threshold of ours). Such an entropy tells few rows apart; the paper names this as its
-        limitation.
+        If an entropy is concentrated: its interquartile range is at most 5 % of the range of its central 98 %
+        (our threshold). Such an entropy distinguishes few rows; the paper names this as a limitation.
 
     See Also
     --------
-    ActivePruneFilter : Low perplexity, with an LLM's judgment.
+    ActivePruneFilter : Low perplexity, and the quality score of an LLM.
 
     Notes
     -----
-    EUDS [1]_ keeps samples "within an optimal entropy interval"; its combination of the three is named IGSE.
-    Neither the formulas nor the intervals are published in what we have. Ours are:
+    EUDS [1]_ keeps samples "within an optimal entropy interval", and calls its combination of the three
+    entropies IGSE. The source available to us has neither the formulas nor the intervals. Ours are:
 
-    * the formulas, see the scorers;
-    * quantiles in place of values: F(h) = (rows of the pool below h + half of those at h) / rows of the pool.
-      Rows of equal entropy share a quantile; rows never seen are placed among those given to :meth:`fit`;
-    * the exact size: rows are ranked by the largest ``|F_j − c_j|`` over the entropies, which keeps the rows
-      of three windows of one width, just wide enough;
-    * the search: widths of 0.2, 0.4, ..., 1 at every tenth, one window for all entropies, scored by accuracy
-      on held-out rows that are not pruned; of the windows within one standard error of the best, the one that
-      keeps fewest rows.
+    * the formulas; see the scorers;
+    * quantiles instead of values: F(h) = (pool rows below h + half the rows at h) / pool rows. Rows of equal
+      entropy share a quantile; rows that :meth:`fit` has not seen are placed among those it has;
+    * the exact size: rows are ranked by the largest ``|F_j − c_j|`` over the entropies. This keeps the rows
+      inside three windows of the same width, just wide enough;
+    * the search: widths of 0.2, 0.4, ..., 1 at every tenth, one window for all entropies, scored by the
+      accuracy on held-out rows, which are not pruned. Among the windows within one standard error of the
+      best, it picks the one that keeps fewest rows.
 
-    A blank text has no entropy, whatever the scorer says, and lies in no window; nor does a row with an
-    entropy that is not finite.
+    A blank text has no entropy, whatever the scorer returns, and lies in no window. Neither does a row whose
+    entropy is not finite.
 
     References
     ----------
@@ -122,7 +124,7 @@ class EntropyIntervalFilter(BaseFilter):
     _takes_vectors = False
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "keep": KEEP_CONSTRAINT,
+        **BaseFilter._parameter_constraints,
         "interval": [None, tuple, list, dict, StrOptions({"search"})],
         "center": [Interval(Real, 0, 1, closed="both"), dict],
         "combine": [StrOptions({"igse", *ENTROPIES})],
@@ -131,10 +133,6 @@ class EntropyIntervalFilter(BaseFilter):
         "semantic": [None, str, HasMethods(["__fspath__"]), callable, FrozenEstimator],
         "proxy": [None, HasMethods(["fit", "predict"])],
         "cv": [Interval(Integral, 2, None, closed="left")],
-        "memory": [None, str, HasMethods(["__fspath__"])],
-        "n_jobs": [None, Integral],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -173,9 +171,9 @@ class EntropyIntervalFilter(BaseFilter):
     def _check_sizes(self, n_rows: int) -> None:
         if self.interval is None:
             super()._check_sizes(n_rows)
-            _one_each("center", self.center, self._names, _check_quantile)
+            _per_entropy("center", self.center, self._names, _check_quantile)
         elif self.interval != "search":
-            _one_each("interval", self.interval, self._names, _check_window)
+            _per_entropy("interval", self.interval, self._names, _check_window)
 
     def _check_labels(self, labels: np.ndarray) -> None:
         if self.interval == "search":
@@ -202,17 +200,17 @@ class EntropyIntervalFilter(BaseFilter):
         if self.interval == "search":
             self.windows_ = dict.fromkeys(self._names, self._searched())
         elif self.interval is not None:
-            self.windows_ = _one_each("interval", self.interval, self._names, _check_window)
+            self.windows_ = _per_entropy("interval", self.interval, self._names, _check_window)
 
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
-        entropies, quantiles = self._measure(pool.texts[eligible])
+        entropies, quantiles = self._measure(pool, eligible)
         distance, inside = self._place(quantiles)
         if inside is None:
             n_kept = size_of(self.keep, len(eligible))
         else:
             n_kept = int(inside.sum())
         order = lowest(
-            # Every row in the windows comes before every row outside of them.
+            # Every row inside the windows comes before every row outside them.
             distance if inside is None else np.where(inside, distance - 2, distance),
             min(max(n_kept, min_rows), len(eligible)),
             self._uniforms(pool, eligible),
@@ -239,36 +237,39 @@ class EntropyIntervalFilter(BaseFilter):
             return GenerativeEntropy(given, n_jobs=self.n_jobs, verbose=self.verbose)
         return SemanticEntropy(given, memory=self.memory)
 
+    def _scored_rows(self, name: str, pool: Pool, rows: np.ndarray) -> np.ndarray:
+        return self._scored(name, pool.texts[rows])
+
     def _scored(self, name: str, texts: np.ndarray, digests: np.ndarray | None = None) -> np.ndarray:
         return np.where(is_written(texts), self._scorers[name](texts, digests), np.nan)
 
-    def _measure(self, texts: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Return entropies and quantiles of each text; texts never seen are scored on the spot."""
-        rows = self._table.locate(texts)
-        unseen = np.flatnonzero(rows < 0)
+    def _measure(self, pool: Pool, rows: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Return the entropies and their quantiles for rows of any pool."""
         entropies, quantiles = {}, {}
         for name in self._names:
-            values, places = self.entropies_[name][rows], self._quantiles[name][rows]
-            if len(unseen):
-                values[unseen] = self._scored(name, texts[unseen])
-                places[unseen] = self._quantile(name, values[unseen])
-            entropies[name], quantiles[name] = values, places
+            score = partial(self._scored_rows, name, pool)
+            entropies[name] = self._values_at(pool, rows, self.entropies_[name], score)
+            place = partial(self._quantile_of_rows, name, pool)  # the store returns their scores again
+            quantiles[name] = self._values_at(pool, rows, self._quantiles[name], place)
         return entropies, quantiles
 
+    def _quantile_of_rows(self, name: str, pool: Pool, rows: np.ndarray) -> np.ndarray:
+        return self._quantile(name, self._scored_rows(name, pool, rows))
+
     def _quantile(self, name: str, values: np.ndarray) -> np.ndarray:
-        """Return where values stand among those of the pool, in [0, 1]; NaN where they are not finite."""
+        """Return the quantiles of values in the pool, in [0, 1]; NaN if a value is not finite."""
         pool = self._sorted[name]
         return np.where(np.isfinite(values), mid_rank(values, pool[np.isfinite(pool)]), np.nan)
 
     # ------------------------------------------------------------------ windows
 
     def _place(self, quantiles: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return how far each row is from the center, and which rows are in all windows.
+        """Return the distance of each row to the center, and the mask of the rows inside all windows.
 
-        Distances are in quantiles where ``keep`` gives the size, in half widths of the windows elsewhere.
+        Distances are in quantiles if ``keep`` determines the size, else in half widths of the windows.
         """
         if self.windows_ is None:
-            centers = _one_each("center", self.center, self._names, _check_quantile)
+            centers = _per_entropy("center", self.center, self._names, _check_quantile)
             distances = [np.abs(quantiles[name] - centers[name]) for name in self._names]
             return _largest(distances), None
         distances, inside = [], []
@@ -279,9 +280,9 @@ class EntropyIntervalFilter(BaseFilter):
 
     def _searched(self) -> tuple[float, float]:
         labeled: Any = self.labeled_.pool
-        places = self._measure(labeled.texts)[1]
+        quantiles = self._measure(labeled, np.arange(len(labeled)))[1]
         self.search_results_ = search_interval(
-            np.column_stack([places[name] for name in self._names]),
+            np.column_stack([quantiles[name] for name in self._names]),
             labeled.texts,
             self.labeled_.y,
             proxy=self.proxy,
@@ -305,7 +306,7 @@ class EntropyIntervalFilter(BaseFilter):
         kept = stage == _WINDOW
         if self.windows_ is None:
             threshold = distance[kept].max() if kept.any() else np.nan
-            centers = _one_each("center", self.center, self._names, _check_quantile)
+            centers = _per_entropy("center", self.center, self._names, _check_quantile)
             reach = threshold + 10.0**-_DECIMALS
             windows = {name: (centers[name] - reach, centers[name] + reach) for name in self._names}
         else:
@@ -316,9 +317,9 @@ class EntropyIntervalFilter(BaseFilter):
             for outside, side in ((places < lo, "low"), (places > hi, "high"), (np.isnan(places), None)):
                 words = f"{name} entropy too {side}" if side else f"{name} entropy is not finite"
                 rows = np.flatnonzero(outside)
-                reason[rows] = [f"{said}, {words}" if said else words for said in reason[rows]]
-        reason[reason == ""] = "as far from the center as the last row kept, and drew the higher number"
-        reason[kept] = "kept: in every window"
+                reason[rows] = [f"{so_far}, {words}" if so_far else words for so_far in reason[rows]]
+        reason[reason == ""] = "as far from the center as the last row kept, with a higher random number"
+        reason[kept] = "kept: inside every window"
         reason[stage == _FILL] = "kept: fills the size, next in line"
         columns: dict[str, Any] = {"stage": _STAGES[stage]}
         for name in self._names:
@@ -328,7 +329,7 @@ class EntropyIntervalFilter(BaseFilter):
 
 
 def mid_rank(values: np.ndarray, pool: np.ndarray) -> np.ndarray:
-    """Return the mid-rank quantiles of values in a pool: the share below plus half of the share that ties.
+    """Return the mid-rank quantiles of values in a pool: the share below plus half the share of ties.
 
     Parameters
     ----------
@@ -347,13 +348,13 @@ def mid_rank(values: np.ndarray, pool: np.ndarray) -> np.ndarray:
 
 
 def _largest(distances: list[np.ndarray]) -> np.ndarray:
-    largest = np.maximum.reduce(distances)  # NaN if one of them is
-    # Rows on both sides of the center shall tie, as they do but for rounding.
+    largest = np.maximum.reduce(distances)  # NaN if any of them is
+    # Rows at the same distance on both sides of the center must tie despite rounding errors.
     return np.where(np.isnan(largest), np.inf, largest.round(_DECIMALS))
 
 
-def _one_each(parameter: str, value: Any, names: tuple[str, ...], check: Any) -> dict[str, Any]:
-    """Return the checked value of each entropy: the one that all share, or those of a dict."""
+def _per_entropy(parameter: str, value: Any, names: tuple[str, ...], check: Any) -> dict[str, Any]:
+    """Return the checked value of each entropy: one for all, or one per entropy from a dict."""
     if not isinstance(value, dict):
         return dict.fromkeys(names, check(parameter, value))
     unknown = sorted(set(value) - set(ENTROPIES), key=repr)
@@ -361,7 +362,7 @@ def _one_each(parameter: str, value: Any, names: tuple[str, ...], check: Any) ->
         raise ValueError(f"{parameter} names {unknown[0]!r}; the entropies are {', '.join(ENTROPIES)}")
     missing = [name for name in names if name not in value]
     if missing:
-        raise ValueError(f"{parameter} says nothing about {missing[0]!r}")
+        raise ValueError(f"{parameter} has no value for {missing[0]!r}")
     return {name: check(f"{parameter}[{name!r}]", value[name]) for name in names}
 
 
@@ -386,8 +387,8 @@ def _warn_if_concentrated(name: str, values: np.ndarray) -> None:
     bottom, low, high, top = np.percentile(values, [1, 25, 75, 99])
     if high - low <= _CONCENTRATED * (top - bottom):
         warnings.warn(
-            f"{name} entropy is concentrated: the middle half of the pool spans {high - low:.3g}, 98 % of it "
-            f"{top - bottom:.3g}, so that it tells few rows apart. Another scorer as {name}=, or combine= "
-            "without it, may serve better",
+            f"{name} entropy is concentrated: half of the pool spans {high - low:.3g} and 98 % of it "
+            f"{top - bottom:.3g}, so it distinguishes few rows. Try another scorer as {name}=, or a combine= "
+            "without it",
             stacklevel=4,
         )

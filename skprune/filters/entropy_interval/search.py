@@ -1,4 +1,4 @@
-"""Which window of entropies to train on, by cross-validation of a cheap classifier."""
+"""The search for a window of entropies, by cross-validation of a cheap classifier."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _TENTHS = 10
 
 
 def check_search_labels(labels: np.ndarray, cv: int) -> None:
-    """Refuse labels that no search can use.
+    """Refuse labels that the search cannot use.
 
     Raises
     ------
     ValueError
-        If fewer than two classes have ``cv`` rows (four where ``cv`` is two).
+        If fewer than two classes have ``cv`` rows (four rows if ``cv`` is two).
     """
     if not len(labels):
         raise ValueError("interval='search' needs labels: fit(X, y), with -1 where there is none")
@@ -42,36 +42,37 @@ def search_interval(
     seed: int,
     n_jobs: int | None,
 ) -> list[dict[str, float]]:
-    """Cross-validate a classifier on what each window leaves of the training folds.
+    """Cross-validate a classifier trained on the rows of each window.
 
     Parameters
     ----------
     quantiles : ndarray of float64, shape (n, n_entropies)
     texts : ndarray of object, shape (n,)
     y : ndarray of object, shape (n,)
-        Classes of fewer than ``cv`` rows take no part.
+        Classes with fewer than ``cv`` rows are left out.
     proxy : classifier of texts or None
-        None is a linear support vector machine on TF-IDF: on 20 classes as accurate as logistic regression,
-        in a tenth of its time.
+        None is a linear support vector machine on TF-IDF. On 20 classes it is as accurate as logistic
+        regression, in a tenth of the time.
     cv : int
-        Folds. A held-out fold is never pruned.
+        Number of folds. A held-out fold is never pruned.
     seed : int
-        Of the folds, and of the proxy that None means.
+        Seed of the folds, and of the default proxy.
     n_jobs : int or None
+        Number of processes.
 
     Returns
     -------
     list of dict
-        A window each: ``lo``, ``hi``, ``score``, ``std_error``, ``share``. Where a window leaves a training
-        fold fewer than two classes, or fewer than two rows a class, its score is 0.
+        One dict per window: ``lo``, ``hi``, ``score``, ``std_error``, ``share``. If a window leaves fewer
+        than two classes in a training fold, or fewer than two rows per class, the fold scores 0.
     """
-    check_search_labels(y, cv)  # copies of a row count once by now
+    check_search_labels(y, cv)  # again, because copies of a row now count once
     _, codes, counts = np.unique(y.astype(str), return_inverse=True, return_counts=True)
     rows = np.flatnonzero(counts[codes] >= _rows_needed(cv))
     quantiles, codes = quantiles[rows], codes[rows]
     features: Any = texts[rows]
     if proxy is None:
-        # Learned without labels, so once for all folds.
+        # TF-IDF uses no labels, so it is fitted once for all folds.
         features = TfidfVectorizer(sublinear_tf=True).fit_transform(features)
         proxy = LinearSVC(random_state=seed % 2**32)
     folds = list(StratifiedKFold(cv, shuffle=True, random_state=seed % 2**32).split(rows, codes))
@@ -91,7 +92,7 @@ def search_interval(
 
 
 def _rows_needed(cv: int) -> int:
-    """Return how many rows of a class leave one to each test fold and two to each training fold."""
+    """Return how many rows a class needs to have one in each test fold and two in each training fold."""
     return max(cv, -(-2 * cv // (cv - 1)))
 
 

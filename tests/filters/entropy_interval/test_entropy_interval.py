@@ -173,7 +173,7 @@ def test_explain_names_the_windows_that_refused():
 def test_a_concentrated_entropy_is_named():
     tight = np.full(N, 2.0)
     tight[:20] = RNG.normal(size=20) * 50
-    with pytest.warns(UserWarning, match="semantic entropy is concentrated: the middle half"):
+    with pytest.warns(UserWarning, match="semantic entropy is concentrated: half of the pool"):
         euds(semantic=Known("tight", tight)).fit(TEXTS)
     with pytest.warns(UserWarning, match="information entropy is concentrated"):
         euds(information=Known("constant", np.ones(N))).fit(TEXTS)
@@ -192,7 +192,7 @@ def test_a_concentrated_entropy_is_named():
         ({"interval": (0.7, 0.2)}, r"interval must be two quantiles, 0 <= lo < hi <= 1, got \(0.7, 0.2\)"),
         ({"interval": (0.2,)}, "interval must be two quantiles"),
         ({"interval": (0.2, 20)}, "interval must be two quantiles"),
-        ({"interval": {"information": (0, 1)}}, "interval says nothing about 'generative'"),
+        ({"interval": {"information": (0, 1)}}, "interval has no value for 'generative'"),
         ({"interval": {"info": (0, 1)}}, "interval names 'info'; the entropies are information, gen"),
         ({"center": dict.fromkeys(ENTROPIES, 2)}, r"center\['information'\] must be a quantile in \[0, 1\]"),
         ({"center": 1.5}, "'center' parameter"),
