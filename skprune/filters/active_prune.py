@@ -329,7 +329,7 @@ class ActivePruneFilter(BaseFilter):
     # ------------------------------------------------------------------ perplexity
 
     def _scored(self, texts: np.ndarray, digests: np.ndarray | None = None) -> np.ndarray:
-        """Return the log10 perplexity of each text; infinity for a blank text, whatever the scorer returns."""
+        """Return the log10 perplexity of each text; infinity for a blank text, whatever the scorer says."""
         return np.where(is_written(texts), self._score(texts, digests), np.inf)
 
     def _log_perplexities(self, pool: Pool, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

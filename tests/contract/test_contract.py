@@ -226,7 +226,7 @@ def test_importing_skprune_loads_nothing_heavy():
     )
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
-    with pytest.raises(AttributeError, match="attribute.*Nothing"):
+    with pytest.raises(AttributeError, match=r"attribute.*Nothing"):
         skprune.Nothing  # noqa: B018
 
 
