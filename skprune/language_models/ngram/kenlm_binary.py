@@ -1,4 +1,8 @@
-"""KenLM's binary model file, written from a Kneser-Ney model without KenLM's own tools."""
+"""KenLM's binary model file, written from a Kneser-Ney model without KenLM's own tools.
+
+Kept by hand because the ``kenlm`` package reads model files but writes none: ``build_binary`` is not part of
+it. Writing the binary here takes a tenth of the time of writing an ARPA file and having KenLM parse it.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,12 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from skprune.language_models.ngram.kneser_ney import KneserNeyModel, NGrams, check_words
+from skprune.language_models.ngram.kneser_ney import KneserNeyModel, NGrams
 
 MAGIC = b"mmap lm http://kheafield.com/code format version 5\n\0"
-# Magic, then values that tell a reader of another byte order or alignment to refuse the file.
+# The magic string, then constants by which a reader with another byte order or alignment rejects the file.
 SANITY = struct.pack("<56sfffIIIQ", MAGIC, 0.0, 1.0, -0.5, 1, 2**32 - 1, 0, 1)
-# Order, probing multiplier, model type, whether the words follow, version of the search.
+# Order, probing multiplier, model type, whether the file ends with the words, version of the search.
 PARAMETERS = struct.Struct("<B3xfIB3xI")
 _PROBING = 0
 _MULTIPLIER = np.float32(1.5)
@@ -31,7 +35,7 @@ KeyArray = NDArray[np.uint64]
 
 
 def write_binary(model: KneserNeyModel, path: str | os.PathLike[str]) -> None:
-    """Write a model as a KenLM binary of the probing kind.
+    """Write a model as a KenLM binary of type "probing".
 
     Parameters
     ----------
@@ -43,23 +47,28 @@ def write_binary(model: KneserNeyModel, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     ValueError
-        If a word is empty or holds white space or a NUL.
+        If a word is empty or contains white space or a NUL.
 
     Notes
     -----
-    The file holds what ``build_binary probing`` makes of the model's ARPA file, but for the order
-    of colliding entries, and takes a tenth of the time of writing and parsing that text. Any
-    KenLM of format version 5 maps it into memory at once, and processes share the memory.
+    The file equals what ``build_binary probing`` makes of the model's ARPA file, except for the order of
+    colliding entries. Any KenLM that reads format version 5 maps it into memory without parsing, and
+    processes share that memory.
 
-    In the format [1]_, n-grams of one order are a hash table with linear probing; the key of an
-    n-gram mixes its word ids from the last to the first. The sign of a probability says
-    whether a longer n-gram ends in this one, the sign of a zero back-off whether one begins with it.
+    In the format [1]_, the n-grams of one order form a hash table with linear probing. The key of an n-gram
+    mixes its word ids from the last to the first. The sign of a probability tells whether a longer n-gram
+    ends with this one; the sign of a zero back-off tells whether a longer n-gram begins with it.
 
     References
     ----------
     .. [1] Heafield, "KenLM: Faster and Smaller Language Model Queries", WMT 2011, section 3.1.
     """
-    check_words(model.vocabulary)
+    for word in model.vocabulary:
+        if word.encode().split() != [word.encode()] or "\0" in word:
+            raise ValueError(
+                f"A KenLM file cannot hold the word {word!r}: words must not be empty or contain white space "
+                "or NUL characters"
+            )
     counts = [len(ngrams) for ngrams in model.orders]
     header = SANITY + PARAMETERS.pack(len(counts), _MULTIPLIER, _PROBING, True, 0)
     header += struct.pack(f"<{len(counts)}Q", *counts)
@@ -76,9 +85,9 @@ def write_binary(model: KneserNeyModel, path: str | os.PathLike[str]) -> None:
 def _write_vocabulary(file: BinaryIO, words: list[bytes]) -> None:
     file.write(struct.pack("<II", 0, len(words)))
     entries = np.zeros(len(words) - 1, dtype=_WORD)
-    entries["key"] = murmur_hashes(words)[1:]  # <unk> is what is not found
+    entries["key"] = murmur_hashes(words)[1:]  # without <unk>: KenLM returns it for words not found
     entries["id"] = np.arange(1, len(words))
-    _write_table(file, entries, n_sized=len(words))
+    _write_table(file, entries, n_sized_for=len(words))
 
 
 def _write_unigrams(file: BinaryIO, model: KneserNeyModel) -> None:
@@ -104,24 +113,27 @@ def _entries(model: KneserNeyModel, order: int) -> NDArray[np.void]:
 
 
 def _signed(model: KneserNeyModel, order: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return log probabilities and back-offs with the signs that tell of longer n-grams."""
+    """Return log10 probabilities and back-offs, with the signs that the Notes of write_binary explain."""
     ngrams: NGrams = model.orders[order - 1]
     ends_longer = np.zeros(len(ngrams), dtype=bool)
     begins_longer = np.zeros(len(ngrams), dtype=bool)
-    for above in model.orders[order : order + 1]:
-        ends_longer[above.suffix] = True
-        begins_longer[above.context] = True
+    for longer in model.orders[order : order + 1]:
+        ends_longer[longer.suffix] = True
+        begins_longer[longer.context] = True
     magnitude = np.abs(ngrams.log_prob).astype(np.float32)
     prob = np.where(ends_longer, magnitude, -magnitude)
     backoff = ngrams.log_backoff.astype(np.float32)
-    none = np.where(begins_longer, np.float32(0.0), np.float32(-0.0))
-    return prob, np.where(backoff == 0, none, backoff)
+    signed_zero = np.where(begins_longer, np.float32(0.0), np.float32(-0.0))
+    return prob, np.where(backoff == 0, signed_zero, backoff)
 
 
-def _write_table(file: BinaryIO, entries: NDArray[np.void], n_sized: int | None = None) -> None:
-    """Write a hash table with linear probing: every entry at its bucket or soon after it."""
-    n_sized = len(entries) if n_sized is None else n_sized
-    n_buckets = max(n_sized + 1, int(_MULTIPLIER * np.float32(n_sized)))
+def _write_table(file: BinaryIO, entries: NDArray[np.void], n_sized_for: int | None = None) -> None:
+    """Write a hash table with linear probing: each entry in its bucket or the next free one.
+
+    The table has buckets for ``n_sized_for`` entries; None means ``len(entries)``.
+    """
+    n_sized_for = len(entries) if n_sized_for is None else n_sized_for
+    n_buckets = max(n_sized_for + 1, int(_MULTIPLIER * np.float32(n_sized_for)))
     ideal = (entries["key"] % np.uint64(n_buckets)).astype(np.int64)
     by_bucket = np.argsort(ideal, kind="stable")
     rank = np.arange(len(entries))
@@ -129,14 +141,14 @@ def _write_table(file: BinaryIO, entries: NDArray[np.void], n_sized: int | None 
     inside = int(np.searchsorted(place, n_buckets))
     table = np.zeros(n_buckets, dtype=entries.dtype)
     table[place[:inside]] = entries[by_bucket[:inside]]
-    # The few that run over the end go to the first free buckets from the beginning.
+    # The few entries past the end wrap around to the first free buckets.
     free = np.flatnonzero(table["key"][: 2 * len(entries)] == 0)[: len(entries) - inside]
     table[free] = entries[by_bucket[inside:]]
     file.write(table.tobytes())
 
 
 def murmur_hashes(words: list[bytes]) -> KeyArray:
-    """Hash words as KenLM's vocabulary does: MurmurHash64A, seed 0.
+    """Hash words as KenLM's vocabulary does: MurmurHash64A with seed 0.
 
     Parameters
     ----------
@@ -146,7 +158,7 @@ def murmur_hashes(words: list[bytes]) -> KeyArray:
     Returns
     -------
     ndarray of uint64, shape (n_words,)
-        Their hashes.
+        The hash of each word.
     """
     hashes = np.empty(len(words), dtype=np.uint64)
     lengths = np.fromiter(map(len, words), dtype=np.int64, count=len(words))

@@ -1,13 +1,17 @@
-"""Interpolated modified Kneser-Ney n-gram models, estimated with sorts over integer ids."""
+"""Interpolated modified Kneser-Ney n-gram models, estimated with sorts over integer ids.
+
+Kept by hand because no Python package ships KenLM's ``lmplz``. On 100,000 sentences at order 5, this
+estimator agrees with ``lmplz`` on every n-gram within 1e-6 log10, and training plus writing the binary file
+takes 4.7 s; ``lmplz`` plus ``build_binary`` take 12.2 s (docs/benchmarks.md).
+"""
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, count, pairwise
+from itertools import count, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +21,6 @@ CONTROL_TOKENS = (UNKNOWN, BEGIN, END)
 FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)
 
 _UNKNOWN_ID, _BEGIN_ID, _END_ID = range(3)
-_LINES_AT_ONCE = 20_000
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -30,17 +33,17 @@ class NGrams:
     Attributes
     ----------
     context : ndarray of int, shape (n_ngrams,)
-        Row of the n-gram's first n-1 words in the order below; sorted. Zeros for unigrams.
+        Row of the n-gram's first n-1 words in the next lower order; sorted. Zeros for unigrams.
     word : ndarray of int, shape (n_ngrams,)
         Id of the last word.
     suffix : ndarray of int, shape (n_ngrams,)
-        Row of the n-gram's last n-1 words in the order below. Row numbers for unigrams.
+        Row of the n-gram's last n-1 words in the next lower order. Row numbers for unigrams.
     log_prob : ndarray of float64, shape (n_ngrams,)
         log10 probability of the last word after the others.
     log_backoff : ndarray of float64, shape (n_ngrams,)
-        log10 weight of the lower order after this n-gram; 0 where nothing follows it.
+        log10 weight of the lower order after this n-gram; 0 if no longer n-gram begins with it.
     discounts : ndarray of float64, shape (4,)
-        What was taken from counts of 0, 1, 2, and 3 or more.
+        Amounts subtracted from counts of 0, 1, 2, and 3 or more.
     """
 
     context: IntArray
@@ -56,26 +59,26 @@ class NGrams:
 
 @dataclass(frozen=True)
 class KneserNeyModel:
-    """What :func:`estimate` returns.
+    """An estimated n-gram model, as :func:`estimate` returns it.
 
     Attributes
     ----------
     vocabulary : list of str
-        The words by id: ``<unk>``, ``<s>``, ``</s>``, then in order of first occurrence.
+        The words by id: ``<unk>``, ``<s>``, ``</s>``, then the others in order of first occurrence.
     orders : list of NGrams
-        Unigrams first.
+        The n-grams of each order, unigrams first.
     """
 
     vocabulary: list[str]
     orders: list[NGrams]
 
-    def words(self, order: int, rows: slice = slice(None)) -> list[IntArray]:
-        """Return the word ids of n-grams: one array a position, first word first."""
-        newest = self.orders[order - 1]
-        columns, context = [newest.word[rows]], newest.context[rows]
-        for ngrams in reversed(self.orders[: order - 1]):
-            columns.append(ngrams.word[context])
-            context = ngrams.context[context]
+    def words(self, order: int) -> list[IntArray]:
+        """Return the word ids of all n-grams of one order: one array per position, first word first."""
+        ngrams = self.orders[order - 1]
+        columns, context = [ngrams.word], ngrams.context
+        for lower in reversed(self.orders[: order - 1]):
+            columns.append(lower.word[context])
+            context = lower.context[context]
         return columns[::-1]
 
 
@@ -87,8 +90,8 @@ def estimate(sentences: Iterable[Sequence[str]], order: int = 5) -> KneserNeyMod
     sentences : iterable of sequences of str
         Tokens of each sentence, without ``<s>`` and ``</s>``, which are added.
     order : int, default=5
-        Length of the longest n-grams, at least 1. Where every sentence is too short to hold
-        one, the model ends at the longest n-grams that there are.
+        Length of the longest n-grams, at least 1. If every sentence is shorter, the model has the order of
+        the longest n-grams found.
 
     Returns
     -------
@@ -98,24 +101,25 @@ def estimate(sentences: Iterable[Sequence[str]], order: int = 5) -> KneserNeyMod
     Raises
     ------
     ValueError
-        If there is no sentence, or a token is ``<s>``, ``</s>`` or ``<unk>``.
+        If there are no sentences, or a token is ``<s>``, ``</s>`` or ``<unk>``.
 
     Notes
     -----
-    With c the count of an n-gram (of the highest order, or one that begins with ``<s>``) or the
-    number of different words seen before it (of the others)::
+    In the equations, c is a count: how often an n-gram occurs if it has the highest order or begins with
+    ``<s>``, and how many different words occur before it otherwise::
 
         p(w | h) = (c(h w) - D(c(h w))) / c(h .) + b(h) p(w | h')
         b(h)     = (D1 N1(h .) + D2 N2(h .) + D3 N3+(h .)) / c(h .)
 
-    Discounts of an order come from its counts of counts, D_j = j - (j + 1) Y t_{j+1} / t_j with
-    Y = t_1 / (t_1 + 2 t_2) [1]_; where one is undefined or outside [0, j], or where they leave a
-    context nothing for words not seen after it, the order takes .5, 1 and 1.5. Unigrams are
-    interpolated with the uniform distribution over the words, ``</s>`` and ``<unk>``. This is what
-    KenLM's ``lmplz --discount_fallback`` estimates [2]_, and the two agree to float precision, but
-    for two slips of ``lmplz`` that show on tiny corpora: it enters the very last n-gram of each lower
-    order into the counts of counts by how often it occurs, not by how many words it follows; and it
-    writes a back-off of ``-inf``, which no reader takes, for a context that is left nothing.
+    The discounts of an order come from its counts of counts, D_j = j - (j + 1) Y t_{j+1} / t_j with
+    Y = t_1 / (t_1 + 2 t_2) [1]_. The order uses 0.5, 1 and 1.5 instead if a discount is undefined or outside
+    [0, j], or if the discounts leave some context no mass for words not seen after it. Unigrams are
+    interpolated with the uniform distribution over the words, ``</s>`` and ``<unk>``.
+
+    KenLM's ``lmplz --discount_fallback`` estimates the same model [2]_, and the two agree to float precision,
+    except for two defects of ``lmplz`` that show on tiny corpora. In its counts of counts, ``lmplz`` enters
+    the very last n-gram of each lower order by how often it occurs instead of by how many words precede it.
+    And for a context that is left no mass, it writes a back-off of ``-inf``, which no reader accepts.
 
     References
     ----------
@@ -132,8 +136,8 @@ def estimate(sentences: Iterable[Sequence[str]], order: int = 5) -> KneserNeyMod
     """
     if order < 1:
         raise ValueError(f"order must be at least 1, got {order}")
-    vocabulary, stream, offset = _read(sentences)
-    tables = _count(stream, offset, order, len(vocabulary))
+    vocabulary, word_ids, offset = _encode(sentences)
+    tables = _count_ngrams(word_ids, offset, order, len(vocabulary))
     counts = _adjusted_counts(tables)
     discounts = [_discounts(adjusted, table.context) for adjusted, table in zip(counts, tables, strict=True)]
     probs, backoffs = [_unigram_probs(counts[0], discounts[0])], []
@@ -149,58 +153,12 @@ def estimate(sentences: Iterable[Sequence[str]], order: int = 5) -> KneserNeyMod
     return KneserNeyModel(vocabulary, orders)
 
 
-def write_arpa(model: KneserNeyModel, path: str | os.PathLike[str]) -> None:
-    """Write a model as an ARPA file, the text format that every n-gram toolkit reads.
-
-    Parameters
-    ----------
-    model : KneserNeyModel
-        What :func:`estimate` returned.
-    path : path-like
-        File to write, in UTF-8.
-
-    Raises
-    ------
-    ValueError
-        If a word is empty or holds white space or a NUL, which the format cannot express.
-    """
-    check_words(model.vocabulary)
-    with open(path, "wb") as file:
-        sizes = [f"ngram {n}={len(ngrams)}" for n, ngrams in enumerate(model.orders, start=1)]
-        file.write("\n".join(["\\data\\", *sizes, "", ""]).encode())
-        vocabulary = np.array(model.vocabulary, dtype=object)
-        for order in range(1, len(model.orders) + 1):
-            file.write(f"\\{order}-grams:\n".encode())
-            for lines in _arpa_lines(model, order, vocabulary):
-                file.write(lines.encode())
-            file.write(b"\n")
-        file.write(b"\\end\\\n")
-
-
-def check_words(vocabulary: list[str]) -> None:
-    """Raise ValueError if a word is empty or holds white space or a NUL: no file can hold it."""
-    for word in vocabulary:
-        if word.encode().split() != [word.encode()] or "\0" in word:
-            raise ValueError(f"A model file cannot hold the word {word!r}")
-
-
-def _arpa_lines(model: KneserNeyModel, order: int, vocabulary: NDArray[np.object_]) -> Iterator[str]:
-    ngrams = model.orders[order - 1]
-    line = "%.7g\t" + " ".join(["%s"] * order)
-    line += "\n" if order == len(model.orders) else "\t%.7g\n"
-    for start in range(0, len(ngrams), _LINES_AT_ONCE):
-        rows = slice(start, start + _LINES_AT_ONCE)
-        columns = [ngrams.log_prob[rows].tolist()]
-        columns += [vocabulary[ids].tolist() for ids in model.words(order, rows)]
-        if order < len(model.orders):
-            columns.append(ngrams.log_backoff[rows].tolist())
-        # One big template, filled once, costs half of formatting line by line.
-        yield line * len(columns[0]) % tuple(chain.from_iterable(zip(*columns, strict=True)))
-
-
 @dataclass(frozen=True)
 class _Table:
-    """Distinct n-grams of one order, as in NGrams; ``suffix`` is the row of the last n-1 words."""
+    """The distinct n-grams of one order, with ``context``, ``word`` and ``suffix`` as in NGrams.
+
+    ``count`` is how often each occurs; ``begins`` marks those that begin with ``<s>``.
+    """
 
     context: IntArray
     word: IntArray
@@ -209,53 +167,53 @@ class _Table:
     begins: NDArray[np.bool_]
 
 
-def _read(sentences: Iterable[Sequence[str]]) -> tuple[list[str], IntArray, IntArray]:
-    """Return the vocabulary, all sentences as one stream of ids, and each id's place in its own."""
+def _encode(sentences: Iterable[Sequence[str]]) -> tuple[list[str], IntArray, IntArray]:
+    """Return the vocabulary, the word ids of all sentences, and each word's position in its sentence."""
     ids: defaultdict[str, int] = defaultdict(count().__next__)
     for token in CONTROL_TOKENS:
         _ = ids[token]
-    stream, lengths = array("q"), array("q")
+    word_ids, lengths = array("q"), array("q")
     for sentence in sentences:
-        stream.append(_BEGIN_ID)
-        stream.extend(map(ids.__getitem__, sentence))
-        stream.append(_END_ID)
+        word_ids.append(_BEGIN_ID)
+        word_ids.extend(map(ids.__getitem__, sentence))
+        word_ids.append(_END_ID)
         lengths.append(len(sentence) + 2)
     if not lengths:
         raise ValueError("A Kneser-Ney model needs at least one sentence")
-    words, sizes = np.asarray(stream), np.asarray(lengths)
+    words, sizes = np.asarray(word_ids), np.asarray(lengths)
     if np.count_nonzero(words <= _END_ID) != 2 * len(sizes):
         raise ValueError(f"No token may be one of {', '.join(CONTROL_TOKENS)}")
     offset = np.arange(len(words)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return list(ids), words, offset
 
 
-def _count(stream: IntArray, offset: IntArray, order: int, n_words: int) -> list[_Table]:
+def _count_ngrams(word_ids: IntArray, offset: IntArray, order: int, n_words: int) -> list[_Table]:
     every = np.arange(n_words)
-    occurrences = np.bincount(stream, minlength=n_words)
+    occurrences = np.bincount(word_ids, minlength=n_words)
     tables = [_Table(np.zeros_like(every), every, every, occurrences, every == _BEGIN_ID)]
-    # Row in the newest table of the n-gram that ends at each place of the stream.
-    row_at = stream
+    # For each position of the corpus: the row, in the newest table, of the n-gram that ends there.
+    row_at = word_ids
     for length in range(2, order + 1):
         ends = np.flatnonzero(offset >= length - 1)
         if not len(ends):
             break
-        keys = row_at[ends - 1] * n_words + stream[ends]
+        keys = row_at[ends - 1] * n_words + word_ids[ends]
         distinct, row, occurrences = np.unique(keys, return_inverse=True, return_counts=True)
         suffix = np.empty_like(distinct)
         suffix[row] = row_at[ends]
         context, word = np.divmod(distinct, n_words)
         tables.append(_Table(context, word, suffix, occurrences, tables[-1].begins[context]))
-        row_at = np.empty_like(stream)
+        row_at = np.empty_like(word_ids)
         row_at[ends] = row
     return tables
 
 
 def _adjusted_counts(tables: list[_Table]) -> list[IntArray]:
-    """Count occurrences in the highest order and after ``<s>``, different left words elsewhere."""
+    """Return the count c of each n-gram, as the Notes of :func:`estimate` define it, for every order."""
     adjusted = []
-    for table, above in pairwise(tables):
-        left_words = np.bincount(above.suffix, minlength=len(table.word))
-        adjusted.append(np.where(table.begins, table.count, left_words))
+    for table, longer in pairwise(tables):
+        n_left_words = np.bincount(longer.suffix, minlength=len(table.word))
+        adjusted.append(np.where(table.begins, table.count, n_left_words))
     adjusted.append(tables[-1].count)
     # <s> is never predicted.
     adjusted[0] = np.where(tables[0].begins, 0, adjusted[0])
@@ -263,9 +221,9 @@ def _adjusted_counts(tables: list[_Table]) -> list[IntArray]:
 
 
 def _discounts(adjusted: IntArray, context: IntArray) -> FloatArray:
-    """Return what to take from counts of 0, 1, 2, and 3 or more."""
+    """Return the amounts to subtract from counts of 0, 1, 2, and 3 or more."""
     fallback = np.array([0.0, *FALLBACK_DISCOUNTS])
-    # In single precision, so that a discount at the edge falls on the same side as lmplz's.
+    # Single precision, so that a discount at a bound falls on the same side as in lmplz.
     t = np.bincount(np.minimum(adjusted, 5), minlength=6).astype(np.float32)
     if not t[1:4].all():
         return fallback
@@ -273,31 +231,31 @@ def _discounts(adjusted: IntArray, context: IntArray) -> FloatArray:
     estimated = j - (j + 1) * (t[1] / (t[1] + 2 * t[2])) * t[2:5] / t[1:4]
     discounts = np.concatenate([[0.0], estimated])
     in_range = ((estimated >= 0) & (estimated <= j)).all()
-    left_over = np.bincount(context, weights=discounts[np.minimum(adjusted, 3)])
-    return discounts if in_range and left_over[context].all() else fallback
+    mass_left = np.bincount(context, weights=discounts[np.minimum(adjusted, 3)])
+    return discounts if in_range and mass_left[context].all() else fallback
 
 
 def _unigram_probs(adjusted: IntArray, discounts: FloatArray) -> FloatArray:
-    taken = discounts[np.minimum(adjusted, 3)]
-    uniform = 1 / (len(adjusted) - 1)  # <unk> takes its share, <s> does not
-    probs = (adjusted - taken + taken.sum() * uniform) / adjusted.sum()
+    discounted = discounts[np.minimum(adjusted, 3)]
+    uniform = 1 / (len(adjusted) - 1)  # over all words but <s>; <unk> counts as a word
+    probs = (adjusted - discounted + discounted.sum() * uniform) / adjusted.sum()
     probs[_BEGIN_ID] = 1.0
     return probs
 
 
 def _interpolate(
-    table: _Table, adjusted: IntArray, discounts: FloatArray, lower: FloatArray
+    table: _Table, adjusted: IntArray, discounts: FloatArray, lower_probs: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return this order's probabilities and the back-off weights of the order below."""
-    taken = discounts[np.minimum(adjusted, 3)]
-    totals = np.bincount(table.context, weights=adjusted, minlength=len(lower))
-    backoff = np.ones(len(lower))
+    """Return the probabilities of this order and the back-off weights of the next lower order."""
+    discounted = discounts[np.minimum(adjusted, 3)]
+    totals = np.bincount(table.context, weights=adjusted, minlength=len(lower_probs))
+    backoff = np.ones(len(lower_probs))
     np.divide(
-        np.bincount(table.context, weights=taken, minlength=len(lower)),
+        np.bincount(table.context, weights=discounted, minlength=len(lower_probs)),
         totals,
         out=backoff,
         where=totals > 0,
     )
-    probs = (adjusted - taken) / totals[table.context]
-    probs += backoff[table.context] * lower[table.suffix]
+    probs = (adjusted - discounted) / totals[table.context]
+    probs += backoff[table.context] * lower_probs[table.suffix]
     return np.minimum(probs, 1.0), backoff
