@@ -1,1 +1,1 @@
-"""Language models, apart from the scorers that ask them."""
+"""Language models: loading, training and running them. The scorers build on them."""

@@ -1,13 +1,13 @@
-"""Entropy of a text's own tokens, and of what a language model expects at each of them."""
+"""Entropy of a text's own tokens, and of the distributions that a language model predicts for them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
@@ -17,15 +17,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from skprune.fitting import fitted_on, is_fitted, unwrapped
 from skprune.hub.fingerprints import digest_of
-from skprune.language_models.ngram.preparation import CHUNK, Preparation, count_tokens, parts_for_workers
+from skprune.language_models.ngram.token_pipeline import TokenPipeline, count_tokens, score_texts
 from skprune.language_models.ngram.tokens import TokenizerCallable
 from skprune.pools import check_texts
 from skprune.scorers.causal_lm import CausalLMScorer
 from skprune.scorers.language_model import Scores, gathered
 from skprune.scorers.ngram import NGramScorer
 
-_FORMAT = 1  # part of the fingerprint: raised whenever a score changes
-_NGRAM_BATCH = 32_768  # texts an n-gram model scores between two yields
+_SCORE_VERSION = 1  # part of the fingerprint: increase it whenever a score changes
+_NGRAM_BATCH = 32_768  # number of texts that an n-gram model scores between two yields
 
 
 class InformationEntropy(BaseEstimator):
@@ -36,23 +36,25 @@ class InformationEntropy(BaseEstimator):
     tokenizer : {"words", "whitespace"}, path-like or callable, default="words"
         As for :class:`~skprune.NGramScorer`.
     normalizer : {"cc_net"} or None, default="cc_net"
-        As for :class:`~skprune.NGramScorer`; None tells upper case from lower case, and digits apart.
+        As for :class:`~skprune.NGramScorer`. With None, upper and lower case and different digits are
+        different tokens.
     normalize_length : bool, default=False
-        Divide by log2 n, the entropy of a text of as many tokens that are all different. Without it, a long
-        text scores high whatever it says.
+        Divide by log2 n, the entropy of n tokens that are all different. Without it, long texts score high
+        whatever their content.
     n_jobs : int or None, default=None
-        Processes that score. None is 1, unless ``joblib.parallel_config`` says otherwise.
+        Number of processes that score. None means 1, unless ``joblib.parallel_config`` sets another number.
 
     See Also
     --------
-    EntropyIntervalFilter : Keeps what has neither too much nor too little.
+    EntropyIntervalFilter : Keep texts whose entropy is neither too high nor too low.
 
     Notes
     -----
-    ``H_I = −Σ_w (c_w/n) log2 (c_w/n)``, where the text has n tokens and c_w of them are w. A text of one
-    token or none scores 0, normalized or not.
+    ``H_I = −Σ_w (c_w/n) log2 (c_w/n)``, where the text has n tokens and c_w of them are the token w. A text
+    with at most one token scores 0, with or without ``normalize_length``.
 
-    "Information entropy" of EUDS [1]_; the formula is not published in what we have, and is ours.
+    This is the "information entropy" of EUDS [1]_. The sources available to us do not give its formula, so
+    the formula is our own.
 
     References
     ----------
@@ -93,28 +95,23 @@ class InformationEntropy(BaseEstimator):
         Parameters
         ----------
         texts : sequence of str
+            Texts to score.
 
         Returns
         -------
         ndarray of float64, shape (n_texts,)
-            Bits a token, or with ``normalize_length`` a share in [0, 1].
+            Bits per token; with ``normalize_length``, a share in [0, 1].
         """
         self._validate_params()
-        rows: list[str] = check_texts(texts).tolist()
-        prepare = Preparation(self.normalizer, self.tokenizer)
-        parts = parts_for_workers(rows, self.n_jobs)
-        if len(parts) <= 1:
-            return _token_entropies(prepare, rows, self.normalize_length)
-        entropies = joblib.Parallel(n_jobs=self.n_jobs)(
-            joblib.delayed(_token_entropies)(prepare, part, self.normalize_length) for part in parts
-        )
-        return np.concatenate(entropies)
+        score_lines = partial(_line_entropies, normalize_length=self.normalize_length)
+        pipeline = TokenPipeline(self.normalizer, self.tokenizer)
+        return score_texts(score_lines, pipeline, check_texts(texts).tolist(), self.n_jobs)
 
     @property
     def fingerprint(self) -> str:
-        """What identifies the scores: tokenizer, normalizer and the division by the length."""
-        prepare = Preparation(self.normalizer, self.tokenizer)
-        content = (str(_FORMAT), prepare.fingerprint, str(bool(self.normalize_length)))
+        """Digest of everything that the scores depend on: tokenizer, normalizer and ``normalize_length``."""
+        pipeline = TokenPipeline(self.normalizer, self.tokenizer)
+        content = (str(_SCORE_VERSION), pipeline.fingerprint, str(bool(self.normalize_length)))
         return f"information-{digest_of(*content)}"
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -122,36 +119,39 @@ class InformationEntropy(BaseEstimator):
 
 
 class GenerativeEntropy(BaseEstimator):
-    """Score texts by the mean uncertainty of a language model that generates them, in nats a token.
+    """Score texts by the mean uncertainty of a language model that generates them, in nats per token.
 
     Parameters
     ----------
-    model : None, NGramScorer, FrozenEstimator, str, path or CausalLMScorer, default=None
-        None trains an n-gram model on the pool, by :meth:`fit`; an unfitted :class:`~skprune.NGramScorer`
-        says how. A string or path names a causal language model; a :class:`~skprune.CausalLMScorer` says how
-        to run it.
+    model : None, NGramScorer, FrozenEstimator, str, path-like or CausalLMScorer, default=None
+        None: :meth:`fit` trains an n-gram model on the pool; pass an unfitted :class:`~skprune.NGramScorer`
+        to change its settings. A string or path names a causal language model; pass a
+        :class:`~skprune.CausalLMScorer` to change how it runs. A FrozenEstimator holds a fitted scorer.
     measure : {"auto", "entropy", "nll"}, default="auto"
-        ``"entropy"``: of the distributions that the tokens were drawn from; it needs a causal language model.
-        ``"nll"``: −ln p of the tokens. ``"auto"`` is ``"entropy"`` where the model can, else ``"nll"``.
+        ``"entropy"``: mean entropy of the distributions that the model predicts; needs a causal language
+        model. ``"nll"``: mean −ln p of the tokens. ``"auto"``: ``"entropy"`` for a causal language model,
+        ``"nll"`` for an n-gram model.
     n_jobs : int or None, default=None
-        Processes of the n-gram scorer that ``model=None`` means.
+        Passed to the NGramScorer that ``model=None`` creates; otherwise ignored.
     verbose : int, default=0
-        Of the scorer that ``model`` means, where it is none itself.
+        Passed to the scorer that is created if ``model`` is None, a string or a path; otherwise ignored.
 
     Attributes
     ----------
     scorer_ : NGramScorer or CausalLMScorer
-        What runs the model. Only after :meth:`fit`, which a ready model does not need.
+        The scorer that runs the model. Set by :meth:`fit`, which is only needed if a model has to be trained.
 
     See Also
     --------
-    CausalLMScorer : log10 perplexity, which is ``"nll"`` on another scale.
+    CausalLMScorer : Score texts by log10 perplexity, which is ``"nll"`` on another scale.
 
     Notes
     -----
     ``H_G = mean over t of −Σ_v p(v|x_<t) ln p(v|x_<t)``. The cheap form, the mean of ``−ln p(x_t|x_<t)``,
-    estimates it from the one token that was drawn. "Generative entropy" of EUDS [1]_; the formula is not
-    published in what we have, and both are ours.
+    estimates it from the tokens of the text alone.
+
+    This is the "generative entropy" of EUDS [1]_. The sources available to us do not give its formula, so
+    both forms are our own.
 
     A text without a token scores ``+inf``.
 
@@ -188,22 +188,28 @@ class GenerativeEntropy(BaseEstimator):
         self.verbose = verbose
 
     def fit(self, X: Sequence[str], y: object = None) -> GenerativeEntropy:
-        """Train the n-gram model where there is none yet.
+        """Train the n-gram model, unless the model can be used as it is.
 
         Parameters
         ----------
         X : sequence of str
-            The pool. Not used where the model is ready.
+            The pool. Ignored if the model can be used as it is.
         y : ignored
-            For scikit-learn's sake.
+            Not used; present for API consistency.
+
+        Returns
+        -------
+        GenerativeEntropy
+            The scorer itself.
 
         Raises
         ------
         ValueError
-            If ``measure`` is "entropy" and the model is an n-gram model, or no text has a token.
+            If ``measure`` is "entropy" and the model is an n-gram model, if no text has a token, or if
+            ``model`` is fitted and not wrapped in a FrozenEstimator.
         """
         self._validate_params()
-        scorer = self._given()
+        scorer = self._scorer_for_model()
         self._measure_of(scorer)
         self.scorer_ = fitted_on(
             self.model if isinstance(self.model, FrozenEstimator) else scorer, X, name="model"
@@ -216,42 +222,63 @@ class GenerativeEntropy(BaseEstimator):
         Parameters
         ----------
         texts : sequence of str
+            Texts to score.
 
         Returns
         -------
         ndarray of float64, shape (n_texts,)
-            Nats a token; ``+inf`` where there is none.
+            Nats per token; ``+inf`` for a text without a token.
 
         Raises
         ------
         NotFittedError
-            If an n-gram model has yet to be trained.
+            If the n-gram model has not been trained.
         ModelLoadError
             If the model is missing, damaged or of another kind.
         """
         rows = check_texts(texts)
-        return gathered(self.iter_scores(rows), len(rows))
+        return gathered(self._iter_checked(rows), len(rows))
 
-    def iter_scores(self, texts: Any) -> Scores:
-        """Yield (positions, scores) batch by batch, so that an interrupt costs no more than one batch."""
+    def iter_scores(self, texts: Sequence[str]) -> Scores:
+        """Yield the scores batch by batch, so that an interrupt loses at most one batch.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Texts to score.
+
+        Yields
+        ------
+        rows : ndarray of int
+            Positions in ``texts``; each position is yielded once.
+        scores : ndarray of float64
+            Scores of these texts, as :meth:`__call__` returns them.
+
+        Raises
+        ------
+        NotFittedError, ModelLoadError
+            As for :meth:`__call__`, before the first batch.
+        """
+        return self._iter_checked(check_texts(texts))
+
+    def _iter_checked(self, texts: NDArray[np.object_]) -> Scores:
         self._validate_params()
         scorer = self._scorer()
         measure = self._measure_of(scorer)
-        rows = check_texts(texts)
         if isinstance(scorer, CausalLMScorer):
-            yield from scorer.iter_means(rows, measure)
+            yield from scorer.iter_means(texts, measure)
             return
-        for start in range(0, len(rows), _NGRAM_BATCH):
-            part = rows[start : start + _NGRAM_BATCH]
-            yield np.arange(start, start + len(part)), scorer(part) * np.log(10)
+        for start in range(0, len(texts), _NGRAM_BATCH):
+            batch = texts[start : start + _NGRAM_BATCH].tolist()
+            yield np.arange(start, start + len(batch)), scorer._score_checked(batch) * np.log(10)
 
     @property
     def fingerprint(self) -> str:
-        """What identifies the scores: the model, and what is measured."""
+        """Digest of everything that the scores depend on: the model and the measure."""
         scorer = self._scorer()
-        return f"generative-{digest_of(str(_FORMAT), scorer.fingerprint, self._measure_of(scorer))}"
+        return f"generative-{digest_of(str(_SCORE_VERSION), scorer.fingerprint, self._measure_of(scorer))}"
 
-    def _given(self) -> Any:
+    def _scorer_for_model(self) -> Any:
         if self.model is None:
             return NGramScorer(n_jobs=self.n_jobs, verbose=self.verbose)
         if isinstance(self.model, (str, os.PathLike)):
@@ -260,45 +287,36 @@ class GenerativeEntropy(BaseEstimator):
 
     def _scorer(self) -> Any:
         check_is_fitted(self)
-        return self.scorer_ if hasattr(self, "scorer_") else self._given()
+        return self.scorer_ if hasattr(self, "scorer_") else self._scorer_for_model()
 
     def _measure_of(self, scorer: Any) -> str:
         if isinstance(scorer, CausalLMScorer):
             return "entropy" if self.measure == "auto" else self.measure
         if self.measure == "entropy":
             raise ValueError(
-                "measure='entropy' needs a causal language model: of an n-gram model, 'nll' is the cheap form"
+                "measure='entropy' needs a causal language model; use measure='nll' with an n-gram model"
             )
         return "nll"
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "scorer_") or is_fitted(self._given())
-
-
-def _token_entropies(prepare: Preparation, texts: list[str], normalize_length: bool) -> NDArray[np.float64]:
-    entropies = np.empty(len(texts))
-    for start in range(0, len(texts), CHUNK):
-        lines = prepare.lines(texts[start : start + CHUNK])
-        entropies[start : start + CHUNK] = _line_entropies(lines, normalize_length)
-    return entropies
+        return hasattr(self, "scorer_") or is_fitted(self._scorer_for_model())
 
 
 def _line_entropies(lines: list[bytes], normalize_length: bool) -> NDArray[np.float64]:
-    """Return log2 n − (Σ c log2 c) / n for each line of n tokens, all lines at once."""
+    """Return log2 n − (Σ c log2 c) / n for each line of n tokens, where c counts each distinct token."""
     n_tokens = count_tokens(lines)
-    number: dict[bytes, int] = {}
-    tokens = [number.setdefault(token, len(number)) for token in b"\n".join(lines).split()]
-    # One number a pair of line and token; sorted, equal pairs stand together.
-    pairs = np.repeat(np.arange(len(lines)), n_tokens) * max(len(number), 1) + np.array(
-        tokens, dtype=np.int64
-    )
+    ids: dict[bytes, int] = {}
+    token_ids = [ids.setdefault(token, len(ids)) for token in b"\n".join(lines).split()]
+    n_ids = max(len(ids), 1)
+    # One integer per pair of line and token.
+    pairs = np.repeat(np.arange(len(lines)), n_tokens) * n_ids + np.array(token_ids, dtype=np.int64)
     distinct, counts = np.unique(pairs, return_counts=True)
-    line_of = distinct // max(len(number), 1)
-    # Summed in order of the counts, so that texts of the same counts get the same bits: they shall tie.
+    line_of = distinct // n_ids
+    # Terms are summed in order of the counts, so that texts with the same counts tie to the last bit.
     order = np.lexsort((counts, line_of))
     terms = (counts * np.log2(counts))[order]
     n = np.maximum(n_tokens, 1)
     entropy = np.log2(n) - np.bincount(line_of, weights=terms, minlength=len(lines)) / n
-    # A text of one word, many times, is a rounding error away from 0.
+    # Rounding can take a text that repeats one word just below 0.
     entropy = np.maximum(entropy, 0.0)
     return entropy / np.log2(np.maximum(n, 2)) if normalize_length else entropy

@@ -1,4 +1,4 @@
-"""Perplexity under an n-gram model: normalizer, tokenizer and model as one unit."""
+"""Perplexity under an n-gram model, with the normalizer and the tokenizer that belong to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
@@ -23,79 +22,78 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skprune.exceptions import ModelLoadError
 from skprune.hub.fingerprints import content_digest, digest_of
-from skprune.language_models.ngram.model import MAX_ORDER, MODEL_FILE, NGramModel, open_model, train_model
-from skprune.language_models.ngram.preparation import CHUNK, Preparation, count_tokens, parts_for_workers
+from skprune.language_models.ngram.model import MAX_ORDER, MODEL_KIND, NGramModel, open_model, train_model
+from skprune.language_models.ngram.token_pipeline import TokenPipeline, count_tokens, score_texts
 from skprune.language_models.ngram.tokens import TokenizerCallable
 from skprune.pools import check_texts
 
 _CHECKED_TOKENS = 1000
 _SETTINGS_FILE, _MODEL_STEM, _PIECES_FILE = "ngram.json", "model", "tokenizer.model"
-_FORMAT = 1
-_SCORING = 1  # part of the fingerprint: raised whenever a score changes
+_FOLDER_VERSION = 1
+_SCORE_VERSION = 1  # part of the fingerprint: increase it whenever a score changes
 
 
 class NGramScorer(BaseEstimator):
     """Score texts by their log10 perplexity per token under an n-gram model.
 
-    A model means something only together with the normalizer and the tokenizer it was trained
-    with; the scorer keeps the three as one.
+    The scorer keeps a model together with the normalizer and the tokenizer it was trained with, because the
+    model is meaningless without them.
 
     Parameters
     ----------
     model : path-like or None, default=None
-        A KenLM model file: ARPA (plain or in gzip) or a KenLM binary of any kind. None trains a
-        model by :meth:`fit`.
+        A KenLM model file: ARPA (plain or in gzip) or a KenLM binary of any kind. None: :meth:`fit` trains a
+        model.
     order : int, default=5
         Length of the longest n-grams of the model that :meth:`fit` trains, 2 to 6.
     normalizer : {"cc_net"} or None, default="cc_net"
-        ``"cc_net"``: :func:`~skprune.language_models.ngram.normalize.normalize`. None: white space becomes a
-        space, NULs go, and the text stays as it is otherwise.
+        ``"cc_net"``: :func:`~skprune.language_models.ngram.normalize.normalize`. None: only collapses each
+        run of white space to one space, strips the ends and removes NULs.
     tokenizer : {"words", "whitespace"}, path-like or callable, default="words"
-        Applied to the normalized texts. ``"words"``: runs of letters, digits, combining marks and
-        underscores; every other character by itself. ``"whitespace"``: what stands between
-        spaces. A path: the pieces of that SentencePiece model, as in the paper. A callable
-        takes a list of texts and returns a list of tokens for each.
+        Splits the normalized texts. ``"words"``: into runs of letters, digits, combining marks and
+        underscores; every other character is a token of its own. ``"whitespace"``: at spaces. A path: into
+        the pieces of that SentencePiece model, as in the paper. A callable takes a list of texts and returns
+        a list of tokens for each text.
     max_train_texts : int or None, default=100_000
-        Train on at most so many texts: those whose content hashes lowest, which is a random
-        sample that does not depend on the order of the pool. None: on all.
+        Maximum number of texts to train on. If the pool has more, the texts with the lowest content hashes
+        are taken: a random sample that does not depend on the order of the pool. None: train on all texts.
     n_jobs : int or None, default=None
-        Processes that score. None is 1, unless ``joblib.parallel_config`` says otherwise.
+        Number of processes that score. None means 1, unless ``joblib.parallel_config`` sets another number.
     verbose : int, default=0
-        1 reports the training.
+        A positive number reports the training.
 
     Attributes
     ----------
     model_ : NGramModel
-        The model that was loaded or trained.
+        The loaded or trained model.
     n_train_texts_ : int
-        Texts that the model was trained on; 0 where ``model`` was given.
+        Number of texts that the model was trained on; 0 if ``model`` was given.
     training_digest_ : str or None
-        Digest of those texts, the order, the normalizer and the tokenizer.
+        Digest of those texts, the order, the normalizer and the tokenizer; None if ``model`` was given.
 
     See Also
     --------
-    skprune.language_models.ngram.kneser_ney.estimate : The training.
+    skprune.language_models.ngram.kneser_ney.estimate : Train an n-gram model.
 
     Notes
     -----
-    A text is one sentence: log10 PPL = -sum(log10 p) / T, where T counts its tokens and ``</s>``
-    (ActivePrune, section 3.2; the normalization and the models are those of CCNet [1]_). A text
-    without a token after normalization scores ``+inf``.
+    KenLM [2]_ scores each text as one sentence: log10 PPL = -sum(log10 p) / T, where T counts its
+    tokens and ``</s>`` (ActivePrune, section 3.2; the normalization and the models are those of CCNet [1]_).
+    A text that has no tokens after normalization scores ``+inf``.
 
-    Training is interpolated modified Kneser-Ney without pruning; it agrees with KenLM's ``lmplz``
-    on every n-gram. It holds about 300 bytes a training token at its peak. For
-    larger corpora, run ``lmplz`` and ``build_binary`` and name their file as ``model``.
+    :meth:`fit` trains an interpolated modified Kneser-Ney model without pruning. The model agrees with
+    KenLM's ``lmplz`` on every n-gram. Training needs about 300 bytes of memory per training token. For
+    corpora that do not fit, run ``lmplz`` and ``build_binary``, and pass the resulting file as ``model``.
 
-    A trained model lies in a temporary file, which workers map into memory and which goes with the
-    last scorer that uses it; scorers that fit the same texts with the same settings in one process,
-    as in a grid search, share one training. Pickles carry the model's content, never code.
+    A trained model is kept in a temporary file, which workers map into memory. The file is deleted together
+    with the last scorer that uses it. Scorers that fit the same texts with the same settings in one process,
+    as in a grid search, share one training. Pickles contain the model's content, never code.
 
-    A filter that is given an unfitted scorer trains a clone of it on its own pool. To score with a model of
-    another corpus, also in searches and pipelines, wrap the fitted scorer:
-    ``FrozenEstimator(NGramScorer().fit(corpus))``.
+    A filter trains a clone of an unfitted scorer on its own pool. To score with a model of another corpus,
+    in searches and pipelines too, wrap the fitted scorer: ``FrozenEstimator(NGramScorer().fit(corpus))``.
 
-    ``<s>``, ``</s>`` and ``<unk>`` in a text are ordinary characters: ``"words"`` takes them
-    apart, other tokenizers' tokens become ``[s]``, ``[/s]`` and ``[unk]``.
+    ``<s>``, ``</s>`` and ``<unk>`` in a text are treated as ordinary characters: ``"words"`` splits them, and
+    tokens of other tokenizers become ``[s]``, ``[/s]`` and ``[unk]``.
 
     References
     ----------
@@ -141,14 +139,14 @@ class NGramScorer(BaseEstimator):
         self.verbose = verbose
 
     def fit(self, X: Sequence[str], y: object = None) -> NGramScorer:
-        """Train a model on texts, or load and check the one that is given.
+        """Train a model on texts, or load and check ``model``.
 
         Parameters
         ----------
         X : sequence of str
-            Texts. Not used where ``model`` names a file.
+            Texts. Ignored if ``model`` names a file.
         y : ignored
-            For scikit-learn's sake.
+            Not used; present for API consistency.
 
         Returns
         -------
@@ -158,20 +156,20 @@ class NGramScorer(BaseEstimator):
         Raises
         ------
         ValueError
-            If a model is to be trained and no text has a token.
+            If ``model`` is None and no text has a token.
         ModelLoadError
             If ``model`` or a SentencePiece tokenizer cannot be read.
         """
         self._validate_params()
-        prepare = Preparation(self.normalizer, self.tokenizer)
         if self.model is not None:
             self.model_ = open_model(self.model)
             self.n_train_texts_, self.training_digest_ = 0, None
             return self
         start = time.perf_counter()
-        texts, corpus = _sample(check_texts(X, name="X").tolist(), self.max_train_texts)
-        digest = digest_of("train", corpus, f"order={self.order}", prepare.fingerprint)
-        self.model_ = train_model(digest, lambda: _sentences(prepare, texts), self.order)
+        pipeline = TokenPipeline(self.normalizer, self.tokenizer)
+        texts, corpus_digest = _sample_by_hash(check_texts(X, name="X").tolist(), self.max_train_texts)
+        digest = digest_of("train", corpus_digest, f"order={self.order}", pipeline.fingerprint)
+        self.model_ = train_model(digest, lambda: _sentences(pipeline, texts), self.order)
         self.n_train_texts_, self.training_digest_ = len(texts), digest
         if self.verbose:
             seconds = time.perf_counter() - start
@@ -189,31 +187,28 @@ class NGramScorer(BaseEstimator):
         Returns
         -------
         ndarray of float64, shape (n_texts,)
-            log10 perplexity; ``+inf`` where no token is left after normalization.
+            log10 perplexity; ``+inf`` if a text has no tokens after normalization.
 
         Raises
         ------
         NotFittedError
-            If no model is given and none was trained.
+            If ``model`` is None and the scorer is not fitted.
 
         Warns
         -----
         UserWarning
-            If a given model does not know more than half of the first 1,000 tokens.
+            If ``model`` was given and more than half of the first 1,000 tokens are unknown to it.
         """
+        return self._score_checked(check_texts(texts).tolist())
+
+    def _score_checked(self, texts: list[str]) -> NDArray[np.float64]:
+        """Score texts that went through ``check_texts`` already."""
         self._validate_params()
         model = self._model()
-        rows: list[str] = check_texts(texts, name="texts").tolist()
-        prepare = Preparation(self.normalizer, self.tokenizer)
+        pipeline = TokenPipeline(self.normalizer, self.tokenizer)
         if self.model is not None:
-            _warn_if_unknown(model, islice(prepare.lines_of(rows), _CHECKED_TOKENS))
-        parts = parts_for_workers(rows, self.n_jobs)
-        if len(parts) <= 1:
-            return _score(model, prepare, rows)
-        scores = joblib.Parallel(n_jobs=self.n_jobs)(
-            joblib.delayed(_score_in_worker)(model.path, prepare, part) for part in parts
-        )
-        return np.concatenate(scores)
+            _warn_if_unknown(model, islice(pipeline.iter_lines(texts), _CHECKED_TOKENS))
+        return score_texts(_LogPerplexity(model), pipeline, texts, self.n_jobs)
 
     def perplexity(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return the perplexity of each text, ``10 ** self(texts)``.
@@ -226,42 +221,44 @@ class NGramScorer(BaseEstimator):
         Returns
         -------
         ndarray of float64, shape (n_texts,)
-            Perplexities per token, at least 1; ``+inf`` where no token is left.
+            Perplexities per token, at least 1; ``+inf`` if a text has no tokens after normalization.
         """
         with np.errstate(over="ignore"):
             return np.power(10.0, self(texts))
 
     @property
     def fingerprint(self) -> str:
-        """What identifies the scores: model content (or training), normalizer and tokenizer."""
+        """Digest of everything that the scores depend on: model or training data, normalizer, tokenizer."""
         if self.model is None:
             self._model()
-            return f"ngram-{digest_of(str(_SCORING), str(self.training_digest_))}"
-        prepare = Preparation(self.normalizer, self.tokenizer)
-        content = (str(_SCORING), content_digest(self.model, MODEL_FILE), prepare.fingerprint)
+            return f"ngram-{digest_of(str(_SCORE_VERSION), str(self.training_digest_))}"
+        pipeline = TokenPipeline(self.normalizer, self.tokenizer)
+        content = (str(_SCORE_VERSION), content_digest(self.model, MODEL_KIND), pipeline.fingerprint)
         return f"ngram-{digest_of(*content)}"
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the model and the settings that belong to it.
+        """Write the model and its settings to a folder.
 
         Parameters
         ----------
         folder : path-like
-            Made if it does not exist. Gets the model (a KenLM binary where it was trained here),
-            ``ngram.json`` and, where there is one, the SentencePiece model.
+            Created if it does not exist. It receives the model (a KenLM binary if :meth:`fit` trained it),
+            the settings ``ngram.json`` and the SentencePiece model, if the tokenizer is one.
 
         Raises
         ------
         ValueError
-            If the tokenizer is a callable, which only a pickle could hold.
+            If the tokenizer is a callable; only a pickle can hold one.
         """
         if callable(self.tokenizer):
-            raise ValueError("A scorer whose tokenizer is a callable cannot be saved: pickle it")
+            raise ValueError(
+                "A scorer whose tokenizer is a callable cannot be saved to a folder; pickle it instead"
+            )
         model = self._model()
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         name = _MODEL_STEM + model.source.suffix
-        settings = {"format": _FORMAT, "model": name, "order": self.order}
+        settings = {"format": _FOLDER_VERSION, "model": name, "order": self.order}
         settings |= {"normalizer": self.normalizer, "tokenizer": self.tokenizer}
         if self.tokenizer not in ("words", "whitespace"):
             _copy(Path(self.tokenizer), folder / _PIECES_FILE)
@@ -273,7 +270,7 @@ class NGramScorer(BaseEstimator):
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> NGramScorer:
-        """Read what :meth:`save` wrote.
+        """Read a scorer from a folder that :meth:`save` wrote.
 
         Parameters
         ----------
@@ -283,17 +280,17 @@ class NGramScorer(BaseEstimator):
         Returns
         -------
         NGramScorer
-            A scorer with the same scores and the same fingerprint.
+            A scorer with the same scores and the same fingerprint as the saved one.
 
         Raises
         ------
         ModelLoadError
-            If the folder does not hold a saved scorer.
+            If the folder does not contain a saved scorer.
         """
         folder = Path(folder)
         try:
             settings = json.loads((folder / _SETTINGS_FILE).read_text())
-            if settings["format"] != _FORMAT:
+            if settings["format"] != _FOLDER_VERSION:
                 raise ValueError(f"format {settings['format']}")
             tokenizer = settings["tokenizer"]
             if isinstance(tokenizer, dict):
@@ -309,7 +306,7 @@ class NGramScorer(BaseEstimator):
                 tokenizer=tokenizer,
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelLoadError(f"{folder} holds no saved NGramScorer: {error}") from error
+            raise ModelLoadError(f"{folder} does not contain a saved NGramScorer: {error}") from error
         if trained:
             scorer.model_ = NGramModel(path, key=settings["digest"])
             scorer.n_train_texts_ = settings["n_train_texts"]
@@ -321,7 +318,7 @@ class NGramScorer(BaseEstimator):
         if self.model is not None:
             return open_model(self.model)
         if not hasattr(self, "model_"):
-            raise NotFittedError("This NGramScorer has no model: name one as `model` or call `fit`")
+            raise NotFittedError("This NGramScorer has no model: pass a model file as `model` or call `fit`")
         return self.model_
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -334,20 +331,22 @@ class NGramScorer(BaseEstimator):
         return tags
 
 
-def _score(model: NGramModel, prepare: Preparation, texts: list[str]) -> NDArray[np.float64]:
-    score = model.kenlm.score
-    scores = np.empty(len(texts))
-    for start in range(0, len(texts), CHUNK):
-        lines = prepare.lines(texts[start : start + CHUNK])
-        log_probs = np.fromiter(map(score, lines), dtype=np.float64, count=len(lines))
+class _LogPerplexity:
+    """Score lines of tokens under a model. Its pickle holds only the model's path, which workers open."""
+
+    def __init__(self, model: NGramModel):
+        self.model = model
+
+    def __call__(self, lines: list[bytes]) -> NDArray[np.float64]:
+        log_probs = np.fromiter(map(self.model.kenlm.score, lines), dtype=np.float64, count=len(lines))
         n_tokens = count_tokens(lines)
-        log_perplexity = -log_probs / (n_tokens + 1)
-        scores[start : start + CHUNK] = np.where(n_tokens > 0, log_perplexity, np.inf)
-    return scores
+        return np.where(n_tokens > 0, -log_probs / (n_tokens + 1), np.inf)
 
+    def __getstate__(self) -> dict[str, Path]:
+        return {"path": self.model.path}
 
-def _score_in_worker(path: Path, prepare: Preparation, texts: list[str]) -> NDArray[np.float64]:
-    return _score(open_model(path), prepare, texts)
+    def __setstate__(self, state: dict[str, Path]) -> None:
+        self.model = open_model(state["path"])
 
 
 def _warn_if_unknown(model: NGramModel, lines: Iterator[bytes]) -> None:
@@ -355,25 +354,26 @@ def _warn_if_unknown(model: NGramModel, lines: Iterator[bytes]) -> None:
     n_unknown = sum(token not in model.kenlm for token in tokens)
     if 2 * n_unknown > len(tokens):
         warnings.warn(
-            f"{model.source} does not know {n_unknown} of the first {len(tokens)} tokens; was it "
-            "trained with another tokenizer or normalizer? Models of the cc_net family need "
+            f"{model.source} does not know {n_unknown} of the first {len(tokens)} tokens. Check that "
+            "`tokenizer` and `normalizer` are those it was trained with; models of the cc_net family need "
             "their SentencePiece model as `tokenizer`",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
-def _sentences(prepare: Preparation, texts: list[str]) -> Iterator[list[str]]:
+def _sentences(pipeline: TokenPipeline, texts: list[str]) -> Iterator[list[str]]:
+    """Yield the tokens of each text that has any."""
     found = False
-    for line in prepare.lines_of(texts):
+    for line in pipeline.iter_lines(texts):
         if tokens := line.split():
             found = True
             yield b" ".join(tokens).decode().split(" ")
     if not found:
-        raise ValueError("X has no text with a token after normalization: nothing to train on")
+        raise ValueError("X has nothing to train on: no text has a token after normalization")
 
 
-def _sample(texts: list[str], size: int | None) -> tuple[list[str], str]:
-    """Return the texts that hash lowest, in that order, and a digest of them all."""
+def _sample_by_hash(texts: list[str], size: int | None) -> tuple[list[str], str]:
+    """Return the ``size`` texts with the lowest hashes, sorted by hash, and a digest of them."""
     digests = [hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts]
     rows = sorted(range(len(texts)), key=digests.__getitem__)[:size]
     return [texts[row] for row in rows], digest_of(*(digests[row] for row in rows))

@@ -1,4 +1,4 @@
-"""The three entropies against their formulas, by hand and by brute force."""
+"""The three entropies, compared with their formulas computed by hand and by brute force."""
 
 import pickle
 from collections import Counter
@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 
 from skprune import GenerativeEntropy, InformationEntropy, NGramScorer, SemanticEntropy
-from skprune.language_models.ngram.preparation import Preparation
+from skprune.language_models.ngram.token_pipeline import TokenPipeline
 
 RNG = np.random.default_rng(0)
 WORDS = np.array(["red", "green", "blue", "fox", "dog", "sea", "Sky", "runs", "sees", "the", "a,", "old"])
@@ -17,7 +18,7 @@ TEXTS = [" ".join(RNG.choice(WORDS, RNG.integers(0, 20))) for _ in range(2500)] 
 
 
 def by_hand(text, tokenizer="words", normalizer="cc_net"):
-    tokens = Preparation(normalizer, tokenizer).lines([text])[0].split()
+    tokens = TokenPipeline(normalizer, tokenizer).lines([text])[0].split()
     shares = np.array(list(Counter(tokens).values())) / max(len(tokens), 1)
     return -(shares * np.log2(shares)).sum(), len(tokens)
 
@@ -26,7 +27,7 @@ def by_hand(text, tokenizer="words", normalizer="cc_net"):
 
 
 @pytest.mark.parametrize("settings", [{}, {"tokenizer": "whitespace"}, {"normalizer": None}])
-def test_information_is_shannons_entropy_of_the_tokens(settings):
+def test_information_is_the_shannon_entropy_of_the_tokens(settings):
     expected, lengths = np.array([by_hand(text, **settings) for text in TEXTS]).T
     np.testing.assert_allclose(InformationEntropy(**settings)(TEXTS), expected, atol=1e-12)
     share = InformationEntropy(normalize_length=True, **settings)(TEXTS)
@@ -34,14 +35,14 @@ def test_information_is_shannons_entropy_of_the_tokens(settings):
     assert share.max() <= 1
 
 
-def test_texts_of_the_same_counts_tie_to_the_last_bit():
+def test_texts_with_the_same_token_counts_tie_to_the_last_bit():
     texts = ["a b b c c c", "z y z x z y", "c c c b b a", *TEXTS[:1200], "q r q s q r"]
     values = InformationEntropy()(texts)
     assert values[0] == values[1] == values[2] == values[-1]
     assert InformationEntropy()(["w " * n for n in range(9)]).tolist() == [0.0] * 9
 
 
-def test_information_does_not_hang_on_neighbors_or_workers():
+def test_information_depends_neither_on_the_other_texts_nor_on_n_jobs():
     values = InformationEntropy()(TEXTS)
     order = RNG.permutation(len(TEXTS))
     assert InformationEntropy()([TEXTS[i] for i in order]).tolist() == values[order].tolist()
@@ -49,7 +50,7 @@ def test_information_does_not_hang_on_neighbors_or_workers():
     assert InformationEntropy()([]).tolist() == []
 
 
-def test_a_tokenizer_of_ones_own():
+def test_callable_tokenizer():
     letters = InformationEntropy(list_of_letters, normalizer=None)
     assert letters(["abab", "abcd", "aaaa"]).tolist() == [1.0, 2.0, 0.0]
     assert letters.fingerprint != InformationEntropy(normalizer=None).fingerprint
@@ -62,10 +63,10 @@ def list_of_letters(texts):
 # ---------------------------------------------------------------------- generative
 
 
-def test_generative_by_n_grams_is_the_log_perplexity_in_nats():
+def test_generative_entropy_of_an_n_gram_model_is_the_log_perplexity_in_nats():
     pool = [t for t in TEXTS if t]
     expected = NGramScorer().fit(pool)(TEXTS) * np.log(10)
-    for model in (None, NGramScorer(), NGramScorer().fit(pool)):
+    for model in (None, NGramScorer(), FrozenEstimator(NGramScorer().fit(pool))):
         scorer = GenerativeEntropy(model).fit(pool)
         np.testing.assert_array_equal(scorer(TEXTS), expected)
     assert np.isposinf(scorer([""])).all()
@@ -74,17 +75,17 @@ def test_generative_by_n_grams_is_the_log_perplexity_in_nats():
     assert not np.array_equal(other(TEXTS), expected)
 
 
-def test_generative_needs_fit_only_where_something_has_to_be_trained():
+def test_generative_needs_fit_only_if_a_model_has_to_be_trained():
     trained = NGramScorer(order=2).fit(TEXTS)
     assert np.isfinite(GenerativeEntropy(trained)(["red fox"])).all()
     given = NGramScorer(order=2)
     with pytest.raises(NotFittedError):
         GenerativeEntropy(given)(["red fox"])
     GenerativeEntropy(given).fit(TEXTS)
-    assert not given.__sklearn_is_fitted__()  # a parameter stays as it was
+    assert not given.__sklearn_is_fitted__()  # fit does not change the parameter
 
 
-def test_an_n_gram_model_has_no_cheap_entropy():
+def test_measure_entropy_is_rejected_for_an_n_gram_model():
     with pytest.raises(ValueError, match="measure='entropy' needs a causal language model"):
         GenerativeEntropy(measure="entropy").fit(TEXTS)
 
@@ -105,7 +106,9 @@ class OnACircle:
     fingerprint = "circle"
 
     def __call__(self, texts):
-        return np.array([3.0 * CIRCLE[text] for text in texts])  # no unit length: the scorer sees to it
+        return np.array(
+            [3.0 * CIRCLE[text] for text in texts]
+        )  # not of unit length: the scorer normalizes them
 
 
 def test_semantic_is_the_entropy_of_the_softmax_over_topics():
@@ -120,13 +123,13 @@ def test_semantic_is_the_entropy_of_the_softmax_over_topics():
     np.testing.assert_allclose(scorer(list(CIRCLE)), expected, atol=1e-5)
 
 
-def test_topics_do_not_hang_on_the_order_of_the_pool():
+def test_topics_do_not_depend_on_the_order_of_the_pool():
     names = list(CIRCLE)
-    there = SemanticEntropy(OnACircle(), n_clusters=4).fit(names)
-    back = SemanticEntropy(OnACircle(), n_clusters=4).fit(names[::-1] + names)
-    assert there.fingerprint == back.fingerprint
+    forward = SemanticEntropy(OnACircle(), n_clusters=4).fit(names)
+    backward = SemanticEntropy(OnACircle(), n_clusters=4).fit(names[::-1] + names)
+    assert forward.fingerprint == backward.fingerprint
     few = SemanticEntropy(OnACircle(), n_clusters=4, max_train_texts=10).fit(names)
-    assert few.fingerprint != there.fingerprint
+    assert few.fingerprint != forward.fingerprint
 
 
 def test_extremes_of_the_temperature_and_too_few_texts():
@@ -144,7 +147,7 @@ def test_extremes_of_the_temperature_and_too_few_texts():
         SemanticEntropy()(["a"])
 
 
-def test_vectors_are_bought_once(tmp_path):
+def test_vectors_are_computed_once(tmp_path):
     calls = []
 
     class Counting(OnACircle):
@@ -159,7 +162,7 @@ def test_vectors_are_bought_once(tmp_path):
     assert sorted(calls) == sorted(CIRCLE)
 
 
-# ---------------------------------------------------------------------- all of them
+# ---------------------------------------------------------------------- all entropies
 
 
 @pytest.mark.parametrize(

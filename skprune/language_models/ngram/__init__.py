@@ -1,1 +1,1 @@
-"""N-gram models: normalization, tokens, Kneser-Ney training, KenLM files."""
+"""N-gram models: text normalization, tokenizers, Kneser-Ney training and KenLM files."""

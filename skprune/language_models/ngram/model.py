@@ -1,4 +1,9 @@
-"""KenLM models: checked, loaded or trained once in a process, and carried between processes."""
+"""KenLM models: checked, loaded or trained once per process, and passed between processes.
+
+Kept by hand around the ``kenlm`` package for two reasons: it trusts the header of a binary file, so the
+header is checked here first; and its pickles hold only a path, so pickles here hold the content of a trained
+model.
+"""
 
 from __future__ import annotations
 
@@ -22,45 +27,50 @@ from skprune.language_models.ngram.kenlm_binary import MAGIC, PARAMETERS, SANITY
 from skprune.language_models.ngram.kneser_ney import UNKNOWN, estimate
 
 MAX_ORDER = 6  # as KenLM's Python package is compiled
-# A model without <unk> gives it log10 probability -100.
-_NEVER = -99.0
-MODEL_FILE = "KenLM model file (ARPA, ARPA in gzip, or KenLM binary)"
-_KINDS = {
-    b"\x1f\x8b": "a gzip file that holds no ARPA text",
+# For a model without <unk>, KenLM returns log10 probability -100.
+_MIN_LOG_PROB_UNKNOWN = -99.0
+MODEL_KIND = "KenLM model file (ARPA, ARPA in gzip, or KenLM binary)"
+_OTHER_KINDS = {
+    GZIP_MAGIC: "a gzip file inside a gzip file (unpack it first)",
     b"BZh": "a bzip2 file (unpack it first)",
     b"\xfd7zXZ": "an xz file (unpack it first)",
     b"PK\x03\x04": "a zip archive",
     b"GGUF": "a GGUF model",
-    b"mmap lm http://kheafield.com/code incomplete": "a KenLM binary that was not finished",
-    b"mmap lm http://kheafield.com/code": "a KenLM binary of another version or machine",
+    b"mmap lm http://kheafield.com/code incomplete": "a KenLM binary that was not finished (build it again)",
+    b"mmap lm http://kheafield.com/code": "a KenLM binary of another version or machine (build it again)",
 }
-# KenLM's messages begin with the place in its source and the condition that failed.
+# KenLM's messages begin with a place in its source code and the failed condition; this finds the rest.
 _KENLM_REASON = re.compile(r"(?:threw \w+(?: because `.*?')?\. |\()([^()]*)(?: Byte: \d+)?\)?$")
 
 
 class NGramModel:
-    """One KenLM model that is loaded.
+    """A loaded KenLM model.
 
     Parameters
     ----------
     path : path-like
         A plain ARPA file or a KenLM binary.
     source : path-like, optional
-        The file that a user named, where ``path`` is an unpacked copy of it.
+        The file that the user named, if ``path`` is an unpacked copy of it. Default: ``path``.
     key : hashable, optional
-        What a trained model was trained from; such a model is carried with its content.
+        Identifies the training data and settings of a trained model. A pickle of a model with a key holds the
+        model's content; without a key, it holds the path ``source``.
     folder : path-like, optional
-        Temporary folder to delete when nothing needs the model any more.
+        Temporary folder to delete when the object is no longer used.
 
     Raises
     ------
     ModelLoadError
-        If KenLM cannot read the file, or the model knows no ``<unk>``.
+        If KenLM cannot read the file, or the model has no ``<unk>``.
 
     Attributes
     ----------
     kenlm : kenlm.Model
         The model.
+    path, source : pathlib.Path
+        The two files.
+    key : hashable
+        The key, None for a model that was not trained here.
     """
 
     def __init__(
@@ -84,14 +94,14 @@ class NGramModel:
         return {"key": self.key, "content": zlib.compress(self.path.read_bytes(), level=1)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # By attributes rather than by a function to call, so that skops can restore it too.
-        model = open_model(state["source"]) if "source" in state else _unpacked(**state)
+        # __setstate__ instead of __reduce__, so that skops can restore the object too.
+        model = open_model(state["source"]) if "source" in state else _restored(**state)
         self.__dict__.update(model.__dict__)
-        self._lender = model  # the temporary file goes with it
+        self._shared_with = model  # keeps the temporary file, which is deleted together with ``model``
 
 
 class _Models:
-    """The models used last in this process, by what they come from; the oldest is let go."""
+    """A cache of the models that this process used last; the least recently used one is dropped."""
 
     def __init__(self, size: int):
         self.size = size
@@ -99,7 +109,7 @@ class _Models:
         self._models: OrderedDict[Hashable, NGramModel] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable[[], NGramModel]) -> NGramModel:
-        # Held while a model is made: two threads that want the same one make it once.
+        # The lock is held while a model is made, so that two threads asking for the same model make it once.
         with self._lock:
             if key not in self._models:
                 self._models[key] = make()
@@ -109,12 +119,12 @@ class _Models:
             return self._models[key]
 
 
-# The folds of a usual cross-validation and the final fit.
+# Five folds of a cross-validation and the final fit.
 _MODELS = _Models(size=6)
 
 
 def open_model(path: str | os.PathLike[str]) -> NGramModel:
-    """Load a model file, once in a process for each state of the file.
+    """Load a model file, once per process and version of the file.
 
     Parameters
     ----------
@@ -129,58 +139,42 @@ def open_model(path: str | os.PathLike[str]) -> NGramModel:
     Raises
     ------
     ModelLoadError
-        If the file is missing, truncated, of another kind, or has no ``<unk>``.
+        If the file is missing, truncated or not an n-gram model, or the model has no ``<unk>``.
     """
-    state = stamp(path, MODEL_FILE)
-    return _MODELS.get(state, lambda: _open(Path(path)))
+    return _MODELS.get(stamp(path, MODEL_KIND), lambda: _open(Path(path)))
 
 
 def train_model(key: Hashable, sentences: Callable[[], Iterable[list[str]]], order: int) -> NGramModel:
-    """Train a model, once in a process for each ``key``.
+    """Train a model, once per process and ``key``.
 
     Parameters
     ----------
     key : hashable
         Identifies the sentences and the order.
     sentences : callable
-        Returns the tokens of each sentence; called only if the model has to be trained.
+        Returns the tokens of each sentence. Called only if the process has no model for ``key``.
     order : int
         Length of the longest n-grams.
 
     Returns
     -------
     NGramModel
-        The model, in a temporary KenLM binary that lasts as long as the object.
+        The model, in a temporary KenLM binary that exists as long as the object.
     """
 
     def train(path: Path) -> None:
         write_binary(estimate(sentences(), order), path)
 
-    return _MODELS.get(key, lambda: _in_temporary_file(key, train))
+    return _MODELS.get(key, lambda: _in_temporary_file("model.binary", train, key=key))
 
 
-def _unpacked(key: Hashable, content: bytes) -> NGramModel:
+def _restored(key: Hashable, content: bytes) -> NGramModel:
+    """Return the trained model whose compressed file a pickle held."""
+
     def unpack(path: Path) -> None:
         path.write_bytes(zlib.decompress(content))
 
-    return _MODELS.get(key, lambda: _in_temporary_file(key, unpack))
-
-
-def _in_temporary_file(key: Hashable, write: Callable[[Path], object]) -> NGramModel:
-    folder = tempfile.mkdtemp(prefix="skprune-ngram-")
-    path = Path(folder, "model.binary")
-    try:
-        write(path)
-        return NGramModel(path, key=key, folder=folder)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-
-
-def _remove(folder: str, owner: int) -> None:
-    # A forked child runs this too when it ends; the folder is its parent's.
-    if os.getpid() == owner:
-        shutil.rmtree(folder, ignore_errors=True)
+    return _MODELS.get(key, lambda: _in_temporary_file("model.binary", unpack, key=key))
 
 
 def _open(path: Path) -> NGramModel:
@@ -188,18 +182,33 @@ def _open(path: Path) -> NGramModel:
         packed = file.read(2) == GZIP_MAGIC
     if not packed:
         return NGramModel(path)
+
+    def unpack(target: Path) -> None:
+        try:
+            with gzip.open(path) as source, open(target, "wb") as plain:
+                shutil.copyfileobj(source, plain)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ModelLoadError(f"{path} is not a {MODEL_KIND}: truncated or damaged gzip") from error
+
+    return _in_temporary_file("model.arpa", unpack, source=path)
+
+
+def _in_temporary_file(name: str, write: Callable[[Path], object], **described_by: Any) -> NGramModel:
+    """Write a model to a temporary file and load it; the file is deleted together with the model."""
     folder = tempfile.mkdtemp(prefix="skprune-ngram-")
+    path = Path(folder, name)
     try:
-        unpacked = Path(folder, "model.arpa")
-        with gzip.open(path) as source, open(unpacked, "wb") as target:
-            shutil.copyfileobj(source, target)
-        return NGramModel(unpacked, source=path, folder=folder)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise ModelLoadError(f"{path} is not a {MODEL_FILE}: truncated or damaged gzip") from error
+        write(path)
+        return NGramModel(path, folder=folder, **described_by)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _remove(folder: str, owner: int) -> None:
+    # A forked child also runs this when it exits, but the folder belongs to its parent.
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _load(path: Path, source: Path) -> Any:
@@ -216,10 +225,10 @@ def _load(path: Path, source: Path) -> Any:
             f"{source} is a truncated or damaged n-gram model: {reason[1].strip() if reason else error}"
         ) from error
     log_prob_unknown, *_ = next(model.full_scores(UNKNOWN, bos=False, eos=False))
-    if log_prob_unknown <= _NEVER:
+    if log_prob_unknown <= _MIN_LOG_PROB_UNKNOWN:
         raise ModelLoadError(
-            f"{source} has no {UNKNOWN}: KenLM would score every unknown word at log10 "
-            "probability -100. Estimate it with an open vocabulary (lmplz always does)"
+            f"{source} has no {UNKNOWN}, so KenLM would give every unknown word log10 probability -100. "
+            "Estimate the model with an open vocabulary, as lmplz always does"
         )
     return model
 
@@ -232,25 +241,27 @@ def _check_file(path: Path, source: Path) -> None:
             return
     if _first_line(head) == b"\\data\\":
         return
-    found = next((kind for magic, kind in _KINDS.items() if head.startswith(magic)), None)
+    found = next((kind for magic, kind in _OTHER_KINDS.items() if head.startswith(magic)), None)
     if found is None:
         found = "an empty file" if not head else "binary data" if b"\0" in head else "text"
-    raise ModelLoadError(f"{source} is not a {MODEL_FILE}: found {found}")
+    raise ModelLoadError(f"{source} is not a {MODEL_KIND}: found {found}")
 
 
 def _first_line(head: bytes) -> bytes:
-    """Return the first line that is no comment, as KenLM skips them."""
+    """Return the first line that is neither empty nor a comment; KenLM skips the ones before it."""
     lines = (line.strip() for line in head.split(b"\n"))
     return next((line for line in lines if line and not line.startswith(b"#")), b"")
 
 
 def _check_binary(head: bytes, size: int, source: Path) -> None:
-    """Check what KenLM would trust: the header's order and counts."""
+    """Check the header's order and n-gram counts, which KenLM trusts."""
     start = len(SANITY) + PARAMETERS.size
     if len(head) < start:
         raise ModelLoadError(f"{source} is a truncated KenLM binary: {size} bytes")
     if not head.startswith(SANITY):
-        raise ModelLoadError(f"{source} is a KenLM binary of another version or machine")
+        raise ModelLoadError(
+            f"{source} is a KenLM binary of another version or machine: build it again from its ARPA"
+        )
     order = head[len(SANITY)]
     if not 2 <= order <= MAX_ORDER:
         raise ModelLoadError(f"{source} is a damaged KenLM binary: order {order}")

@@ -1,4 +1,4 @@
-"""Normalization: the recipe, case by case, and the fast path against the slow one."""
+"""Normalization: the recipe case by case, and the fast path compared with the slow one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skprune.language_models.ngram.normalize import foreign_characters, normalize, normalize_all
+from skprune.language_models.ngram.normalize import non_ascii_characters, normalize, normalize_all
 
-# Every kind of character that the recipe speaks of, often enough for hypothesis to combine them.
+# Every kind of character that the recipe mentions, often enough for hypothesis to combine them.
 TEXTS = st.text(
     st.one_of(
         st.characters(exclude_categories=["Cs"]),
@@ -48,7 +48,7 @@ def test_normalize(text: str, expected: str) -> None:
 
 
 def by_the_recipe(text: str) -> str:
-    """The recipe step by step over one text, but for the punctuation map."""
+    """Apply the recipe to one text step by step, without the punctuation map."""
     text = "".join(" " if c.isspace() else c for c in text)
     decomposed = unicodedata.normalize("NFD", text.lower())
     kept = [c for c in decomposed if unicodedata.category(c) not in ("Mn", "Cc")]
@@ -56,42 +56,42 @@ def by_the_recipe(text: str) -> str:
 
 
 @given(TEXTS)
-def test_normalize_agrees_with_the_steps_taken_one_by_one(text: str) -> None:
+def test_normalize_agrees_with_the_recipe_step_by_step(text: str) -> None:
     unmapped = [c for c in text if normalize(c) == by_the_recipe(c)]
-    # NFD also sorts spacing marks that carry a combining class, which the recipe leaves in place.
+    # NFD also reorders spacing marks that have a combining class; normalize translates each character alone.
     unmapped = [c for c in unmapped if not unicodedata.combining(c) or unicodedata.category(c) == "Mn"]
     assert normalize("".join(unmapped)) == by_the_recipe("".join(unmapped))
 
 
-def test_only_punctuation_departs_from_the_steps() -> None:
+def test_only_punctuation_differs_from_the_recipe_step_by_step() -> None:
     every = [chr(code) for code in range(0x20000) if not 0xD800 <= code < 0xE000]
     mapped = {c: normalize(c) for c in every if normalize(c) != by_the_recipe(c)}
     assert mapped["’"] == "'"
     assert mapped["—"] == "-"
     assert all(to.isascii() for to in mapped.values())
     assert {unicodedata.category(c)[0] for c in mapped} <= {"P", "S"}
-    # The last three have a canonical form that is in the map.
+    # The canonical forms of the last three are in the map.
     assert set(mapped) == set("„”“«»」「《》´’，、。．…∶：；？！（）【】〈〉–━►—～％\u1ffd\u2329\u232a")
 
 
 @given(st.lists(TEXTS))
-def test_many_texts_equal_one_by_one(texts: list[str]) -> None:
+def test_normalize_all_agrees_with_normalize(texts: list[str]) -> None:
     assert normalize_all(texts) == [normalize(text) for text in texts]
 
 
-def test_many_chunks_and_many_kinds_of_characters() -> None:
+def test_normalize_all_with_many_chunks_and_many_different_characters() -> None:
     texts = [chr(0x4E00 + i) + f" É{i} plain" for i in range(1500)] + ["plain ASCII"] * 1500
     assert normalize_all(texts) == [normalize(text) for text in texts]
 
 
 @given(TEXTS)
-def test_normalize_is_idempotent_and_one_line(text: str) -> None:
+def test_normalize_is_idempotent_and_returns_one_line(text: str) -> None:
     once = normalize(text)
     assert normalize(once) == once
     assert not any(c.isspace() and c != " " for c in once)
     assert not any(unicodedata.category(c) in ("Cc", "Mn") for c in once)
 
 
-def test_foreign_characters() -> None:
-    assert foreign_characters("naïve — naïve") == ["ï", "—"]
-    assert foreign_characters("plain") == []
+def test_non_ascii_characters() -> None:
+    assert non_ascii_characters("naïve — naïve") == ["ï", "—"]
+    assert non_ascii_characters("plain") == []
