@@ -1,11 +1,11 @@
-"""Seconds that each entropy takes of many short texts, and what the filter adds.
+"""Seconds that each entropy and the filter need for many short texts.
 
-The peer of the information entropy is the formula as it is usually written: one ``Counter`` a text.
+The information entropy is compared with the usual implementation of the formula: one ``Counter`` per text.
 
     python tests/benchmarks/bench_entropy.py [--texts N] [--repeats R] [--jobs J] [--model MODEL]
 
-``--model`` also times the causal forms, on 64 of the texts, with the model that it names (``smollm2-135m`` is
-fetched by hash).
+``--model`` names a causal language model and also times the scores that need one, on 64 of the texts
+(``smollm2-135m`` is fetched by hash).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main() -> None:
         print(f"{what:<46}{seconds:>8.2f} s{n / seconds:>12,.0f}", flush=True)
         return seconds
 
-    peer = timed("information, a Counter a text", lambda: counters(texts), arguments.repeats)
+    peer = timed("information, one Counter per text", lambda: counters(texts), arguments.repeats)
     information = InformationEntropy(n_jobs=arguments.jobs)
     ours = timed("information", lambda: information(texts), arguments.repeats)
     print(f"{'':<46}{peer / ours:>8.1f} times as fast")
@@ -62,10 +62,10 @@ def main() -> None:
     semantic = SemanticEntropy()
     timed("semantic: TF-IDF, SVD and k-means", lambda: semantic.fit(texts))
     timed("semantic: encoding and scoring", lambda: semantic(texts))
-    timed("semantic, vectors found in the store", lambda: semantic(texts), arguments.repeats)
+    timed("semantic, vectors from the store", lambda: semantic(texts), arguments.repeats)
     clear_process_store()
     pruner = EntropyIntervalFilter(n_jobs=arguments.jobs, random_state=0)
-    timed("the filter: fit (the n-gram model is known)", lambda: pruner.fit(texts))
+    timed("the filter: fit (n-gram model already trained)", lambda: pruner.fit(texts))
     timed("the filter: select", lambda: pruner.select(texts), arguments.repeats)
     if arguments.model:
         path = Path(arguments.model)
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def short_texts(n_texts: int, seed: int = 0) -> list[str]:
-    """Texts of 4 to 24 Zipf-distributed words, with capitals and marks."""
+    """Make texts of 4 to 24 Zipf-distributed words, with capitals and periods."""
     rng = np.random.default_rng(seed)
     letters = np.array(list("etaoinshrdlucmfwypvbgk"))
     words = np.array(["".join(rng.choice(letters, size)) for size in rng.integers(1, 10, size=20_000)])

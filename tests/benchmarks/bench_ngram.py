@@ -1,13 +1,13 @@
 """Speed of n-gram scoring and training.
 
-Scoring is measured from raw texts, normalization included, against cc_net's recipe as it is described:
-one line at a time in pure Python, every normalization step a pass of its own, one KenLM call a line.
-Training is measured against ``lmplz`` and ``build_binary`` where they are on the PATH.
+Scoring starts from raw texts and includes normalization. It is compared with cc_net's recipe, written from
+its description: one line at a time in pure Python, one pass per normalization step, one KenLM call per line.
+Training is compared with ``lmplz`` and ``build_binary`` if they are on the PATH.
 
     python tests/benchmarks/bench_ngram.py [--text FILE] [--texts N] [--repeats R]
 
-``--text`` names a UTF-8 file with one text a line; without it, 20 Newsgroups and a synthetic corpus with
-capitals, digits, punctuation and accents are used.
+``--text`` names a UTF-8 file with one text per line. Without it, the texts are 20 Newsgroups and a synthetic
+corpus with capitals, digits, punctuation and accents.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def corpora(path: Path | None, n_texts: int) -> dict[str, list[str]]:
 
 
 def synthetic(n_texts: int, seed: int = 0) -> list[str]:
-    """Sentences of Zipf-distributed words with capitals, marks, digits, and accents in every fifth."""
+    """Make texts of Zipf-distributed words with capitals, punctuation and digits; every fifth has accents."""
     rng = np.random.default_rng(seed)
     letters = np.array(list("etaoinshrdlucmfwypvbgk"))
     words = ["".join(rng.choice(letters, size)) for size in rng.integers(1, 10, size=20_000)]
@@ -85,16 +85,16 @@ def scoring(name: str, texts: list[str], repeats: int) -> None:
     ours, peer = alternate(lambda: scorer(texts), lambda: cc_net(model, texts), repeats)
     report(name, "cc_net's recipe, 1 process", peer, 1.0)
     report(name, "NGramScorer, 1 process", ours, peer / ours)
-    # Copies far from one another, as a text right after itself is scored from the processor's cache; each an
-    # object of its own, as joblib sends an object once.
+    # The copies of a text are far apart, because a copy right after it would be scored from the processor's
+    # cache. Each copy is a separate object, because joblib sends an object only once.
     many = [text + " " for _ in range(5) for text in texts]
     two = NGramScorer(n_jobs=2).fit(texts)
-    two(many)  # workers start and map the model once
+    two(many)  # starts the workers, which map the model
     alone, both = alternate(lambda: scorer(many), lambda: two(many), repeats)
     report(name, "5 times the texts, 1 process", alone, 1.0)
     report(name, "5 times the texts, 2 processes", both, alone / both)
     alone, both = processor_seconds(lambda: scorer(many)), processor_seconds(lambda: two(many)) / 2
-    report(name, "half of the processor time of both", both, alone / both)
+    report(name, "half of both processor times", both, alone / both)
     joblib.externals.loky.get_reusable_executor().shutdown()
 
 
@@ -138,7 +138,7 @@ def cc_net(model: kenlm.Model, texts: list[str]) -> list[float]:
 
 
 def alternate(first: Callable[[], object], second: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """Return the median seconds of both, run in turn so that a busy machine slows both."""
+    """Return the median seconds of two functions, run in turn so that a busy machine slows both."""
     seconds: tuple[list[float], list[float]] = [], []
     for _ in range(repeats):
         for function, times in zip((first, second), seconds, strict=True):
@@ -151,8 +151,8 @@ def alternate(first: Callable[[], object], second: Callable[[], object], repeats
 def processor_seconds(function: Callable[[], object]) -> float:
     """Return the processor seconds of this process and its workers together.
 
-    On a shared machine the second core comes and goes, and wall-clock time says little of two workers; half
-    of this is what they would take on two free cores.
+    Half of them is what two workers would take on two free cores. Wall-clock time does not tell on a shared
+    machine, where the second core is not always available.
     """
     processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
     before = sum(sum(process.cpu_times()[:2]) for process in processes)
