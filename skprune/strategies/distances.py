@@ -131,7 +131,7 @@ class OuterProducts:
 
 
 def squared_norms(rows: Any) -> np.ndarray:
-    """Return the squared Euclidean norm of each row, in double precision."""
+    """Return the squared length of each row, in double precision."""
     if sp.issparse(rows):
         squares = rows.astype(np.float64).power(2)
         return np.asarray(squares.sum(axis=1)).ravel()
@@ -139,5 +139,5 @@ def squared_norms(rows: Any) -> np.ndarray:
 
 
 def dense(rows: Any) -> np.ndarray:
-    """Return dense or sparse rows as an ndarray."""
+    """Return rows of either kind as an ndarray."""
     return rows.toarray() if sp.issparse(rows) else np.asarray(rows)

@@ -53,9 +53,9 @@ def _text_containers(texts: list[str]) -> Iterator[Container]:
 
 
 def check_numeric_containers(filter: Any, sample: Sample) -> None:
-    """Every numeric container gives the same rows as an array.
+    """Every dense numeric container gives the same rows as an array.
 
-    A sparse matrix gives as many rows, but may give other ones, because its rows have different digests.
+    A sparse matrix may give other rows, because sparse rows have different digests.
     """
     import pandas as pd
 

@@ -67,17 +67,14 @@ def test_contract(check):
 
 # scikit-learn's own checks, which expect transformers that keep all rows.
 DROPS_ROWS = "a filter drops rows, and which ones depends on the whole pool"
-SCORE = "score is a parameter here, the name of the difficulty, and not a method"
+SCORE = "score is a parameter here, the difficulty's name, and no method"
 
 
 def expected_failures(pruner):
     expected = {"check_transformer_data_not_an_array": "transform of a list returns a list"}
     if type(pruner) is not SEALSFilter:  # it keeps the whole pool if there are no labels
         expected["check_transformer_general"] = DROPS_ROWS
-    if type(pruner) not in (
-        AnchorFilter,
-        SEALSFilter,
-    ):  # whether they keep a row does not depend on the other rows
+    if type(pruner) not in (AnchorFilter, SEALSFilter):  # they decide about each row independently
         expected["check_methods_sample_order_invariance"] = DROPS_ROWS
         expected["check_methods_subset_invariance"] = DROPS_ROWS
     if type(pruner) is SemiPruneFilter:
@@ -282,7 +279,7 @@ def test_importing_skprune_is_lazy():
         ("transformers", "QualityScorer('x')(['a'])", r"pip install 'skprune\[llm\]'"),
     ],
 )
-def test_error_names_the_missing_extra(hidden, code, message):
+def test_a_missing_extra_is_named(hidden, code, message):
     script = f"import sys; sys.modules[{hidden!r}] = None; from skprune import *; {code}"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert run.returncode != 0
