@@ -1,4 +1,4 @@
-"""What several test files share: models from the pinned archives, and quiet, repeatable libraries."""
+"""Shared fixtures: small real models, and settings that make other libraries quiet and repeatable."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ from hypothesis import settings
 
 from skprune.datasets import fetch_model
 
-# No test may reach a hub by accident: a wrong path then fails at once, and says so.
+# No test may contact a model hub by accident. Offline, a wrong path fails at once with a clear error.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Without this, tokenizers warns in every process that is forked after its first use.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-# Threads that spin while they wait slow torch down several times over on a busy machine.
+# By default, waiting threads spin, which makes torch several times slower on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# The same examples every run, and no failure because a machine is slow.
+# Hypothesis: the same examples in every run, and no failures on a slow machine.
 settings.register_profile("skprune", deadline=None, derandomize=True)
 settings.load_profile("skprune")
 
 
 @pytest.fixture(scope="session")
 def smollm2() -> Path:
-    """Folder with the GGUF file of SmolLM2-135M-Instruct."""
+    """Return the folder with the GGUF file of SmolLM2-135M-Instruct."""
     return fetch_model("smollm2-135m")
 
 
 @pytest.fixture(scope="session")
 def minilm() -> Path:
-    """Folder of all-MiniLM-L6-v2, for sentence-transformers and transformers."""
+    """Return the folder of all-MiniLM-L6-v2, for sentence-transformers and transformers."""
     return fetch_model("minilm")
 
 
 @pytest.fixture(scope="session")
 def forkserver() -> multiprocessing.context.BaseContext:
-    """Where a test starts processes of its own: they have numpy, pandas and scikit-learn imported already."""
+    """Return a context for new processes that already have numpy, pandas and scikit-learn imported."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["skprune.store"])
     return context

@@ -1,8 +1,11 @@
-"""Real data as scikit-learn Bunches, and models that install everywhere.
+"""Real data as scikit-learn Bunches, and small real models.
 
-The loaders download what they need once (see `skprune.datasets._assets`); nothing is shipped with skprune.
+Each loader downloads its data on the first call and then reads them from the cache folder: ``$SKPRUNE_HOME``,
+else ``$XDG_CACHE_HOME/skprune``, else ``~/.cache/skprune``. A download that fails raises `AssetError`.
+skprune itself contains no data.
 """
 
+from skprune.datasets._assets import AssetError
 from skprune.datasets.debian import (
     BOILERPLATE_SECTIONS,
     load_debian,
@@ -16,6 +19,7 @@ from skprune.datasets.texts import load_movie_snippets, load_newsgroups, load_re
 
 __all__ = [
     "BOILERPLATE_SECTIONS",
+    "AssetError",
     "fetch_model",
     "load_debian",
     "load_debian_summaries",

@@ -1,4 +1,4 @@
-"""This system's apt, asked for data: nothing is installed, and its own state stays as it is."""
+"""Downloads through this system's apt, without installing anything or changing apt's own state."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from skprune.datasets._assets import AssetError
 HELPER = "/usr/lib/apt/apt-helper"
 _TIMEOUT = 900.0  # seconds
 
-# `-c` is read after the system's own files, so the sources and the proxy settings stay as they are,
-# while nothing of the system's state is touched: neither its lists nor what its hooks would do.
+# apt reads the file given by `-c` after the system's own files. So the system's sources and proxy settings
+# apply, while the lists and the cache lie elsewhere and the update hooks do not run.
 _CONFIGURATION = """\
 #clear Acquire::Languages;
 #clear APT::Update::Pre-Invoke;
@@ -26,19 +26,19 @@ Dir::Cache "{folder}/cache";
 
 
 def run(*command: str, check: bool = True) -> str:
-    """Output of a command of apt's (both streams where it may fail).
+    """Run an apt command and return its output.
 
     Parameters
     ----------
     *command : str
-        The program and its arguments; no shell reads them.
+        The program and its arguments; no shell interprets them.
     check : bool, default=True
-        Whether a failure is an error.
+        Whether to raise if the command fails. If False, the output includes the error stream.
 
     Raises
     ------
     AssetError
-        If the command fails, with the end of what it said.
+        If the command fails; the message holds the end of its error stream.
     """
     done = subprocess.run(
         command,
@@ -57,14 +57,14 @@ def run(*command: str, check: bool = True) -> str:
 
 
 def apt_get(folder: Path, *languages: str) -> tuple[str, ...]:
-    """The command apt-get with lists and cache of its own, empty until it is told to update.
+    """Return an apt-get command with its own lists and cache, which are empty before the first update.
 
     Parameters
     ----------
     folder : Path
-        Where they are made.
+        The folder for the lists and the cache.
     *languages : str
-        Of the descriptions that an update brings, as in ``"de"``, or ``"none"``.
+        Languages of the descriptions that an update fetches, such as ``"de"``, or ``"none"``.
     """
     (folder / "lists" / "partial").mkdir(parents=True)
     (folder / "cache" / "archives" / "partial").mkdir(parents=True)

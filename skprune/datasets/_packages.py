@@ -1,4 +1,4 @@
-"""The package descriptions of the distribution this machine runs, read through its apt."""
+"""Package descriptions of the distribution that this machine runs, read through apt."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 from skprune.datasets import _apt
 from skprune.datasets._assets import AssetError, cache_home, partial_folder
 
-_FORMAT = 1  # of the cached file; another number, another file
+_FORMAT = 1  # version of the cached file; part of its name
 _logger = logging.getLogger("skprune")
 
 
 class Package(NamedTuple):
-    """One binary package: its names, its section and its long description."""
+    """One binary package: its name, its source package, its section and its description."""
 
     name: str
     source: str
@@ -28,7 +28,7 @@ class Package(NamedTuple):
 
 
 class Translated(NamedTuple):
-    """One binary package: its names, and its long description in English and in another language."""
+    """One binary package, with its description in English and in another language."""
 
     name: str
     source: str
@@ -38,55 +38,67 @@ class Translated(NamedTuple):
 
 
 def packages(*, refresh: bool = False) -> tuple[str, list[Package]]:
-    """Release and packages of the distribution, one for each distinct description, by name.
+    """Return the release of the distribution and one package per distinct description.
 
     Parameters
     ----------
     refresh : bool, default=False
-        Ask apt again even where an earlier answer is cached.
+        Whether to fetch the index again even if it is cached.
 
     Returns
     -------
     release : str
-        Name and version of the release, as in ``"Debian bookworm 12.15"``.
+        Name and version of the release, such as ``"Debian bookworm 12.15"``.
     rows : list of Package
-        In order of name; of packages with the same description, the first.
+        Sorted by name. Of packages with the same description, only the first by name is kept.
 
     Raises
     ------
     AssetError
-        If there is no apt on this machine, or it gave no descriptions.
+        If apt is missing or has no descriptions.
     """
-    release, records = _cached(f"debian-{_FORMAT}.jsonl.gz", _ask_for_packages, refresh)
+    release, records = _cached(f"debian-{_FORMAT}.jsonl.gz", _read_packages, refresh)
     return release, [Package(*record) for record in records]
 
 
 def translations(language: str, *, refresh: bool = False) -> tuple[str, list[Translated]]:
-    """Release and packages that have a description in another language, as `packages` gives them.
+    """Return the release and the packages that also have a description in another language.
 
     Parameters
     ----------
     language : str
-        As apt names it, ``"de"`` or ``"pt_BR"``.
+        The language as apt names it, such as ``"de"`` or ``"pt_BR"``.
     refresh : bool, default=False
-        Ask apt again even where an earlier answer is cached.
+        Whether to fetch the indices again even if they are cached.
+
+    Returns
+    -------
+    release : str
+        As for :func:`packages`.
+    rows : list of Translated
+        Sorted by name, one per distinct English description.
 
     Raises
     ------
     AssetError
-        If there is no apt on this machine, or it has no descriptions in this language.
+        If apt is missing or has no descriptions in this language.
     """
     name = f"debian-{language}-{_FORMAT}.jsonl.gz"
-    release, records = _cached(name, lambda folder: _ask_for_translations(folder, language), refresh)
+    release, records = _cached(name, lambda folder: _read_translations(folder, language), refresh)
     return release, [Translated(*record) for record in records]
 
 
-def _cached(name: str, ask: Callable[[Path], tuple[str, list[Any]]], refresh: bool) -> tuple[str, list[Any]]:
-    """What apt is asked for, kept under `name`: a line about the whole, then a line for each package."""
+def _cached(
+    name: str, read_index: Callable[[Path], tuple[str, list[Any]]], refresh: bool
+) -> tuple[str, list[Any]]:
+    """Return the result of ``read_index``, cached in the file ``name``.
+
+    The first line of the file holds the release, each further line one package.
+    """
     cached = cache_home() / name
     if refresh or not cached.is_file():
         with partial_folder(cached.parent) as partial:
-            release, rows = ask(partial)
+            release, rows = read_index(partial)
             with gzip.open(partial / name, "wt", encoding="utf-8", compresslevel=6) as sink:
                 for record in ({"release": release}, *rows):
                     sink.write(json.dumps(record, ensure_ascii=False) + "\n")
@@ -96,8 +108,8 @@ def _cached(name: str, ask: Callable[[Path], tuple[str, list[Any]]], refresh: bo
         return json.loads(next(lines))["release"], [json.loads(line) for line in lines]
 
 
-def _ask_for_packages(folder: Path) -> tuple[str, list[Package]]:
-    """Join the package index with its English descriptions."""
+def _read_packages(folder: Path) -> tuple[str, list[Package]]:
+    """Join the package index with the English descriptions."""
     indices = _fetch_indices(folder, "en")
     descriptions = _descriptions(indices, "en")
     rows = {
@@ -108,12 +120,15 @@ def _ask_for_packages(folder: Path) -> tuple[str, list[Package]]:
     return _release(indices), sorted(rows.values())
 
 
-def _ask_for_translations(folder: Path, language: str) -> tuple[str, list[Translated]]:
-    """Join the package index with its English and its other descriptions."""
+def _read_translations(folder: Path, language: str) -> tuple[str, list[Translated]]:
+    """Join the package index with the descriptions in English and in the other language."""
     indices = _fetch_indices(folder, "en", language)
     english, other = _descriptions(indices, "en"), _descriptions(indices, language)
     if not other:
-        raise AssetError(f"There are no package descriptions in {language!r}.")
+        raise AssetError(
+            f"apt has no package descriptions in language={language!r}; choose one that the distribution is "
+            "translated to, such as 'de' or 'fr'"
+        )
     rows = {
         key: Translated(*names, english[key], other[key])
         for key, names in _first_packages(indices).items()
@@ -123,30 +138,33 @@ def _ask_for_translations(folder: Path, language: str) -> tuple[str, list[Transl
 
 
 def _fetch_indices(folder: Path, *languages: str) -> dict[str, list[dict[str, str]]]:
-    """Have apt fetch the indices into `folder`."""
+    """Fetch the package indices with apt into ``folder``."""
     if shutil.which("apt-get") is None:
         raise AssetError(
-            "The Debian descriptions need a Debian-family system: there is no apt-get on PATH. "
-            "load_newsgroups and load_reuters52 need only pip; Reuters-52 has rare classes too."
+            "the Debian descriptions need a Debian-family system, but apt-get is not on PATH; "
+            "load_newsgroups and load_reuters52 need only pip, and Reuters-52 has rare classes too"
         )
     _logger.info("fetching the package index of this distribution with apt-get")
     apt_get = _apt.apt_get(folder, *languages)
     failure = _apt.run(*apt_get, "update", check=False)
     indices = _indices(_apt.run(*apt_get, "indextargets"))
     if not indices["Packages"] or not indices["Translations"]:
-        raise AssetError(f"apt-get update brought no package index with descriptions: {failure}")
+        raise AssetError(
+            "apt-get update fetched no package index with descriptions; check the system's apt sources. "
+            f"apt: {failure}"
+        )
     return indices
 
 
 def _descriptions(indices: dict[str, list[dict[str, str]]], language: str) -> dict[str, str]:
-    """Each description in one language, by the digest of the English one."""
+    """Map the digest of each English description to the description in ``language``."""
     targets = [target for target in indices["Translations"] if target.get("Language") == language]
     field = f"Description-{language}"
     return {stanza["Description-md5"]: _plain(stanza[field]) for stanza in _read(targets) if field in stanza}
 
 
 def _first_packages(indices: dict[str, list[dict[str, str]]]) -> dict[str, tuple[str, str, str]]:
-    """Name, source and section of the first package by name that has each description."""
+    """Map each description's digest to the name, source and section of its first package by name."""
     first: dict[str, tuple[str, str, str]] = {}
     for stanza in _read(indices["Packages"]):
         name, key = stanza["Package"], stanza.get("Description-md5", "")
@@ -162,7 +180,7 @@ def _release(indices: dict[str, list[dict[str, str]]]) -> str:
 
 
 def _indices(targets: str) -> dict[str, list[dict[str, str]]]:
-    """What apt fetched of the distribution itself: no third parties, no updates to the release."""
+    """Return the indices of the distribution itself, without third parties and updates to the release."""
     kinds: dict[str, list[dict[str, str]]] = {"Packages": [], "Translations": []}
     for target in _stanzas(targets):
         if (
@@ -176,7 +194,7 @@ def _indices(targets: str) -> dict[str, list[dict[str, str]]]:
 
 
 def _stanzas(text: str) -> Iterator[dict[str, str]]:
-    """Fields of each paragraph of a control file; continuation lines keep their newlines."""
+    """Yield the fields of each paragraph of a control file; continuation lines keep their newlines."""
     for paragraph in text.split("\n\n"):
         fields: dict[str, str] = {}
         name = ""
@@ -191,15 +209,15 @@ def _stanzas(text: str) -> Iterator[dict[str, str]]:
 
 
 def _read(indices: list[dict[str, str]]) -> Iterator[dict[str, str]]:
-    """Stanzas of the indices, however apt has compressed them."""
+    """Yield the stanzas of the indices; apt decompresses them."""
     for index in indices:
         yield from _stanzas(_apt.run(_apt.HELPER, "cat-file", index["Filename"]))
 
 
 def _plain(description: str) -> str:
-    """A description without its markup: lines indented by a space, a lone dot for a blank one.
+    """Remove the markup of a description: a leading space per line, and a single dot for an empty line.
 
-    Policy manual of Debian, section 5.6.13.
+    See Debian's policy manual, section 5.6.13.
     """
     lines = (line[1:] if line.startswith(" ") else line for line in description.split("\n"))
     return "\n".join("" if line == "." else line for line in lines).strip()

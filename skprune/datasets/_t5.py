@@ -1,22 +1,21 @@
-"""A trainable T5 out of the int8 ONNX graphs that the package index has of one."""
+"""A trainable T5, converted from the int8 ONNX graphs that are on the package index."""
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from skprune._optional import require
-from skprune.datasets._assets import cache_home, partial_folder
+from skprune.datasets._assets import build_folder, cache_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FORMAT = 1  # of what is written; another number, another folder
-# FLAN-T5-small's, as its authors published it. What the weights' shapes do not tell is in no other file.
+_FORMAT = 1  # version of the converted files; part of the folder's name
+# The configuration of FLAN-T5-small, as published by its authors; the package does not include it.
 _CONFIG = {
     "architectures": ["T5ForConditionalGeneration"],
     "model_type": "t5",
@@ -47,56 +46,51 @@ _TOKENIZER_CONFIG = {
 
 
 def trainable_t5(source: Path) -> Path:
-    """Return a folder with the T5 of ``source`` in float32, written on the first call.
+    """Return a folder with the T5 of ``source`` in float32, which the first call writes.
 
     Parameters
     ----------
     source : pathlib.Path
-        Folder of an unpacked asset: ``encoder.onnx`` and ``decoder.onnx``, int8 with one scale a matrix, and
+        Folder of the unpacked asset: ``encoder.onnx`` and ``decoder.onnx`` (int8, one scale per matrix) and
         ``tokenizer.json``.
 
     Returns
     -------
     pathlib.Path
-        What ``AutoModelForSeq2SeqLM`` and ``AutoTokenizer`` load. It appears whole or not at all.
+        A folder that ``AutoModelForSeq2SeqLM`` and ``AutoTokenizer`` load. It appears complete or not at all.
 
     Raises
     ------
     ImportError
         If onnx or safetensors is missing.
     """
-    target = cache_home() / "models" / f"{source.name}-float32-{_FORMAT}"
-    if target.is_dir():
-        return target
-    safetensors = require("safetensors.numpy", extra="onnx", purpose="The packaged T5")
-    weights = dict(_weights(source / "encoder.onnx", {"enc": "encoder"}))
-    weights |= dict(_weights(source / "decoder.onnx", {"m": ""}))
-    del weights["encoder.embed_tokens.weight"]  # the same as shared.weight
-    with partial_folder(target.parent) as partial:
-        folder = partial / target.name
+
+    def convert(partial: Path) -> Path:
+        safetensors = require("safetensors.numpy", extra="onnx", purpose="The packaged T5")
+        weights = dict(_weights(source / "encoder.onnx", {"enc": "encoder"}))
+        weights |= dict(_weights(source / "decoder.onnx", {"m": ""}))
+        del weights["encoder.embed_tokens.weight"]  # the same as shared.weight
+        folder = partial / "model"
         folder.mkdir()
         safetensors.save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
         tokenizer = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
-        tokenizer |= {"truncation": None, "padding": None}  # the titler's own, 48 tokens
+        tokenizer |= {"truncation": None, "padding": None}  # the package sets both, to 48 tokens
         for name, content in (
             ("config.json", _CONFIG),
             ("tokenizer_config.json", _TOKENIZER_CONFIG),
             ("tokenizer.json", tokenizer),
         ):
             (folder / name).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-        try:
-            os.replace(folder, target)
-        except OSError:
-            if not target.is_dir():  # another process may have been first
-                raise
-    return target
+        return folder
+
+    return build_folder(cache_home() / "models" / f"{source.name}-float32-{_FORMAT}", convert)
 
 
 def _weights(path: Path, roots: dict[str, str]) -> Iterator[tuple[str, np.ndarray]]:
-    """Name and float32 value of each of the graph's weights, as T5's torch module calls and shapes them.
+    """Yield the name and float32 value of each weight of the graph, in the naming and shapes of torch's T5.
 
-    A matrix of a linear layer has no name of its own in the graph; the node that multiplies by it has the
-    layer's path. ``roots`` renames the first part of a path.
+    The graph does not name the matrices of linear layers, but the nodes that multiply by them are named after
+    the layer's path. ``roots`` renames the first part of a path.
     """
     onnx = require("onnx", extra="onnx", purpose="The packaged T5")
     graph = onnx.load(path).graph

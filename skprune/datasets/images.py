@@ -1,4 +1,4 @@
-"""Images with one label each."""
+"""Images with one class label each."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from skprune.datasets._bunch import SUBSET
 
 @validate_params(SUBSET, prefer_skip_nested_validation=True)
 def load_fashion_mnist(subset: str = "train") -> Bunch:
-    """Fashion-MNIST: 28 × 28 gray images of ten balanced kinds of clothes.
+    """Load Fashion-MNIST: 28 × 28 gray-scale images of clothes in ten balanced classes.
 
     Parameters
     ----------
     subset : {"train", "test", "all"}, default="train"
-        60,000 rows, 10,000 rows, or both in this order.
+        Which rows to load: 60,000 training rows, 10,000 test rows, or both in this order.
 
     Returns
     -------
@@ -27,13 +27,18 @@ def load_fashion_mnist(subset: str = "train") -> Bunch:
 
     Raises
     ------
-    skprune.datasets._assets.AssetError
-        If this machine has no apt, its apt does not reach the package, or the content is not the pinned one.
+    skprune.datasets.AssetError
+        If this machine has no apt, apt cannot download the package, or its content is not the pinned one.
 
     Notes
     -----
-    Xiao, Rasul and Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
-    Algorithms", 2017. From the Debian package dataset-fashion-mnist, which is downloaded, not installed.
+    The data set is described in [1]_. It comes from the Debian package dataset-fashion-mnist, which is
+    downloaded but not installed.
+
+    References
+    ----------
+    .. [1] H. Xiao, K. Rasul and R. Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking machine
+       learning algorithms", 2017, arXiv:1708.07747.
 
     Examples
     --------
@@ -57,5 +62,5 @@ def load_fashion_mnist(subset: str = "train") -> Bunch:
             "Bag",
             "Boot",
         ],
-        DESCR=f"Fashion-MNIST, {subset}. Debian's dataset-fashion-mnist, through apt. License: MIT.",
+        DESCR=f"Fashion-MNIST, {subset}. From the Debian package dataset-fashion-mnist. License: MIT.",
     )

@@ -1,4 +1,4 @@
-"""Small real models."""
+"""Small real models for tests, examples and measurements."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from skprune.datasets._t5 import trainable_t5
 
 
 def fetch_model(name: str) -> Path:
-    """Folder of a small real model, downloaded on the first call.
+    """Return the folder of a small real model, which the first call downloads.
 
     Parameters
     ----------
     name : {"gemma3-270m", "minilm", "mpnet", "qwen-coder-0.5b", "smollm2-135m", "t5-small-title"}
-        ``minilm`` (84 MB) and ``mpnet`` (404 MB) are sentence encoders that
-        ``SentenceTransformer(path)`` loads, and backbones that
-        ``AutoModelForSequenceClassification.from_pretrained(path)`` loads; the folders of the
-        others hold one GGUF file each, a causal language model: ``smollm2-135m`` (93 MB),
-        ``gemma3-270m`` (253 MB, a base model) and ``qwen-coder-0.5b`` (491 MB).
-        ``t5-small-title`` (68 MB) is FLAN-T5-small, distilled to write titles, which
-        ``AutoModelForSeq2SeqLM.from_pretrained(path)`` loads: its 8-bit weights are written out in
-        float32 once (308 MB; needs the ``onnx`` extra).
+        - ``minilm`` (84 MB) and ``mpnet`` (404 MB) are sentence encoders for ``SentenceTransformer(path)``.
+          They also serve as backbones for
+          ``AutoModelForSequenceClassification.from_pretrained(path)``.
+        - ``smollm2-135m`` (93 MB), ``gemma3-270m`` (253 MB, a base model) and ``qwen-coder-0.5b`` (491 MB)
+          are causal language models. Each folder holds one GGUF file.
+        - ``t5-small-title`` (68 MB) is FLAN-T5-small, distilled to write titles, for
+          ``AutoModelForSeq2SeqLM.from_pretrained(path)``. The first call converts its 8-bit weights to
+          float32 (308 MB), which needs the ``onnx`` extra.
 
     Returns
     -------
@@ -31,9 +31,11 @@ def fetch_model(name: str) -> Path:
     Raises
     ------
     ValueError
-        If there is no such model.
-    skprune.datasets._assets.AssetError
-        If it cannot be downloaded, or its content is not the pinned one.
+        If the name is unknown.
+    skprune.datasets.AssetError
+        If the model cannot be downloaded, or its content is not the pinned one.
+    ImportError
+        If ``t5-small-title`` needs to be converted and the ``onnx`` extra is missing.
 
     Examples
     --------
@@ -42,5 +44,5 @@ def fetch_model(name: str) -> Path:
     """
     models = sorted(asset.name for asset in ASSETS.values() if asset.kind == "model")
     if name not in models:
-        raise ValueError(f"There is no model {name!r}; there are {models}.")
+        raise ValueError(f"unknown model {name!r}; choose one of {models}")
     return trainable_t5(fetch(name)) if name == "t5-small-title" else fetch(name)

@@ -1,4 +1,4 @@
-"""Which rows of a data set: long tails, and splits that keep groups together."""
+"""Subsamples and splits: long-tailed class sizes, and splits that keep groups together."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def long_tail(
     imbalance: float = 0.01,
     random_state: int | np.random.RandomState | None = None,
 ) -> np.ndarray:
-    """Rows of a long-tailed subsample: class sizes fall exponentially.
+    """Return the rows of a long-tailed subsample, whose class sizes decrease exponentially.
 
     Parameters
     ----------
     y : array-like of shape (n,)
-        Labels.
+        The labels.
     imbalance : float, default=0.01
-        Size of the last class over that of the first (the imbalance factor, IF): of C classes the c-th keeps
-        n_max · IF^(c / (C − 1)) rows, one at least, or all it has where these are fewer; n_max is the size
-        of the largest class.
+        The imbalance factor IF: the size of the last class divided by that of the first. Class
+        c = 0, …, C − 1 keeps n_max · IF^(c / (C − 1)) rows, but at least one and at most all of its rows;
+        n_max is the size of the largest class.
     random_state : int, RandomState or None, default=None
-        Which rows of each class.
+        Seeds the draw of rows from each class.
 
     Returns
     -------
@@ -70,33 +70,33 @@ def split_by_group(
     test_size: float = 0.2,
     random_state: int | np.random.RandomState | None = None,
 ) -> tuple[Bunch, Bunch]:
-    """Split so that no group has rows on both sides, and each class its share on either.
+    """Split into training and test rows: each group stays on one side, and both sides have similar classes.
 
     Parameters
     ----------
     bunch : sklearn.utils.Bunch
-        With ``data``, ``target`` and ``groups``, as from `load_debian`.
+        A Bunch with ``data``, ``target`` and ``groups``, as from `load_debian`.
     test_size : float, default=0.2
-        Share of the groups to test on, between 0 and 1; that of the rows comes close.
+        Share of the groups that go to the test set, between 0 and 1. The share of rows comes close to it.
     random_state : int, RandomState or None, default=None
-        Which split.
+        Seeds the split.
 
     Returns
     -------
     train, test : sklearn.utils.Bunch
-        Each with all that `bunch` has, rows taken and ``digest`` anew.
+        Bunches with all fields of ``bunch``, restricted to their rows; ``digest`` is computed anew.
 
     Raises
     ------
     ValueError
-        If there are no groups, or the lengths differ.
+        If ``bunch`` has no groups, or its fields differ in length.
 
     Notes
     -----
-    Systematic sampling: groups stand in order of their rarest class, then of their size, shuffled
-    among equals, and every ``1 / test_size``-th goes to the test, from a random start. So a class
-    of one group needs no exception, and 20,000 groups take half a second (``StratifiedGroupKFold``:
-    13 to 17 seconds).
+    This is systematic sampling. Groups are sorted by their rarest class, then by size; ties are shuffled.
+    From a random start on, every ``1 / test_size``-th group goes to the test set. So a class with a single
+    group needs no special treatment, and 20,000 groups take half a second (``StratifiedGroupKFold``: 13 to 17
+    seconds).
 
     Examples
     --------
@@ -108,7 +108,7 @@ def split_by_group(
     (4, 2, set())
     """
     if "groups" not in bunch:
-        raise ValueError("The bunch has no groups to split by.")
+        raise ValueError("bunch has no groups to split by; add an array bunch.groups with one entry per row")
     check_consistent_length(bunch.data, bunch.target, bunch.groups)
     rng = check_random_state(random_state)
     _, classes, sizes = np.unique(bunch.target, return_inverse=True, return_counts=True)

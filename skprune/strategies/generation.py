@@ -1,4 +1,4 @@
-"""Query strategies for learners that generate text: translation, summarization."""
+"""Query strategies for learners that generate text, such as translations or summaries."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from skprune.encoders import make_encoder
 from skprune.fitting import check_clones_keep_fit, fitted_on, is_fitted, unwrapped
 from skprune.pools import check_pool
 from skprune.store import Remembered
-from skprune.strategies.base import Picks, Strategy, best_first, first_of_best
+from skprune.strategies.base import Picks, Strategy, top_row, top_rows
 from skprune.strategies.capabilities import labeled_rows, sequence_scores
 from skprune.strategies.distances import dense, squared_norms
 
 
 class NSP(Strategy):
-    """Ask for the rows whose generated sequence is the least likely: normalized sequence probability.
+    """Pick the rows whose generated sequence is least likely: normalized sequence probability.
 
     Parameters
     ----------
@@ -28,9 +28,8 @@ class NSP(Strategy):
 
     Notes
     -----
-    The score is 1 − p̄, with p̄ the geometric mean probability of the tokens that the learner generates: its
-    sequence probability, normalized by length. A learner that was never fitted is asked at random. The
-    metrics are the scores.
+    The score is 1 − p̄, where p̄ is the geometric mean probability of the generated tokens: the probability of
+    the sequence, normalized by its length. The metrics are the scores. An unfitted learner gets random rows.
 
     References
     ----------
@@ -51,36 +50,39 @@ class NSP(Strategy):
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
         scores = sequence_scores(learner, X_pool, needed_by="NSP")
-        order = best_first(-scores, n_instances, rng)
+        order = top_rows(-scores, n_instances, rng)
         return order, -np.expm1(scores[order])
 
 
 class IDDS(Strategy):
-    """Ask for rows like the rest of the pool and unlike the labeled ones: in-domain diversity sampling.
+    """Pick rows similar to the pool and dissimilar to the labeled rows: in-domain diversity sampling.
 
     Parameters
     ----------
-    lam : float, default=0.67
-        λ, the weight of likeness to the pool, between 0 and 1.
+    pool_weight : float, default=0.67
+        The paper's λ, between 0 and 1: the weight of the similarity to the pool. The similarity to the
+        labeled rows has the weight 1 − λ.
     encoder : None, str, path, estimator or callable, default=None
-        Texts to vectors: None is TF-IDF with SVD, a string names a SentenceTransformer. Vectors of a numeric
-        pool are taken as they are.
+        Turns texts into vectors. None is TF-IDF with SVD; a string or path is the name or folder of a
+        SentenceTransformer. A numeric pool needs no encoder.
     memory : None or path, default=None
-        Where vectors are kept: in this process, or in a folder. Vectors of an encoder that is fitted on the
-        texts are not kept, as it is fitted anew, on pool and labeled rows, at every query.
+        Where vectors are kept: None keeps them in this process, a path keeps them in that folder. Vectors of
+        an unfitted encoder are not kept: it is fitted again on the pool and the labeled rows at every query.
     random_state : int, RandomState or None, default=None
         Breaks ties; see :class:`RandomSampling`.
     verbose : int, default=0
+        If above 0, show a progress bar while encoding.
 
     Notes
     -----
-    score(x) = λ · mean_{u ∈ U, u ≠ x} s(x, u) − (1 − λ) · mean_{l ∈ L} s(x, l), with U the pool at hand, L
-    the learner's ``X_training`` and s the dot product [1]_. The best row moves from U to L before the next
-    one is picked. Where L is empty, its mean is 0. Of the learner nothing else is asked.
+    score(x) = λ · mean_{u ∈ U, u ≠ x} s(x, u) − (1 − λ) · mean_{l ∈ L} s(x, l), where U is the pool, L the
+    learner's ``X_training`` and s the dot product [1]_. The best row moves from U to L before the next one
+    is picked. If L is empty, its mean is 0. The strategy uses nothing else of the learner.
 
-    Ours: the row's own similarity is left out as it is (published code subtracts 1, which holds for unit
-    vectors only). The sums over U and L are kept a row, so that a pick costs one pass over the vectors and no
-    |U| × |U| matrix is formed. The metrics are the scores at the time of the pick.
+    Two choices are ours. The sum over U leaves out the actual similarity of the row to itself; published
+    code subtracts 1, which is correct for unit vectors only. Each row's sums over U and L are updated after
+    every pick, so that a pick costs one pass over the vectors and no |U| × |U| matrix is computed. The
+    metrics are the scores at the time of the pick.
 
     References
     ----------
@@ -96,8 +98,8 @@ class IDDS(Strategy):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "lam": [Interval(Real, 0, 1, closed="both")],
-        "encoder": "no_validation",  # type: ignore[dict-item]  # make_encoder says what it takes
+        "pool_weight": [Interval(Real, 0, 1, closed="both")],
+        "encoder": "no_validation",  # type: ignore[dict-item]  # make_encoder checks it
         "memory": [None, str, HasMethods(["__fspath__"])],
         "verbose": ["verbose"],
         **Strategy._parameter_constraints,
@@ -105,7 +107,7 @@ class IDDS(Strategy):
 
     def __init__(
         self,
-        lam: float = 0.67,
+        pool_weight: float = 0.67,
         *,
         encoder: Any = None,
         memory: Any = None,
@@ -113,7 +115,7 @@ class IDDS(Strategy):
         verbose: int = 0,
     ) -> None:
         super().__init__(random_state)
-        self.lam = lam
+        self.pool_weight = pool_weight
         self.encoder = encoder
         self.memory = memory
         self.verbose = verbose
@@ -124,37 +126,35 @@ class IDDS(Strategy):
         vectors, labeled = self._vectors(X_pool, labeled_rows(learner))
         n_unlabeled, n_labeled = vectors.shape[0], labeled.shape[0]
         rank = np.argsort(rng.permutation(n_unlabeled))
-        own = squared_norms(vectors)
-        # Sums over the others of U, and over L.
-        like_pool = _dot(vectors, _total(vectors)) - own
-        like_labeled = _dot(vectors, _total(labeled))
-        left = np.ones(n_unlabeled, dtype=bool)
+        # Each row's summed similarity to the other rows of U, and to L.
+        to_pool = _dot(vectors, _total(vectors)) - squared_norms(vectors)
+        to_labeled = _dot(vectors, _total(labeled))
+        remaining = np.ones(n_unlabeled, dtype=bool)
         epsilon = 8.0 * float(np.finfo(vectors.dtype).eps)
         picked, metrics = [], []
         for _ in range(n_instances):
-            typical = self.lam / max(n_unlabeled - 1, 1) * like_pool
-            known = (1.0 - self.lam) / max(n_labeled, 1) * like_labeled
-            scores = np.where(left, typical - known, -np.inf)
-            row = first_of_best(scores, epsilon * (np.abs(typical) + np.abs(known)), rank)
+            gain = self.pool_weight / max(n_unlabeled - 1, 1) * to_pool
+            penalty = (1.0 - self.pool_weight) / max(n_labeled, 1) * to_labeled
+            scores = np.where(remaining, gain - penalty, -np.inf)
+            row = top_row(scores, epsilon * (np.abs(gain) + np.abs(penalty)), rank)
             picked.append(row)
             metrics.append(scores[row])
-            left[row] = False
+            remaining[row] = False
             similarity = _dot(vectors, dense(vectors[[row]])[0])
-            like_pool -= similarity
-            like_labeled += similarity
+            to_pool -= similarity
+            to_labeled += similarity
             n_unlabeled, n_labeled = n_unlabeled - 1, n_labeled + 1
         return np.array(picked), np.array(metrics)
 
     def _vectors(self, X_pool: Any, X_labeled: Any) -> tuple[Any, Any]:
-        """Return the vectors of both, float; none of the latter where there is none."""
+        """Return the vectors of the pool and of the labeled rows, as floats; the latter may be empty."""
         pool = check_pool(X_pool, "X_pool")
         labeled = None if X_labeled is None else check_pool(X_labeled, "X_training")
         if not pool.holds_texts:
             vectors = _float(pool.vectors)
             return vectors, vectors[:0] if labeled is None else _float(labeled.vectors)
-        known = pool.texts[:0] if labeled is None else labeled.texts
-        texts = np.concatenate([pool.texts, known])
-        vectors = self._encode(texts)
+        labeled_texts = pool.texts[:0] if labeled is None else labeled.texts
+        vectors = self._encode(np.concatenate([pool.texts, labeled_texts]))
         return vectors[: len(pool)], vectors[len(pool) :]
 
     def _encode(self, texts: np.ndarray) -> np.ndarray:
@@ -163,9 +163,9 @@ class IDDS(Strategy):
         if is_fitted(encoder):
             try:
                 return Remembered(unwrapped(encoder), self.memory, name="encoder")(texts)
-            except NotFittedError as error:  # not to be taken for a learner's
-                raise ValueError(f"encoder was never fitted: {error}") from error
-        distinct, row_of = np.unique(texts, return_inverse=True)  # sorted: the pool's order does not matter
+            except NotFittedError as error:  # __call__ would take it for an unfitted learner
+                raise ValueError(f"encoder is not fitted: {error}") from error
+        distinct, row_of = np.unique(texts, return_inverse=True)  # sorted, so the pool's order has no effect
         return fitted_on(encoder, distinct, name="encoder")(distinct)[row_of]
 
 

@@ -1,4 +1,4 @@
-"""Query strategies that weigh how sure the learner is against how its features lie."""
+"""Query strategies that combine the learner's uncertainty with the geometry of its features."""
 
 from __future__ import annotations
 
@@ -7,42 +7,41 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import entr
-from sklearn.exceptions import NotFittedError
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils._param_validation import Interval
 
-from skprune.probabilities import checked_proba, held_estimator, predict_proba
-from skprune.strategies.base import Picks, Strategy, best_first
-from skprune.strategies.capabilities import labeled_rows, penultimate_features
+from skprune.probabilities import checked_proba, held_estimator
+from skprune.strategies.base import Picks, Strategy, top_rows
+from skprune.strategies.capabilities import class_probabilities, labeled_rows, penultimate_features
 from skprune.strategies.distances import OuterProducts
 
 
 class BADGE(Strategy):
-    """Ask for rows whose loss gradients are large and differ: batch active learning by diverse gradients.
+    """Pick rows with large and diverse loss gradients: batch active learning by diverse gradient embeddings.
 
     Parameters
     ----------
     random_state : int, RandomState or None, default=None
-        Seed of the draws; see :class:`RandomSampling`.
+        Seeds the draws; see :class:`RandomSampling`.
 
     See Also
     --------
-    Coreset : Looks at the features alone.
+    Coreset : Uses the features alone.
 
     Notes
     -----
-    The gradient of the cross-entropy in the last layer's weights, the predicted class ŷ taken for the true
-    one, is g = (p − onehot ŷ) ⊗ h, with the class probabilities p and the penultimate features h
-    (:func:`skprune.strategies.capabilities.penultimate_features`). The first row is that of the longest
-    gradient; each other one is drawn with probability proportional to D², the squared distance of its
-    gradient to the nearest one picked so far, as k-means++ starts (Algorithm 1 of [1]_; AnchorAL's appendix
-    A.4). The gradient of the intercepts is left out, as in both.
+    The gradient of the cross-entropy with respect to the last layer's weights, with the predicted class ŷ in
+    place of the true one, is g = (p − onehot ŷ) ⊗ h. Here p are the class probabilities and h the penultimate
+    features (:func:`skprune.strategies.capabilities.penultimate_features`). The first pick is the row with
+    the longest gradient. Each further row is drawn with probability proportional to D², the squared distance
+    of its gradient to the nearest gradient picked so far, as in k-means++ (Algorithm 1 of [1]_; AnchorAL's
+    appendix A.4). The gradient of the intercepts is left out, as in both papers.
 
-    No gradient is formed: distances come from the two factors, a pick costs one pass over the features, and
-    memory beyond them is the probabilities and a few numbers a row. Once every row is at distance 0, as where
-    the learner knows one class only, the rest is drawn uniformly. The metrics are the distances to the
-    nearest gradient picked before, of the first row its length. A learner that was never fitted is asked at
-    random.
+    Gradients are never computed: distances come from the two factors. A pick costs one pass over the
+    features, and memory beyond the features is the probabilities and a few numbers per row. Once every row
+    is at distance 0, for instance because the learner knows one class only, the remaining rows are drawn
+    uniformly. The metric of the first row is the length of its gradient; that of each further row is the
+    distance to the nearest gradient picked before. An unfitted learner gets random rows.
 
     References
     ----------
@@ -56,14 +55,14 @@ class BADGE(Strategy):
     >>> X = np.array([[-9.0], [0.1], [1.0], [9.0]])
     >>> learner = LogisticRegression().fit([[-2.0], [2.0]], ["cold", "warm"])
     >>> indices, metrics = BADGE(random_state=0)(learner, X, n_instances=2)
-    >>> indices  # the most certain rows have hardly any gradient
+    >>> indices  # the most certain rows have almost no gradient
     array([2, 0])
     """
 
     def _pick(
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
-        proba, features = _look(learner, X_pool, "BADGE", **kwargs)
+        proba, features = _proba_and_features(learner, X_pool, "BADGE", **kwargs)
         residual = proba.copy()
         residual[np.arange(len(proba)), proba.argmax(axis=1)] -= 1.0
         gradients = OuterProducts(features, residual)
@@ -71,33 +70,33 @@ class BADGE(Strategy):
         shuffled = rng.permutation(len(proba))
         longest = gradients.farthest(gradients.squared_norms, np.argsort(shuffled))
         picked = [longest]
-        gains = gradients.pick_apart(
+        gains = gradients.pick_distant(
             picked,
             np.full(len(proba), np.inf),
             n_instances,
-            lambda squared: _draw(squared, rng.random()),
+            lambda squared: _weighted_draw(squared, rng.random()),
             shuffled,
         )
         return np.array(picked), np.sqrt(np.append(gradients.squared_norms[longest], gains))
 
 
 class CAL(Strategy):
-    """Ask for the rows whose labeled neighbors are predicted otherwise: contrastive active learning.
+    """Pick rows predicted differently from their labeled neighbors: contrastive active learning.
 
     Parameters
     ----------
     n_neighbors : int, default=10
-        Labeled rows that each row is compared with; all of them where there are fewer.
+        Number of nearest labeled rows that each row is compared with; all labeled rows if there are fewer.
     random_state : int, RandomState or None, default=None
         Breaks ties; see :class:`RandomSampling`.
 
     Notes
     -----
-    The score of a row x is the mean over its nearest labeled rows l, by Euclidean distance between
-    penultimate features (:func:`skprune.strategies.capabilities.penultimate_features`), of KL(p_l ‖ p_x), in
-    nats (Algorithm 1 of [1]_). The labeled rows are the learner's ``X_training``. A probability of 0 counts
-    as the smallest positive number, so that scores are finite. The metrics are the scores. A learner that
-    was never fitted is asked at random.
+    The score of a row x is the mean of KL(p_l ‖ p_x), in nats, over its nearest labeled rows l (Algorithm 1
+    of [1]_). Distances are Euclidean, between penultimate features
+    (:func:`skprune.strategies.capabilities.penultimate_features`). The labeled rows are the learner's
+    ``X_training``. A probability of 0 is replaced by the smallest positive number, so that scores are finite.
+    The metrics are the scores. An unfitted learner gets random rows.
 
     References
     ----------
@@ -128,48 +127,48 @@ class CAL(Strategy):
     def _pick(
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
-        proba, features = _look(learner, X_pool, "CAL", **kwargs)
+        proba, features = _proba_and_features(learner, X_pool, "CAL", **kwargs)
         labeled = labeled_rows(learner)
         if labeled is None:
             raise TypeError(
-                f"CAL compares with the labeled rows, and {type(learner).__name__} has no X_training: "
-                "pass a learner that keeps them, such as skprune.modal.ActiveLearner"
+                f"CAL compares rows with the labeled ones, but {type(learner).__name__} has no X_training; "
+                "pass a learner that keeps the labeled rows, such as skprune.modal.ActiveLearner"
             )
-        known_proba, known = _look(learner, labeled, "CAL", **kwargs)
-        search = NearestNeighbors(n_neighbors=min(self.n_neighbors, known.shape[0]), algorithm="brute")
-        neighbors = search.fit(known).kneighbors(features, return_distance=False)
-        scores = _mean_divergence(known_proba, neighbors, proba)
-        order = best_first(scores, n_instances, rng)
+        labeled_proba, labeled_features = _proba_and_features(learner, labeled, "CAL", **kwargs)
+        n_neighbors = min(self.n_neighbors, labeled_features.shape[0])
+        search = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(labeled_features)
+        neighbors = search.kneighbors(features, return_distance=False)
+        scores = _mean_divergence(labeled_proba, neighbors, proba)
+        order = top_rows(scores, n_instances, rng)
         return order, scores[order]
 
 
-def _look(learner: Any, X: Any, needed_by: str, **kwargs: Any) -> tuple[np.ndarray, Any]:
-    """Return the learner's probabilities and penultimate features of each row.
+def _proba_and_features(learner: Any, X: Any, needed_by: str, **kwargs: Any) -> tuple[np.ndarray, Any]:
+    """Return the learner's class probabilities and penultimate features of each row.
 
-    A learner that makes the former of the latter is run once; a transformer is what such a query costs.
+    A learner that computes probabilities from features runs once instead of twice. With a transformer, this
+    run dominates the cost of a query.
     """
     estimator = held_estimator(learner)
     if hasattr(estimator, "proba_from_penultimate") and not kwargs:
         features = penultimate_features(learner, X, needed_by=needed_by)
-        found = np.asarray(estimator.proba_from_penultimate(features), dtype=np.float64)
-        return checked_proba(found, features.shape[0], type(estimator).__name__, needed_by), features
-    proba = predict_proba(learner, X, needed_by=needed_by, **kwargs)
-    if proba is None:
-        raise NotFittedError(f"{needed_by} was given a learner that was never fitted")
+        proba = np.asarray(estimator.proba_from_penultimate(features), dtype=np.float64)
+        return checked_proba(proba, features.shape[0], type(estimator).__name__, needed_by), features
+    proba = class_probabilities(learner, X, needed_by=needed_by, **kwargs)
     return proba, penultimate_features(learner, X, needed_by=needed_by)
 
 
-def _draw(weights: np.ndarray, uniform: float) -> int:
-    """Return the row that ``uniform`` in [0, 1) falls on, rows being as wide as their weights."""
+def _weighted_draw(weights: np.ndarray, uniform: float) -> int:
+    """Return the row that a number in [0, 1) selects, with probability proportional to ``weights``."""
     edges = np.cumsum(weights)
     row = int(np.searchsorted(edges, uniform * edges[-1], side="right"))
-    return min(row, int(np.flatnonzero(weights)[-1]))  # the product may be rounded up to the last edge
+    return min(row, int(np.flatnonzero(weights)[-1]))  # rounding may lift the product to the last edge
 
 
 def _mean_divergence(p: np.ndarray, neighbors: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Return the mean of KL(p_l ‖ q_x) over the neighbors l of each row x: Σ p̄ ln(1/q) − mean entropy."""
     mean_p = np.zeros_like(q)
-    for column in neighbors.T:  # one neighbor at a time: no rows × neighbors × classes array
+    for column in neighbors.T:  # one neighbor at a time avoids a rows × neighbors × classes array
         mean_p += p[column]
     mean_p /= neighbors.shape[1]
     entropy = entr(p).sum(axis=1)[neighbors].mean(axis=1)

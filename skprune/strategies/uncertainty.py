@@ -1,4 +1,4 @@
-"""Query strategies that ask for the rows the learner is least sure of, and their random baseline."""
+"""Query strategies that pick the rows the learner is least certain about, and the random baseline."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
-from skprune.probabilities import entropy, least_confidence, margin, predict_proba
-from skprune.strategies.base import Picks, Strategy, best_first
+from skprune.probabilities import entropy, least_confidence, margin
+from skprune.strategies.base import Picks, Strategy, random_rows, top_rows
+from skprune.strategies.capabilities import class_probabilities
 
 
 class RandomSampling(Strategy):
-    """Ask for rows at random, without looking at the learner.
+    """Pick rows uniformly at random, without using the learner.
 
     Parameters
     ----------
     random_state : int, RandomState or None, default=None
-        An int makes a query repeatable: its stream is (``random_state``, number of rows in the learner's
-        ``X_training``), so that every round draws anew and a resumed loop draws what it would have drawn.
-        None draws fresh numbers at every query.
+        An int makes a query repeatable: the random stream depends on ``random_state`` and on the number of
+        rows in the learner's ``X_training``. So every round makes new draws, and a resumed loop repeats the
+        draws of an uninterrupted one. None makes new draws at every query.
 
     Notes
     -----
-    The metrics are zeros, as no row is preferred.
+    The metrics are zeros.
 
     Examples
     --------
@@ -36,11 +37,11 @@ class RandomSampling(Strategy):
     def _pick(
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
-        return rng.permutation(_num_samples(X_pool))[:n_instances], np.zeros(n_instances)
+        return random_rows(_num_samples(X_pool), n_instances, rng)
 
 
 class _ProbabilityStrategy(Strategy):
-    """Rank the pool by a measure of the predicted probabilities; a subclass is that measure."""
+    """Rank the pool by a measure of the predicted probabilities, which subclasses implement."""
 
     _largest_first: ClassVar[bool] = True
 
@@ -51,16 +52,13 @@ class _ProbabilityStrategy(Strategy):
     def _pick(
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
-        proba = predict_proba(learner, X_pool, needed_by=type(self).__name__, **kwargs)
-        if proba is None:  # never fitted
-            proba = np.full((_num_samples(X_pool), 2), 0.5)
-        metrics = self.measure(proba)
-        order = best_first(metrics if self._largest_first else -metrics, n_instances, rng)
+        metrics = self.measure(class_probabilities(learner, X_pool, needed_by=type(self).__name__, **kwargs))
+        order = top_rows(metrics if self._largest_first else -metrics, n_instances, rng)
         return order, metrics[order]
 
 
 class LeastConfidence(_ProbabilityStrategy):
-    """Ask for the rows whose most likely class is the least likely: largest 1 − max_c p_c.
+    """Pick the rows whose most likely class has the lowest probability: largest 1 − max_c p_c.
 
     Parameters
     ----------
@@ -73,8 +71,8 @@ class LeastConfidence(_ProbabilityStrategy):
 
     Notes
     -----
-    A learner that was never fitted counts as giving every row the same probabilities, ½ and ½: the query is
-    a seeded random pick then. With two classes, least confidence, margin and entropy rank alike.
+    An unfitted learner gets random rows. With two classes, least confidence, margin and entropy give the same
+    ranking.
 
     References
     ----------
@@ -97,7 +95,7 @@ class LeastConfidence(_ProbabilityStrategy):
 
 
 class Margin(_ProbabilityStrategy):
-    """Ask for the rows whose two most likely classes are closest: smallest p_(1) − p_(2).
+    """Pick the rows whose two most likely classes are closest: smallest p_(1) − p_(2).
 
     Parameters
     ----------
@@ -106,7 +104,7 @@ class Margin(_ProbabilityStrategy):
 
     See Also
     --------
-    LeastConfidence : Its notes hold here too.
+    LeastConfidence : Its notes apply here too.
 
     References
     ----------
@@ -131,7 +129,7 @@ class Margin(_ProbabilityStrategy):
 
 
 class Entropy(_ProbabilityStrategy):
-    """Ask for the rows whose class is the most open: largest entropy of the probabilities.
+    """Pick the rows whose predicted class is most uncertain: largest entropy of the probabilities.
 
     Parameters
     ----------
@@ -140,7 +138,7 @@ class Entropy(_ProbabilityStrategy):
 
     See Also
     --------
-    LeastConfidence : Its notes hold here too.
+    LeastConfidence : Its notes apply here too.
 
     References
     ----------

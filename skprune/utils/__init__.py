@@ -1,1 +1,1 @@
-"""Tools for those who write filters of their own."""
+"""Tools for writing your own filters."""

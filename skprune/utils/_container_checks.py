@@ -1,4 +1,4 @@
-"""Every container that rows may come in, and rows that no container may hold."""
+"""Checks of the containers that a filter must accept, and of the rows that it must reject."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.base import clone
 
-from skprune.utils._samples import Sample, refused
+from skprune.utils._samples import Sample, raises
 
-#: A container, what it comes back as, and how its rows are read.
+#: A container, the type that transform must return for it, and a function that reads its rows.
 Container = tuple[Any, type, Callable[[Any], Any]]
 
 
-def check_every_text_container_gives_the_same_rows(filter: Any, sample: Sample) -> None:
-    """Rows come back in the container they came in."""
+def check_text_containers(filter: Any, sample: Sample) -> None:
+    """``transform`` returns rows in the same kind of container as its input."""
     expected = clone(filter).fit_transform(sample.X, sample.y)
     for X, kind, texts_of in _text_containers(sample.X):
         kept = clone(filter).fit(X, sample.y).transform(X)
         name = type(X).__name__
-        assert type(kept) is kind, f"{name} came back as {type(kept).__name__}"
-        assert list(texts_of(kept)) == expected, f"{name}: other rows than those of a list"
+        assert type(kept) is kind, f"transform returned {type(kept).__name__} for {name}"
+        assert list(texts_of(kept)) == expected, f"{name} and list gave different rows"
 
 
 def _text_containers(texts: list[str]) -> Iterator[Container]:
@@ -35,25 +35,28 @@ def _text_containers(texts: list[str]) -> Iterator[Container]:
         tuple(texts),
         np.array(texts),
         np.array(texts, dtype=object),
-        # An index of its own, in which labels come twice.
+        # The index has duplicates.
         pd.Series(texts, index=np.random.default_rng(0).permutation(len(texts)) // 2),
     ):
         yield X, type(X), list
     frame = pd.DataFrame({"text": texts, "n": range(len(texts))})
     yield frame, pd.DataFrame, lambda kept: kept["text"]
-    if find_spec("torch"):
+    if _is_installed("torch"):
         from torch.utils.data import Subset
 
         yield _dataset(list(zip(texts, range(len(texts)), strict=True))), Subset, _first_of_each
-    if find_spec("datasets"):
+    if _is_installed("datasets"):
         from datasets import Dataset
 
         columns = {"text": texts, "n": list(range(len(texts)))}
         yield Dataset.from_dict(columns), Dataset, lambda kept: kept["text"]
 
 
-def check_every_numeric_container_is_taken(filter: Any, sample: Sample) -> None:
-    """Each gives the rows that an array gives; a sparse matrix as many, for its rows hash otherwise."""
+def check_numeric_containers(filter: Any, sample: Sample) -> None:
+    """Every dense numeric container gives the same rows as an array.
+
+    A sparse matrix may give other rows, because sparse rows have different digests.
+    """
     import pandas as pd
 
     expected = sample.X[np.sort(clone(filter).fit(sample.X, sample.y).select(sample.X))]
@@ -62,16 +65,17 @@ def check_every_numeric_container_is_taken(filter: Any, sample: Sample) -> None:
             fitted = clone(filter).fit(X, sample.y)
             kept = fitted.transform(X)
             name = type(X).__name__
-            assert type(kept) is kind, f"{name} came back as {type(kept).__name__}"
-            assert np.array_equal(rows_of(kept), expected), f"{name}: other rows than those of an array"
-            assert fitted.n_features_in_ == sample.X.shape[1], f"{name}: n_features_in_ counts the columns"
+            assert type(kept) is kind, f"transform returned {type(kept).__name__} for {name}"
+            assert np.array_equal(rows_of(kept), expected), f"{name} and ndarray gave different rows"
+            assert fitted.n_features_in_ == sample.X.shape[1], f"n_features_in_ is wrong after fit on {name}"
     frame = pd.DataFrame(sample.X, columns=list("abcde"))
     names = clone(filter).fit(frame, sample.y).feature_names_in_
-    assert names.tolist() == list("abcde"), "feature_names_in_ must name the columns"
+    assert names.tolist() == list("abcde"), "feature_names_in_ must hold the column names of a DataFrame"
     matrix = sp.csr_array(sample.X)
     selected = clone(filter).fit(matrix, sample.y).select(matrix)
-    assert len(set(selected)) == len(selected), "a sparse matrix: a row came twice"
-    assert sp.issparse(clone(filter).fit_transform(matrix, sample.y)), "a sparse matrix must come back as one"
+    assert len(set(selected)) == len(selected), "select returned a row of a sparse matrix twice"
+    kept = clone(filter).fit_transform(matrix, sample.y)
+    assert sp.issparse(kept), f"transform returned {type(kept).__name__} for a sparse matrix"
 
 
 def _numeric_containers(rows: np.ndarray, folder: Path) -> Iterator[Container]:
@@ -81,14 +85,14 @@ def _numeric_containers(rows: np.ndarray, folder: Path) -> Iterator[Container]:
     yield pd.DataFrame(rows, columns=list("abcde")), pd.DataFrame, np.asarray
     mapped = np.memmap(folder / "rows", dtype=np.float64, mode="w+", shape=rows.shape)
     mapped[:] = rows
-    yield mapped, np.ndarray, np.asarray  # the few rows that are kept are in memory
-    if find_spec("torch"):
+    yield mapped, np.ndarray, np.asarray  # the kept rows are copied into memory
+    if _is_installed("torch"):
         import torch
         from torch.utils.data import Subset
 
         yield torch.from_numpy(rows), torch.Tensor, np.asarray
         yield _dataset(list(zip(rows, range(len(rows)), strict=True))), Subset, _first_of_each
-    if find_spec("datasets"):
+    if _is_installed("datasets"):
         from datasets import Dataset
 
         yield Dataset.from_dict({"vector": rows.tolist()}), Dataset, lambda kept: np.array(kept["vector"][:])
@@ -112,40 +116,47 @@ def _first_of_each(kept: Any) -> list[Any]:
     return [kept[row][0] for row in range(len(kept))]
 
 
-def check_rows_that_are_no_texts_are_refused(filter: Any, sample: Sample) -> None:
-    """The error names the row."""
+def _is_installed(module: str) -> bool:
+    """Return whether a module can be imported; a folder of that name on the path does not count."""
+    spec = find_spec(module)
+    return spec is not None and spec.origin is not None
+
+
+def check_invalid_texts_raise(filter: Any, sample: Sample) -> None:
+    """Rows that are not texts raise an error that names the row."""
     for row, error, words in [
         (None, ValueError, "X[1] is None"),
         (float("nan"), ValueError, "X[1] is NaN"),
         (b"b", TypeError, "X[1] is bytes"),
         ("\udc80", ValueError, "X[1] holds a lone surrogate"),
     ]:
-        with refused(error, words):
+        with raises(error, words):
             filter.fit(["a", row])
-        assert not hasattr(filter, "pool_"), f"{words}: it must leave the filter unfitted"
+        assert not hasattr(filter, "pool_"), f"fit raised ({words}), but the filter appears to be fitted"
     filter.fit(sample.X, sample.y)
     before = filter.select(sample.X).tolist()
-    with refused(ValueError, "X[1] is NaN"):
+    with raises(ValueError, "X[1] is NaN"):
         filter.partial_fit(["a", float("nan")], [0, 1])
-    with refused(ValueError, "X[0] is None"):
+    with raises(ValueError, "X[0] is None"):
         filter.select([None])
-    assert filter.round_ == 0, "a refused partial_fit began a round"
-    assert filter.select(sample.X).tolist() == before, "a refused row changed what survives"
+    assert filter.round_ == 0, "partial_fit raised, but it began a new round"
+    assert filter.select(sample.X).tolist() == before, "a call that raised changed the result of select"
 
 
-def check_other_columns_and_infinite_values_are_refused(filter: Any, sample: Sample) -> None:
-    """As scikit-learn's own estimators do."""
+def check_invalid_numeric_rows_raise(filter: Any, sample: Sample) -> None:
+    """Wrong columns, NaN and infinite values raise, as in scikit-learn's own estimators."""
     import pandas as pd
 
     frame = pd.DataFrame(sample.X, columns=list("abcde"))
     filter.fit(frame, sample.y)
-    assert filter.n_features_in_ == 5, "n_features_in_ counts the columns"
-    with refused(ValueError, "feature names should match"):
+    assert filter.n_features_in_ == 5, f"n_features_in_ is {filter.n_features_in_} for 5 columns"
+    with raises(ValueError, "feature names should match"):
         filter.select(frame.rename(columns={"a": "z"}))
     filter.fit(sample.X, sample.y)
-    with refused(ValueError, "X has 3 features", "is expecting 5"):
+    with raises(ValueError, "X has 3 features", "is expecting 5"):
         filter.select(sample.X[:, :3])
-    holed = sample.X.copy()
-    holed[2] = np.nan
-    with refused(ValueError, "contains NaN (first in row 2)"):
-        filter.fit(holed)
+    for value, words in ((np.nan, "contains NaN (first in row 2)"), (np.inf, "contains infinity")):
+        invalid = sample.X.copy()
+        invalid[2] = value
+        with raises(ValueError, words):
+            filter.fit(invalid)

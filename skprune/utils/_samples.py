@@ -1,4 +1,4 @@
-"""Small pools that filters are checked on, and what the checks say of them."""
+"""Small pools that the checks run on, and assertions that the checks share."""
 
 from __future__ import annotations
 
@@ -17,33 +17,41 @@ _WORDS = ["red", "green", "blue", "fox", "dog", "sea", "sky", "runs", "sees", "t
 
 @dataclass(frozen=True)
 class Sample:
-    """A pool of 140 rows, the last 20 copies of the first, some of them labeled.
+    """A pool of 140 rows, some of them labeled. The last 20 rows are copies of the first 20.
 
     Attributes
     ----------
     X : list of str or ndarray
+        The pool.
     y : ndarray of int
-        0, 1, or −1 where there is no label.
-    strangers : list of str or ndarray
-        Ten rows that are not in it.
+        The labels 0 and 1, or −1 for rows without a label.
+    unseen : list of str or ndarray
+        Ten rows that are not in the pool.
     """
 
     X: Any
     y: np.ndarray
-    strangers: Any
+    unseen: Any
 
     def rows(self, indices: Any) -> Any:
+        """Return the given rows of the pool."""
         return take_rows(self.X, np.asarray(indices))
 
     def joined(self, *parts: Any) -> Any:
+        """Return all rows of several containers in one."""
         if isinstance(self.X, list):
             return [row for part in parts for row in part]
         return np.concatenate(parts)
 
     @property
-    def n_free(self) -> int:
-        """Rows that neither have a label nor are copies of one that has."""
-        labeled = set(Pool(self.rows(np.flatnonzero(self.y != -1))).keys)
+    def labeled_keys(self) -> set[Any]:
+        """Content keys of the labeled rows."""
+        return set(Pool(self.rows(np.flatnonzero(self.y != -1))).keys)
+
+    @property
+    def n_eligible(self) -> int:
+        """Number of rows that have no label and are not copies of a labeled row."""
+        labeled = self.labeled_keys
         return sum(key not in labeled for key in Pool(self.X).keys)
 
 
@@ -53,29 +61,32 @@ def _labels() -> np.ndarray:
 
 
 def text_sample() -> Sample:
+    """Return a sample of texts."""
     rng = np.random.default_rng(0)
     texts = [" ".join(rng.choice(_WORDS, rng.integers(3, 9))) + f" n{i}" for i in range(130)]
     return Sample([*texts[:120], *texts[:20]], _labels(), texts[120:])
 
 
 def vector_sample() -> Sample:
+    """Return a sample of numeric rows with five features."""
     X = np.random.default_rng(0).normal(size=(130, 5)).round(3)
     return Sample(np.vstack([X[:120], X[:20]]), _labels(), X[120:])
 
 
 @contextmanager
-def refused(error: type[Exception], *words: str) -> Iterator[None]:
-    """Assert that the block raises ``error`` with these words in its message."""
+def raises(error: type[Exception], *words: str) -> Iterator[None]:
+    """Assert that the block raises ``error`` and that its message contains all ``words``."""
     message = None
     try:
         yield
     except error as raised:
         message = str(raised)
-    assert message is not None, f"{error.__name__} should be raised" + "".join(f" with {w!r}" for w in words)
+    expected = f"{error.__name__}" + "".join(f" with {word!r} in its message" for word in words)
+    assert message is not None, f"expected {expected}, but nothing was raised"
     missing = [word for word in words if word not in message]
-    assert not missing, f"the message should say {missing[0]!r}: {message}"
+    assert not missing, f"expected {missing[0]!r} in the message of {error.__name__}, got {message!r}"
 
 
-def content_of(rows: Any) -> list[Any]:
-    """What rows hold, in no order."""
+def sorted_keys(rows: Any) -> list[Any]:
+    """Return the content keys of the rows, sorted, to compare two selections regardless of order."""
     return sorted(Pool(rows).keys.tolist()) if len(rows) else []

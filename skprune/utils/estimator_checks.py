@@ -1,4 +1,4 @@
-"""What every pool filter promises, as checks that anybody's filter can be put to."""
+"""The contract of pool filters as a test suite, for your own filters."""
 
 from __future__ import annotations
 
@@ -11,54 +11,54 @@ from sklearn.utils import get_tags
 
 from skprune.base import BaseFilter
 from skprune.utils._container_checks import (
-    check_every_numeric_container_is_taken,
-    check_every_text_container_gives_the_same_rows,
-    check_other_columns_and_infinite_values_are_refused,
-    check_rows_that_are_no_texts_are_refused,
+    check_invalid_numeric_rows_raise,
+    check_invalid_texts_raise,
+    check_numeric_containers,
+    check_text_containers,
 )
 from skprune.utils._samples import Sample, text_sample, vector_sample
 from skprune.utils._selection_checks import (
-    check_a_query_never_gets_too_few,
-    check_a_reordered_or_shrunken_pool_is_recognized,
-    check_a_set_with_every_label_is_pruned_itself,
-    check_copies_are_rows_like_any_other,
-    check_explain_agrees_with_select,
-    check_keep_is_hit_exactly,
-    check_labeled_rows_are_passed_over,
-    check_one_class_and_single_rows_of_a_class_are_fine,
-    check_rows_never_seen_take_part,
-    check_select_and_its_companions_agree,
-    check_when_all_is_labeled_the_pool_is_exhausted,
+    check_duplicate_rows,
+    check_exhausted_pool_raises,
+    check_explain_matches_select,
+    check_few_labels,
+    check_fully_labeled_set_is_pruned,
+    check_keep_is_exact,
+    check_labeled_rows_are_never_selected,
+    check_min_rows_is_respected,
+    check_rows_are_identified_by_content,
+    check_transform_and_get_support_match_select,
+    check_unseen_rows_are_scored,
 )
 from skprune.utils._state_checks import (
-    check_a_pickle_goes_on_alike,
-    check_an_unfitted_partial_fit_is_a_fit,
-    check_bad_pools_are_refused_before_work,
-    check_bad_rounds_are_refused_and_change_nothing,
-    check_each_round_has_a_stream_of_its_own,
-    check_n_jobs_changes_no_picks,
-    check_parameters_are_untouched_by_fit,
-    check_refitting_forgets,
-    check_same_seed_same_picks,
-    check_select_is_pure_in_any_thread,
+    check_each_round_makes_new_draws,
+    check_failed_calls_do_not_change_state,
+    check_fit_does_not_change_parameters,
+    check_invalid_pools_raise,
+    check_n_jobs_does_not_change_results,
+    check_partial_fit_on_unfitted_filter,
+    check_pickle_preserves_state,
+    check_refit_resets_state,
+    check_same_seed_gives_same_rows,
+    check_select_is_thread_safe,
 )
 
 __all__ = ["check_filter", "filter_checks"]
 
 
 def check_filter(filter: BaseFilter) -> None:
-    """Check that a filter keeps the promises of :class:`~skprune.BaseFilter`.
+    """Check that a filter fulfills the contract of :class:`~skprune.BaseFilter`.
 
     Parameters
     ----------
     filter : BaseFilter
-        Never changed: each check works on a clone. Give it a ``random_state``, and no slow model: it is
-        fitted some dozen times on 140 rows.
+        The filter to check. It is not changed, because each check uses a clone. Set its ``random_state`` and
+        avoid slow models: the checks call ``fit`` more than a hundred times on up to 140 rows.
 
     Raises
     ------
     AssertionError
-        If a promise is broken; the message begins with the name of the check.
+        If a check fails. The message begins with the name of the check.
 
     See Also
     --------
@@ -78,16 +78,29 @@ def check_filter(filter: BaseFilter) -> None:
 
 
 def filter_checks(filter: BaseFilter) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Yield ``(name, check)`` pairs; a check takes nothing and raises where a promise is broken.
+    """Yield ``(name, check)`` pairs, for instance for ``pytest.mark.parametrize``.
 
-    For ``pytest.mark.parametrize``. A filter that reads both texts and numeric rows is checked on both.
+    A check is a callable without arguments that raises if the filter breaks the contract. A filter that
+    accepts both texts and numeric rows is checked on both.
+
+    Parameters
+    ----------
+    filter : BaseFilter
+        The filter to check; see :func:`check_filter`.
+
+    Yields
+    ------
+    name : str
+        The name of the check and, in brackets, the kind of rows.
+    check : callable
+        The check.
 
     Examples
     --------
     >>> from skprune import RandomFilter
     >>> name, check = next(filter_checks(RandomFilter(random_state=0)))
     >>> name
-    'check_select_and_its_companions_agree[texts]'
+    'check_transform_and_get_support_match_select[texts]'
     >>> check()
     """
     tags = get_tags(filter).input_tags
@@ -106,30 +119,30 @@ def _run(check: Callable[[Any, Sample], None], filter: BaseFilter, sample: Sampl
 
 
 _COMMON = [
-    check_select_and_its_companions_agree,
-    check_keep_is_hit_exactly,
-    check_a_query_never_gets_too_few,
-    check_labeled_rows_are_passed_over,
-    check_a_set_with_every_label_is_pruned_itself,
-    check_when_all_is_labeled_the_pool_is_exhausted,
-    check_a_reordered_or_shrunken_pool_is_recognized,
-    check_copies_are_rows_like_any_other,
-    check_rows_never_seen_take_part,
-    check_one_class_and_single_rows_of_a_class_are_fine,
-    check_same_seed_same_picks,
-    check_each_round_has_a_stream_of_its_own,
-    check_n_jobs_changes_no_picks,
-    check_select_is_pure_in_any_thread,
-    check_refitting_forgets,
-    check_an_unfitted_partial_fit_is_a_fit,
-    check_a_pickle_goes_on_alike,
-    check_parameters_are_untouched_by_fit,
-    check_explain_agrees_with_select,
-    check_bad_pools_are_refused_before_work,
-    check_bad_rounds_are_refused_and_change_nothing,
+    check_transform_and_get_support_match_select,
+    check_keep_is_exact,
+    check_min_rows_is_respected,
+    check_labeled_rows_are_never_selected,
+    check_fully_labeled_set_is_pruned,
+    check_exhausted_pool_raises,
+    check_rows_are_identified_by_content,
+    check_duplicate_rows,
+    check_unseen_rows_are_scored,
+    check_few_labels,
+    check_same_seed_gives_same_rows,
+    check_each_round_makes_new_draws,
+    check_n_jobs_does_not_change_results,
+    check_select_is_thread_safe,
+    check_refit_resets_state,
+    check_partial_fit_on_unfitted_filter,
+    check_pickle_preserves_state,
+    check_fit_does_not_change_parameters,
+    check_explain_matches_select,
+    check_invalid_pools_raise,
+    check_failed_calls_do_not_change_state,
 ]
-_TEXT_ONLY = [check_every_text_container_gives_the_same_rows, check_rows_that_are_no_texts_are_refused]
+_TEXT_ONLY = [check_text_containers, check_invalid_texts_raise]
 _VECTORS_ONLY = [
-    check_every_numeric_container_is_taken,
-    check_other_columns_and_infinite_values_are_refused,
+    check_numeric_containers,
+    check_invalid_numeric_rows_raise,
 ]

@@ -1,6 +1,6 @@
-"""Seconds and memory of one query of 100 rows from 100,000 vectors, against one plain pass a pick.
+"""Time and memory of one query for 100 of 100,000 vectors, compared with one pass over the vectors per pick.
 
-python tests/benchmarks/bench_strategies.py [n_rows]
+Usage: python tests/benchmarks/bench_strategies.py [n_rows]
 """
 
 import os
@@ -24,7 +24,7 @@ STRATEGIES = [Entropy, Coreset, BADGE, CAL, IDDS, BERTKM]
 
 
 def make_rows(n_rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return unit vectors in loose clusters, as sentence encoders give them, and the cluster of each."""
+    """Return unit vectors in loose clusters, like those of sentence encoders, and their clusters."""
     rng = np.random.default_rng(0)
     y = rng.integers(N_CLASSES, size=n_rows)
     X = rng.standard_normal((n_rows, N_FEATURES), dtype=np.float32)
@@ -34,13 +34,13 @@ def make_rows(n_rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def passes(X: np.ndarray) -> None:
-    """Multiply all rows with one vector a pick: the least that a greedy pick must do."""
+    """Multiply all rows with one vector per pick: the minimal work of a greedy strategy."""
     for row in range(BATCH):
         X @ X[row]
 
 
 def timed(function: Callable[[], object]) -> tuple[float, float]:
-    """Return elapsed and CPU seconds; the latter hold on a busy machine too."""
+    """Return elapsed and CPU seconds; CPU seconds are meaningful on a busy machine too."""
     elapsed, cpu = time.perf_counter(), time.process_time()
     function()
     return time.perf_counter() - elapsed, time.process_time() - cpu
@@ -57,15 +57,15 @@ def main() -> None:
     print(f"{'':<10}{'elapsed s':>10}{'CPU s':>8}{'(range)':>16}{'passes CPU s':>14}{'ratio':>8}")
     for strategy in STRATEGIES:
         query = strategy(random_state=0)
-        limits = [timed(lambda: passes(pool))[1] for _ in range(REPEATS)]
+        minima = [timed(lambda: passes(pool))[1] for _ in range(REPEATS)]
         runs = [timed(lambda query=query: query(learner, pool, n_instances=BATCH)) for _ in range(REPEATS)]
         elapsed, cpu = (statistics.median(column) for column in zip(*runs, strict=True))
-        limit = statistics.median(limits)
+        minimum = statistics.median(minima)
         spread = "{:.2f} to {:.2f}".format(*sorted(run[1] for run in runs)[:: REPEATS - 1])
         row = f"{strategy.__name__:<10}{elapsed:>10.2f}{cpu:>8.2f}{spread:>16}"
-        print(f"{row}{limit:>14.2f}{cpu / limit:>8.2f}", flush=True)
+        print(f"{row}{minimum:>14.2f}{cpu / minimum:>8.2f}", flush=True)
 
-    print("\npeak of what Python and NumPy allocated beyond the vectors, bytes a row (tracemalloc)")
+    print("\npeak memory allocated beyond the vectors, in bytes per row (tracemalloc)")
     sizes = [n_rows // 4, n_rows // 2, n_rows]
     print(f"{'':<10}" + "".join(f"{size:>10}" for size in sizes))
     for strategy in STRATEGIES:
@@ -76,7 +76,7 @@ def main() -> None:
             line += f"{tracemalloc.get_traced_memory()[1] / size:>10.0f}"
             tracemalloc.stop()
         print(f"{strategy.__name__:<10}{line}")
-    print(f"(a row itself is {pool[0].nbytes} bytes)")
+    print(f"(each row has {pool[0].nbytes} bytes)")
 
 
 if __name__ == "__main__":

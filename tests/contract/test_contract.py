@@ -1,4 +1,4 @@
-"""What every filter promises, whatever its method, and that the checks of it find what is broken."""
+"""The contract of every filter, and broken filters that the checks must detect."""
 
 import re
 import subprocess
@@ -24,28 +24,28 @@ from skprune import (
     SemiPruneFilter,
     UPSFilter,
 )
-from skprune.base import Selection
+from skprune.base import BaseFilter, Selection
 from skprune.utils.estimator_checks import check_filter, filter_checks
 
 TEXTS = [f"the {color} {animal} sees n{i}" for i in range(10) for color in ("red", "old", "blue")
          for animal in ("fox", "dog", "cat", "hen")]  # fmt: skip
 
 
-def shouting(texts):
-    """A quality of one's own: any callable serves."""
+def quality_of(texts):
+    """Return an arbitrary quality per text; any callable can be a scorer."""
     return np.array([sum(map(ord, t)) % 97 / 97 for t in texts])
 
 
 FILTERS = {
     "random": RandomFilter(keep=0.25, random_state=0),
     "anchor": AnchorFilter(3, 8, 30, random_state=0),
-    "active prune": ActivePruneFilter(keep=0.25, quality=shouting, random_state=0),
+    "active prune": ActivePruneFilter(keep=0.25, quality=quality_of, random_state=0),
     "active prune, novelty": ActivePruneFilter(
-        keep=0.25, quality=shouting, reweighting="novelty", random_state=0
+        keep=0.25, quality=quality_of, reweighting="novelty", random_state=0
     ),
     "k-means": KMeansFilter(keep=0.25, random_state=0),
     "perplexity": PerplexityFilter(keep=0.25, random_state=0),
-    "ask LLM": AskLLMFilter(keep=0.25, quality=shouting, random_state=0),
+    "ask LLM": AskLLMFilter(keep=0.25, quality=quality_of, random_state=0),
     "UPS": UPSFilter(keep=0.25, random_state=0),
     "SEALS": SEALSFilter(4, random_state=0),
     "entropy interval": EntropyIntervalFilter(keep=0.25, random_state=0),
@@ -61,20 +61,20 @@ CHECKS = [
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_promises(check):
+def test_contract(check):
     check()
 
 
-# scikit-learn's own checks, which know transformers that keep all rows.
+# scikit-learn's own checks, which expect transformers that keep all rows.
 DROPS_ROWS = "a filter drops rows, and which ones depends on the whole pool"
 SCORE = "score is a parameter here, the difficulty's name, and no method"
 
 
 def expected_failures(pruner):
-    expected = {"check_transformer_data_not_an_array": "rows come back as they came: a list is a list"}
-    if type(pruner) is not SEALSFilter:  # without labels, it keeps the whole pool
+    expected = {"check_transformer_data_not_an_array": "transform of a list returns a list"}
+    if type(pruner) is not SEALSFilter:  # it keeps the whole pool if there are no labels
         expected["check_transformer_general"] = DROPS_ROWS
-    if type(pruner) not in (AnchorFilter, SEALSFilter):  # the neighbors of a row are its own
+    if type(pruner) not in (AnchorFilter, SEALSFilter):  # they decide about each row independently
         expected["check_methods_sample_order_invariance"] = DROPS_ROWS
         expected["check_methods_subset_invariance"] = DROPS_ROWS
     if type(pruner) is SemiPruneFilter:
@@ -92,12 +92,12 @@ def expected_failures(pruner):
     expected_failed_checks=expected_failures,
     xfail_strict=True,
 )
-def test_scikit_learns_checks(estimator, check):
+def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
-class Twice(RandomFilter):
-    """Returns its best row twice."""
+class SelectsTwice(RandomFilter):
+    """Select the best row twice."""
 
     def _select(self, pool, eligible, min_rows):
         selection = super()._select(pool, eligible, min_rows)
@@ -105,31 +105,31 @@ class Twice(RandomFilter):
 
 
 class ByPosition(RandomFilter):
-    """Keeps the first rows, wherever they stand."""
+    """Select the first rows, whatever they contain."""
 
     def _select(self, pool, eligible, min_rows):
         order = np.arange(self._kept_size(len(eligible), min_rows))
         return Selection(order, super()._select(pool, eligible, min_rows).explain)
 
 
-class Global(RandomFilter):
-    """Draws from numpy's global random state."""
+class GlobalState(RandomFilter):
+    """Draw from NumPy's global random state."""
 
     def _uniforms(self, pool, rows):
         return np.random.rand(len(rows))  # noqa: NPY002
 
 
-class Stuck(RandomFilter):
-    """Makes the draws of round 0 in every round."""
+class SameDraws(RandomFilter):
+    """Repeat the draws of round 0 in every round."""
 
     def _uniforms(self, pool, rows):
-        still = copy(self)
-        still.round_ = 0
-        return super(Stuck, still)._uniforms(pool, rows)
+        first_round = copy(self)
+        first_round.round_ = 0
+        return super(SameDraws, first_round)._uniforms(pool, rows)
 
 
-class ByWorkers(RandomFilter):
-    """Draws otherwise when it is not alone."""
+class DependsOnJobs(RandomFilter):
+    """Make other draws if n_jobs is not 1."""
 
     def __init__(self, keep=0.25, *, random_state=None, n_jobs=None):
         super().__init__(keep, random_state=random_state)
@@ -141,8 +141,8 @@ class ByWorkers(RandomFilter):
         return super()._uniforms(pool, rows) ** (self.n_jobs or 1) * (-1) ** (self.n_jobs or 1)
 
 
-class ListsOnly(RandomFilter):
-    """Returns a list, whatever it was given."""
+class ReturnsLists(RandomFilter):
+    """Return a list for any container except arrays and frames."""
 
     def transform(self, X):
         kept = super().transform(X)
@@ -150,7 +150,7 @@ class ListsOnly(RandomFilter):
 
 
 class Forgetful(RandomFilter):
-    """Takes no note of what was labeled after the first round."""
+    """Ignore the rows that are labeled after the first round."""
 
     def partial_fit(self, X, y, *, learner=None):
         if getattr(self, "round_", 0) >= 1:
@@ -159,22 +159,22 @@ class Forgetful(RandomFilter):
         return super().partial_fit(X, y, learner=learner)
 
 
-class TooFew(RandomFilter):
-    """Does not look at how many rows a query needs."""
+class IgnoresMinRows(RandomFilter):
+    """Ignore min_rows."""
 
     def _select(self, pool, eligible, min_rows):
         return super()._select(pool, eligible, 0)
 
 
-class Rounded(RandomFilter):
-    """Rounds its sizes down."""
+class OneTooFew(RandomFilter):
+    """Select one row too few."""
 
     def _kept_size(self, n_rows, min_rows):
         return max(1, super()._kept_size(n_rows, min_rows) - 1)
 
 
-class Silent(RandomFilter):
-    """Gives no reasons."""
+class NoReasons(RandomFilter):
+    """Explain without reasons."""
 
     def _select(self, pool, eligible, min_rows):
         selection = super()._select(pool, eligible, min_rows)
@@ -186,32 +186,68 @@ class Silent(RandomFilter):
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        (Twice, r"check_select_and_its_companions_agree\[texts\]: select returned a row twice"),
-        (ByPosition, "check_a_reordered_or_shrunken_pool_is_recognized.*a reordered pool gave other rows"),
-        (Global, "check_select_and_its_companions_agree.*transform must give select's rows"),
-        (Stuck, "check_each_round_has_a_stream_of_its_own.*every round made the same draws"),
-        (ByWorkers, "check_n_jobs_changes_no_picks.*n_jobs=2 gave other rows"),
-        (ListsOnly, "check_every_text_container_gives_the_same_rows.*tuple came back as list"),
-        (Forgetful, "check_labeled_rows_are_passed_over"),
-        (TooFew, "check_a_query_never_gets_too_few.*min_rows=60, got"),
-        (Rounded, "check_keep_is_hit_exactly.*keep=17 of"),
-        (Silent, "check_explain_agrees_with_select.*a row has no reason"),
+        (SelectsTwice, r"check_transform_and_get_support_match_select\[texts\]: select returned a row twice"),
+        (ByPosition, "check_rows_are_identified_by_content.*reordering the pool changed which rows"),
+        (
+            GlobalState,
+            "check_transform_and_get_support_match_select.*transform must return the rows of select",
+        ),
+        (SameDraws, "check_each_round_makes_new_draws.*every round made the same draws"),
+        (DependsOnJobs, "check_n_jobs_does_not_change_results.*n_jobs=2 selected other rows"),
+        (ReturnsLists, "check_text_containers.*transform returned list for tuple"),
+        (Forgetful, "check_labeled_rows_are_never_selected"),
+        (IgnoresMinRows, "check_min_rows_is_respected.*min_rows=60 must select at least"),
+        (OneTooFew, "check_keep_is_exact.*keep=17 must select 17 of"),
+        (NoReasons, "check_explain_matches_select.*explain gives no reason"),
     ],
 )
-def test_the_checks_find_what_is_broken(broken, message):
+def test_checks_detect_broken_filters(broken, message):
     with pytest.raises(AssertionError, match=message):
         check_filter(broken(keep=0.3, random_state=0))
 
 
+class KeepLongest(BaseFilter):
+    """The smallest filter: it keeps the longest texts and implements the two required methods only."""
+
+    _takes_vectors = False
+
+    def __init__(self, keep=0.25):
+        self.keep = keep
+
+    def _fit(self, pool):
+        """Do nothing, because the score of a text does not depend on the pool."""
+
+    def _select(self, pool, eligible, min_rows):
+        texts = pool.texts[eligible]
+        longest_first = sorted(range(len(texts)), key=lambda i: (-len(texts[i]), texts[i]))
+        order = np.array(longest_first[: self._kept_size(len(texts), min_rows)])
+        kept = np.isin(np.arange(len(texts)), order)
+
+        def explain():
+            return {
+                "stage": np.where(kept, "length", ""),
+                "threshold": np.full(len(texts), float(len(texts[order[-1]]))),
+                "reason": np.where(kept, "kept: among the longest texts", "too short"),
+            }
+
+        return Selection(order, explain)
+
+
+def test_a_minimal_filter_passes_the_checks():
+    check_filter(KeepLongest(keep=0.3))
+    with pytest.raises(ValueError, match="'keep' parameter of KeepLongest"):
+        KeepLongest(keep=-1).fit(TEXTS)
+
+
 @pytest.mark.parametrize("name", ["random", "active prune", "k-means", "UPS"])
-def test_another_seed_gives_other_picks(name):
+def test_another_seed_selects_other_rows(name):
     first, other = (
         clone(FILTERS[name]).set_params(random_state=seed).fit(TEXTS).select(TEXTS) for seed in (0, 1)
     )
     assert set(first) != set(other)
 
 
-def test_texts_and_numbers_do_not_mix():
+def test_texts_and_numeric_rows_cannot_be_mixed():
     X = np.random.default_rng(0).normal(size=(30, 5))
     with pytest.raises(ValueError, match="both be texts or both be numeric"):
         AnchorFilter(3, 8, 30, random_state=0).fit(X).select(TEXTS)
@@ -219,7 +255,7 @@ def test_texts_and_numbers_do_not_mix():
         clone(FILTERS["active prune"]).fit(X)
 
 
-def test_importing_skprune_loads_nothing_heavy():
+def test_importing_skprune_is_lazy():
     script = (
         "import sys, skprune; dir(skprune);"
         "print([m for m in ('torch', 'transformers', 'pandas', 'sklearn', 'kenlm') if m in sys.modules])"

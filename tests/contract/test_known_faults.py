@@ -1,4 +1,4 @@
-"""Faults that other libraries' pool filters are known for, each a test of ours."""
+"""Known faults of pool filters in other libraries, one test each."""
 
 import numpy as np
 import pytest
@@ -28,17 +28,18 @@ DIGITS, CLASSES = (part[:400] for part in load_digits(return_X_y=True))
 SIMILARITY = cosine_similarity(DIGITS)
 
 
-def shouting(texts):
+def quality_of(texts):
+    """Return an arbitrary quality per text."""
     return np.array([sum(map(ord, t)) % 97 / 97 for t in texts])
 
 
 FILTERS = {
     "random": RandomFilter(),
     "anchor": AnchorFilter(3, 8, 30),
-    "active prune": ActivePruneFilter(quality=shouting),
+    "active prune": ActivePruneFilter(quality=quality_of),
     "k-means": KMeansFilter(),
-    "perplexity": PerplexityFilter(perplexity=shouting),
-    "ask LLM": AskLLMFilter(quality=shouting),
+    "perplexity": PerplexityFilter(perplexity=quality_of),
+    "ask LLM": AskLLMFilter(quality=quality_of),
     "UPS": UPSFilter(),
     "SEALS": SEALSFilter(4),
     "entropy interval": EntropyIntervalFilter(),
@@ -52,23 +53,23 @@ def seeded(name):
 
 
 @each_filter
-def test_removal_of_labeled_rows_is_no_no_op_from_the_second_round_on(name):
-    """The pool that comes back still holds them: the filter alone keeps them out."""
+def test_labeled_rows_are_removed_in_every_round(name):
+    """The pool still holds the labeled rows in later rounds, so the filter must leave them out."""
     pruner, known = seeded(name).fit(TEXTS), set()
     for _ in range(6):
         kept = pruner.select(TEXTS)
         assert not known & set(kept)
-        fresh = kept[:5]
-        pruner.partial_fit([TEXTS[i] for i in fresh], np.arange(len(fresh)) % 2)
-        known |= set(fresh)
+        new = kept[:5]
+        pruner.partial_fit([TEXTS[i] for i in new], np.arange(len(new)) % 2)
+        known |= set(new)
     assert len(known) == 30
 
 
 @pytest.mark.parametrize(
     "pruner", [AnchorFilter(3, 8, 30, aggregate="max", random_state=0), SEALSFilter(10, random_state=0)]
 )
-def test_distances_are_not_filtered_by_the_ids_of_other_rows(pruner):
-    """Of a shuffled pool without the labeled rows, each row is shown its own similarity."""
+def test_explained_similarities_belong_to_the_right_rows(pruner):
+    """In a shuffled pool without the labeled rows, explain shows each row its own similarity."""
     rng = np.random.default_rng(0)
     known = rng.choice(400, 12, replace=False)
     pruner.fit(DIGITS)
@@ -80,11 +81,13 @@ def test_distances_are_not_filtered_by_the_ids_of_other_rows(pruner):
     assert len(kept) >= 8
     shown = why["similarity"].to_numpy()[kept]
     own = SIMILARITY[np.ix_(rest[kept], known)]
-    assert np.abs(own - shown[:, None]).min(axis=1).max() < 1e-6, "no labeled row is as similar as shown"
+    assert np.abs(own - shown[:, None]).min(axis=1).max() < 1e-6, (
+        "explain shows a similarity to no labeled row"
+    )
 
 
 @each_filter
-def test_positions_are_not_taken_for_rows_after_the_pool_shrank(name):
+def test_rows_are_not_identified_by_position_after_the_pool_shrank(name):
     pruner = seeded(name).fit(TEXTS)
     for start in (0, 10, 20):
         pruner.partial_fit(TEXTS[start : start + 10], np.arange(10) % 2)
@@ -95,7 +98,7 @@ def test_positions_are_not_taken_for_rows_after_the_pool_shrank(name):
 
 
 @each_filter
-def test_the_global_random_state_is_neither_read_nor_moved(name):
+def test_the_global_random_state_is_not_read_or_changed(name):
     picks = []
     for seed in (1, 2):
         np.random.seed(seed)  # noqa: NPY002
@@ -108,9 +111,9 @@ def test_the_global_random_state_is_neither_read_nor_moved(name):
 
 @each_filter
 @pytest.mark.parametrize("n_instances", [1, 90, 116])
-def test_a_query_gets_no_fewer_rows_than_its_batch(name, n_instances):
+def test_a_query_gets_as_many_rows_as_it_asks_for(name, n_instances):
     query = PrunedQuery(seeded(name), RandomSampling(random_state=0)).fit(TEXTS)
     query.tell(TEXTS[:4], [0, 1, 0, 1])
     indices, _ = query(None, TEXTS, n_instances=n_instances)
     assert len(set(indices)) == n_instances
-    assert min(indices) >= 4, "all rows but the four with a label"
+    assert min(indices) >= 4, "the four labeled rows must not be returned"

@@ -1,4 +1,4 @@
-"""Kept rows as a frame, where one is asked for: with names, and an index that says which rows they are."""
+"""``set_output``: kept rows as a DataFrame with column names and an index that identifies the rows."""
 
 import numpy as np
 import pandas as pd
@@ -42,21 +42,21 @@ def test_every_container_becomes_a_named_frame(X, columns, index):
 
 
 @pytest.mark.parametrize("pruner", [AnchorFilter(2, 3, random_state=0), KMeansFilter(keep=3, random_state=0)])
-def test_a_global_setting_leaves_the_picks_alone(pruner):
-    """Their vectors come from transformers of scikit-learn, which obey the setting too."""
+def test_the_global_setting_does_not_change_the_selected_rows(pruner):
+    """The vectors come from transformers of scikit-learn, which the setting also affects."""
     texts = [f"the {color} {animal}" for color in ("red", "old") for animal in ("fox", "dog", "cat")]
     expected = clone(pruner).fit_transform(texts)
     with config_context(transform_output="pandas"):
         assert clone(pruner).fit_transform(texts)["text"].tolist() == expected
 
 
-def test_sparse_rows_are_refused_as_elsewhere():
+def test_sparse_rows_raise_as_in_scikit_learn():
     X = sp.csr_array(np.eye(8))
     with pytest.raises(ValueError, match="outputs a scipy sparse matrix"):
         KMeansFilter(keep=3, random_state=0).set_output(transform="pandas").fit_transform(X)
 
 
-def test_names_given_from_outside():
+def test_input_features_are_the_output_names():
     pruner = RandomFilter(keep=3).fit(np.eye(8, 2))
     assert pruner.get_feature_names_out(["a", "b"]).tolist() == ["a", "b"]
     with pytest.raises(ValueError, match="input_features should have length"):

@@ -1,4 +1,4 @@
-"""Fetching of pinned archives, with the real pip on a local folder of small wheels."""
+"""Fetching pinned archives, with the real pip and a local folder of small wheels."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from skprune.datasets import AssetError
 from skprune.datasets import _assets as assets
-from skprune.datasets._assets import ASSETS, Archive, Asset, AssetError, cache_home, fetch
+from skprune.datasets._assets import ASSETS, Archive, Asset, cache_home, fetch
 
-# In another process, as a user would: the asset "tiny" of the archive given by its hash.
+# Fetches the asset "tiny" in another process; the argument is the hash of its archive.
 SCRIPT = """
 import os, signal, sys
 from skprune.datasets import _assets as assets
@@ -38,7 +39,7 @@ assets._extract = die
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch) -> Path:
-    """An empty cache, and a pip that knows nothing but one folder."""
+    """An empty cache folder, and a pip that finds packages in one local folder only."""
     monkeypatch.setenv("SKPRUNE_HOME", str(tmp_path / "home of skprune"))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -49,7 +50,7 @@ def home(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def publish(tmp_path, monkeypatch):
-    """Publish one wheel for each dict of members, and list them as the asset "tiny"."""
+    """Publish one wheel per dict of members and register them as the asset "tiny"."""
 
     def publish(*parts: dict[str, bytes], **fields) -> Asset:
         names = ["tiny"] if len(parts) == 1 else [f"tiny{i}" for i in range(len(parts))]
@@ -81,7 +82,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def tar_gz(members: dict[str, bytes | str]) -> bytes:
-    """A tar archive; a str stands for a symbolic link to it."""
+    """Return a tar archive; a member given as str is a symbolic link to that path."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for name, content in members.items():
@@ -95,21 +96,21 @@ def tar_gz(members: dict[str, bytes | str]) -> bytes:
     return buffer.getvalue()
 
 
-def test_only_the_members_asked_for_are_unpacked(publish, home):
+def test_only_matching_members_are_unpacked(publish, home):
     publish({"tiny/data/a.txt": b"a", "tiny/data/deep/b.txt": b"b", "tiny/code.py": b"1/0"})
     folder = fetch("tiny")
     assert folder.parent == home / "assets"
     assert contents(folder) == {"a.txt": b"a", "deep/b.txt": b"b"}
 
 
-def test_second_fetch_needs_no_pip(publish, monkeypatch):
+def test_the_second_fetch_does_not_run_pip(publish, monkeypatch):
     publish({"tiny/data/a.txt": b"a"})
     folder = fetch("tiny")
     monkeypatch.setattr(sys, "executable", "/nonexistent")
     assert fetch("tiny") == folder
 
 
-def test_another_pin_is_another_folder(publish):
+def test_another_pin_gets_another_folder(publish):
     publish({"tiny/data/a.txt": b"old"})
     old = fetch("tiny")
     publish({"tiny/data/a.txt": b"new"})
@@ -117,17 +118,17 @@ def test_another_pin_is_another_folder(publish):
     assert contents(old) == {"a.txt": b"old"}
 
 
-def test_content_other_than_the_pinned_one_is_refused(publish, home, monkeypatch):
+def test_content_with_another_hash_is_refused(publish, home, monkeypatch):
     asset = publish({"tiny/data/a.txt": b"a"})
     wrong = replace(asset.archives[0], sha256="0" * 64)
     monkeypatch.setitem(ASSETS, "tiny", replace(asset, archives=(wrong,)))
     with pytest.raises(AssetError, match=r"'tiny': tiny==1.0 .*0{64}.* refused") as refusal:
         fetch("tiny")
-    assert asset.archives[0].sha256 in str(refusal.value)  # what it got instead
+    assert asset.archives[0].sha256 in str(refusal.value)  # the hash of the downloaded file
     assert list((home / "assets").iterdir()) == []
 
 
-def test_unreachable_index_is_named(publish, home, tmp_path):
+def test_error_names_the_archive_if_the_index_is_unreachable(publish, home, tmp_path):
     publish({"tiny/data/a.txt": b"a"})
     for wheel in (tmp_path / "wheels").iterdir():
         wheel.unlink()
@@ -136,22 +137,22 @@ def test_unreachable_index_is_named(publish, home, tmp_path):
     assert list((home / "assets").iterdir()) == []
 
 
-def test_a_download_that_never_ends_is_given_up(publish, home, monkeypatch):
+def test_a_download_times_out(publish, home, monkeypatch):
     publish({"tiny/data/a.txt": b"a"})
     monkeypatch.setattr(assets, "_DOWNLOAD_TIMEOUT", 0.001)
-    with pytest.raises(AssetError, match=r"tiny==1.0 .* did not arrive"):
+    with pytest.raises(AssetError, match=r"tiny==1.0 .* was not downloaded within"):
         fetch("tiny")
     assert list((home / "assets").iterdir()) == []
 
 
 def test_unknown_asset():
-    with pytest.raises(ValueError, match="no asset 'tinny'"):
+    with pytest.raises(ValueError, match="unknown asset 'tinny'"):
         fetch("tinny")
 
 
-def test_no_member_of_that_name(publish, home):
+def test_an_archive_without_matching_members_raises(publish, home):
     publish({"tiny/code.py": b""})
-    with pytest.raises(AssetError, match="no member like tiny/data"):
+    with pytest.raises(AssetError, match="no member that matches tiny/data"):
         fetch("tiny")
     assert list((home / "assets").iterdir()) == []
 
@@ -166,7 +167,7 @@ def test_parts_are_joined_in_order(publish):
     assert contents(fetch("tiny")) == {"whole.bin": b"one, two"}
 
 
-def test_archive_within_archives(publish):
+def test_an_archive_split_over_archives_is_joined_and_unpacked(publish):
     inner = tar_gz({"in/a.txt": b"a", "in/b.txt": b"b", "other.txt": b""})
     publish(
         {"tiny0/part1": inner[:50]},
@@ -179,23 +180,23 @@ def test_archive_within_archives(publish):
 
 
 @pytest.mark.parametrize("member", ["tiny/data/../../../evil", "tiny/data//evil"])
-def test_member_outside_of_its_folder_is_refused_in_a_zip(publish, home, tmp_path, member):
+def test_zip_member_outside_its_folder_is_refused(publish, home, tmp_path, member):
     publish({member: b"evil"})
-    with pytest.raises(AssetError, match="outside of its own folder"):
+    with pytest.raises(AssetError, match="lies outside its folder"):
         fetch("tiny")
     assert list(tmp_path.rglob("*evil*")) == []
     assert list((home / "assets").iterdir()) == []
 
 
-def test_member_outside_of_its_folder_is_refused_in_a_tar(publish, tmp_path):
+def test_tar_member_outside_its_folder_is_refused(publish, tmp_path):
     inner = tar_gz({"in/../../../evil": b"evil"})
     publish({"tiny/data/x.tar.gz": inner}, joined="x.tar.gz", inner=("in/*",))
-    with pytest.raises(AssetError, match="outside of its own folder"):
+    with pytest.raises(AssetError, match="lies outside its folder"):
         fetch("tiny")
     assert list(tmp_path.rglob("*evil*")) == []
 
 
-def test_links_in_a_tar_are_not_followed(publish, tmp_path):
+def test_tar_links_are_not_followed(publish, tmp_path):
     (tmp_path / "victim").mkdir()
     inner = tar_gz({"in/link": str(tmp_path / "victim"), "in/link/evil": b"evil"})
     publish({"tiny/data/x.tar.gz": inner}, joined="x.tar.gz", inner=("in/*",))
@@ -203,19 +204,19 @@ def test_links_in_a_tar_are_not_followed(publish, tmp_path):
     assert list((tmp_path / "victim").iterdir()) == []
 
 
-def test_killed_fetch_leaves_no_half_folder(publish, home):
+def test_a_killed_fetch_leaves_no_incomplete_folder(publish, home):
     asset = publish({"tiny/data/a.txt": b"a"})
     script = SCRIPT.format(extra=DIE_HALFWAY)
     command = [sys.executable, "-c", script, asset.archives[0].sha256]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-    (left,) = (home / "assets").iterdir()
-    assert left.name.startswith(".partial-")
-    os.utime(left, (0, 0))  # a day later
+    (leftover,) = (home / "assets").iterdir()
+    assert leftover.name.startswith(".partial-")
+    os.utime(leftover, (0, 0))  # more than a day old
     assert contents(fetch("tiny")) == {"a.txt": b"a"}
-    assert not left.exists()
+    assert not leftover.exists()
 
 
-def test_processes_that_fetch_at_once_agree(publish, home):
+def test_simultaneous_fetches_give_one_folder(publish, home):
     asset = publish({"tiny/data/a.txt": b"a"})
     command = [sys.executable, "-c", SCRIPT.format(extra=""), asset.archives[0].sha256]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]

@@ -1,4 +1,8 @@
-"""The loaders on the real data; counts and digests are those of the pinned archives."""
+"""The loaders on real data; counts and digests are those of the pinned archives.
+
+Most tests download their data on the first run and then use the cache. Tests of the download itself need the
+network every time; they have the marker ``network``.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from sklearn.utils import Bunch
 
 from skprune.datasets import (
     BOILERPLATE_SECTIONS,
+    AssetError,
     _fashion_mnist,
     fetch_model,
     load_debian,
@@ -24,11 +29,11 @@ from skprune.datasets import (
     long_tail,
     split_by_group,
 )
-from skprune.datasets._assets import AssetError
-from skprune.datasets._packages import Translated, _plain, _stanzas
+from skprune.datasets._assets import fetch
+from skprune.datasets._packages import Translated, _plain, _stanzas, packages
 
 needs_apt = pytest.mark.skipif(
-    shutil.which("apt-get") is None, reason="this data set is the index of a Debian-family system"
+    shutil.which("apt-get") is None, reason="needs apt, which only Debian-family systems have"
 )
 
 PINNED = [
@@ -40,7 +45,7 @@ PINNED = [
 
 
 def check_bunch(bunch: Bunch) -> None:
-    """What every loader promises."""
+    """Check what all loaders of class labels guarantee."""
     assert all(isinstance(text, str) and text.strip() for text in bunch.data)
     assert bunch.target.shape == (len(bunch.data),)
     assert bunch.target.dtype == np.int64
@@ -49,7 +54,7 @@ def check_bunch(bunch: Bunch) -> None:
 
 
 @pytest.mark.parametrize(("load", "subset", "rows", "classes", "digest"), PINNED)
-def test_topics(load, subset, rows, classes, digest):
+def test_topics_match_the_pinned_archives(load, subset, rows, classes, digest):
     bunch = load(subset)
     check_bunch(bunch)
     assert (len(bunch.data), len(bunch.target_names)) == (rows, classes)
@@ -71,7 +76,7 @@ def test_reuters_has_a_long_tail():
     assert counts.min() < 5
 
 
-def test_newsgroups_labels_fit_the_texts():
+def test_newsgroups_labels_match_the_texts():
     bunch = load_newsgroups("train")
     hockey = bunch.target == bunch.target_names.index("rec.sport.hockey")
     mentions = np.array(["hockey" in text.split() for text in bunch.data])
@@ -88,7 +93,7 @@ def test_movie_snippets():
     assert bunch.data[bunch.rating.argmax()] != bunch.data[bunch.rating.argmin()]
 
 
-def test_subset_is_checked_before_anything_is_fetched(monkeypatch, tmp_path):
+def test_subset_is_validated_before_any_download(monkeypatch, tmp_path):
     monkeypatch.setenv("SKPRUNE_HOME", str(tmp_path / "home"))
     with pytest.raises(ValueError, match="'subset' parameter"):
         load_newsgroups("validation")
@@ -111,7 +116,7 @@ def test_debian():
 
 
 @needs_apt
-def test_debian_is_cached_and_then_needs_no_apt(monkeypatch):
+def test_cached_debian_index_needs_no_apt(monkeypatch):
     first = load_debian("games")
     monkeypatch.setenv("PATH", "")
     again = load_debian("games")
@@ -128,14 +133,14 @@ def test_debian_sections_as_classes():
 
 
 @needs_apt
-def test_debian_rare_must_be_a_section_that_is_left():
-    with pytest.raises(ValueError, match="rare='libs' is no section"):
+def test_debian_rare_must_be_a_remaining_section():
+    with pytest.raises(ValueError, match="rare='libs' is not one of the sections"):
         load_debian("libs")
 
 
 @needs_apt
 @pytest.mark.parametrize("rare", ["games", "hamradio"])
-def test_debian_split_keeps_siblings_together_and_shares_alike(rare):
+def test_debian_split_keeps_groups_together_and_class_shares_equal(rare):
     bunch = load_debian(rare)
     train, test = split_by_group(bunch, test_size=0.2, random_state=0)
     assert not set(train.groups) & set(test.groups)
@@ -145,7 +150,7 @@ def test_debian_split_keeps_siblings_together_and_shares_alike(rare):
     assert np.array_equal(test.target == 1, test.sections == rare)
 
 
-def test_debian_without_apt(monkeypatch, tmp_path):
+def test_debian_without_apt_raises(monkeypatch, tmp_path):
     monkeypatch.setenv("SKPRUNE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", "")
     with pytest.raises(AssetError, match=r"Debian-family system.*load_reuters52"):
@@ -154,7 +159,7 @@ def test_debian_without_apt(monkeypatch, tmp_path):
 
 
 @needs_apt
-def test_debian_with_an_unreachable_index(monkeypatch, tmp_path):
+def test_debian_with_unreachable_index_raises(monkeypatch, tmp_path):
     monkeypatch.setenv("SKPRUNE_HOME", str(tmp_path / "home"))
     configuration = tmp_path / "apt.conf"
     configuration.write_text('Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "/dev/null";\n')
@@ -165,7 +170,7 @@ def test_debian_with_an_unreachable_index(monkeypatch, tmp_path):
 
 
 def check_pairs(bunch: Bunch) -> None:
-    """What the loaders of texts and target texts promise."""
+    """Check what the loaders of texts with target texts guarantee."""
     assert all(isinstance(text, str) and text.strip() for text in [*bunch.data, *bunch.target])
     for name in ("target", "sections", "packages", "groups"):
         assert bunch[name].shape == (len(bunch.data),)
@@ -207,12 +212,12 @@ def test_debian_translations(monkeypatch):
     assert np.mean([bool(german & set(text.split())) for text in bunch.data]) < 0.1
     pair = ("This package contains the client.", "Dieses Paket enthält den Client.")
     assert pair in set(zip(bunch.data, bunch.target, strict=True))
-    monkeypatch.setenv("PATH", "")  # cached: no apt any more
+    monkeypatch.setenv("PATH", "")  # the cached index needs no apt
     assert load_debian_translations().digest == bunch.digest
     assert len(load_debian_translations(min_words=1, max_words=None).data) > len(bunch.data)
 
 
-def test_paragraphs_are_paired_only_where_both_sides_have_as_many(monkeypatch):
+def test_paragraphs_are_paired_only_if_both_sides_have_the_same_number(monkeypatch):
     rows = [
         Translated(
             "b", "src", "net", "a tool\nIt does\n  this.\n\nAnd that.", "ein Tool\nEs tut\ndies.\n\nUnd das."
@@ -229,7 +234,7 @@ def test_paragraphs_are_paired_only_where_both_sides_have_as_many(monkeypatch):
 
 
 @pytest.mark.parametrize("language", ["en", "", "../de", "german", "de-DE"])
-def test_languages_that_are_none(language):
+def test_invalid_languages_raise(language):
     with pytest.raises(ValueError, match="language="):
         load_debian_translations(language)
 
@@ -246,10 +251,10 @@ def test_fashion_mnist():
     assert np.array_equal(both.data[60_000:], test.data)
     assert "License" in both.DESCR
     trousers, bags = (train.data[train.target == c].mean(axis=0) for c in (1, 8))
-    assert trousers[20:, 12:16].mean() < bags[20:, 12:16].mean(), "there is a gap between two legs"
+    assert trousers[20:, 12:16].mean() < bags[20:, 12:16].mean(), "trousers have a gap between the legs"
 
 
-def test_fashion_mnist_without_apt(monkeypatch, tmp_path):
+def test_fashion_mnist_without_apt_raises(monkeypatch, tmp_path):
     monkeypatch.setattr(_fashion_mnist, "_INSTALLED", tmp_path / "not installed")
     monkeypatch.setenv("SKPRUNE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PATH", "")
@@ -261,9 +266,9 @@ def test_fashion_mnist_without_apt(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("damage", "message"), [("missing", "has no t10k-images"), ("other", "not the pinned")]
+    ("damage", "message"), [("missing", "has no file t10k-images"), ("other", "not the pinned")]
 )
-def test_fashion_mnist_of_another_content_is_refused(monkeypatch, tmp_path, damage, message):
+def test_fashion_mnist_with_other_content_is_refused(monkeypatch, tmp_path, damage, message):
     monkeypatch.setattr(_fashion_mnist, "_INSTALLED", tmp_path)
     if damage == "other":
         (tmp_path / "t10k-images-idx3-ubyte.gz").write_bytes(b"no images")
@@ -276,7 +281,7 @@ def test_fashion_mnist_of_another_content_is_refused(monkeypatch, tmp_path, dama
     imbalance=st.floats(0.001, 1.0),
     seed=st.integers(0, 99),
 )
-def test_a_long_tail_falls_exponentially(sizes, imbalance, seed):
+def test_long_tail_class_sizes_decrease_exponentially(sizes, imbalance, seed):
     y = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
     rows = long_tail(y, imbalance, random_state=seed)
     assert np.array_equal(rows, np.unique(rows))
@@ -286,7 +291,7 @@ def test_a_long_tail_falls_exponentially(sizes, imbalance, seed):
     assert np.array_equal(rows, long_tail(y, imbalance, random_state=seed))
 
 
-def test_which_rows_a_long_tail_keeps_is_drawn():
+def test_long_tail_draws_its_rows():
     y = np.repeat([0, 1], 200)
     first, other = (long_tail(y, 0.1, random_state=seed) for seed in (0, 1))
     assert len(first) == len(other) == 220
@@ -307,7 +312,7 @@ rows = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 8)), min_size=1, max
 
 
 @given(rows=rows, test_size=st.floats(0.05, 0.95), seed=st.integers(0, 99))
-def test_split_by_group_is_a_partition_of_groups(rows, test_size, seed):
+def test_split_by_group_partitions_the_groups(rows, test_size, seed):
     target, groups = np.array(rows).T
     bunch = Bunch(data=[str(i) for i in range(len(rows))], target=target, groups=groups)
     train, test = split_by_group(bunch, test_size=test_size, random_state=seed)
@@ -319,7 +324,7 @@ def test_split_by_group_is_a_partition_of_groups(rows, test_size, seed):
         assert np.array_equal(part.target, target[chosen])
 
 
-def test_split_by_group_repeats_and_varies():
+def test_split_by_group_depends_on_the_seed_only():
     bunch = Bunch(data=list("abcdefgh"), target=[0, 1] * 4, groups=[1, 1, 2, 2, 3, 3, 4, 4])
     splits = {seed: split_by_group(bunch, 0.25, seed)[1].data for seed in range(20)}
     assert splits == {seed: split_by_group(bunch, 0.25, seed)[1].data for seed in range(20)}
@@ -334,7 +339,7 @@ def test_split_by_group_repeats_and_varies():
         (Bunch(data=["a"], target=[0], groups=[1]), 1.0, "'test_size' parameter"),
     ],
 )
-def test_split_by_group_names_what_is_wrong(bunch, test_size, message):
+def test_split_by_group_rejects_invalid_input(bunch, test_size, message):
     with pytest.raises(ValueError, match=message):
         split_by_group(bunch, test_size)
 
@@ -357,7 +362,7 @@ def test_minilm_loads_as_encoder_and_as_backbone(minilm):
     assert classifier.config.num_labels == 3
 
 
-def test_the_t5_is_written_once_and_whole():
+def test_t5_is_converted_once_and_completely():
     folder = fetch_model("t5-small-title")
     written = (folder / "model.safetensors").stat().st_mtime_ns
     assert fetch_model("t5-small-title") == folder
@@ -365,6 +370,27 @@ def test_the_t5_is_written_once_and_whole():
     assert not list(folder.parent.glob(".partial-*/*"))
 
 
-def test_data_sets_are_no_models():
-    with pytest.raises(ValueError, match="no model 'vader'"):
+def test_fetch_model_rejects_data_sets():
+    with pytest.raises(ValueError, match="unknown model 'vader'"):
         fetch_model("vader")
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("name", ["orange-text", "vader"])
+def test_a_fresh_download_equals_the_cached_one(monkeypatch, tmp_path, name):
+    cached = fetch(name)
+    monkeypatch.setenv("SKPRUNE_HOME", str(tmp_path))
+    fresh = fetch(name)
+    assert fresh.parent == tmp_path / "assets"
+    assert {path.name: path.read_bytes() for path in fresh.iterdir()} == {
+        path.name: path.read_bytes() for path in cached.iterdir()
+    }
+
+
+@pytest.mark.network
+@needs_apt
+def test_a_fresh_debian_index_replaces_the_cached_one(monkeypatch, tmp_path):
+    monkeypatch.setenv("SKPRUNE_HOME", str(tmp_path))
+    first, again = packages(), packages(refresh=True)
+    assert again == first == packages()
+    assert [path.name for path in tmp_path.iterdir()] == ["debian-1.jsonl.gz"]

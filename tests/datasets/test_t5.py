@@ -1,4 +1,4 @@
-"""The packaged T5: its float32 weights against the int8 graphs they come of, and that it learns."""
+"""The packaged T5: its float32 weights against the original int8 graphs, and fine-tuning."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ TEXT = "summarize: A small library reads and writes images in the PNG format."
 
 @pytest.fixture(scope="module")
 def t5() -> Path:
-    """Folder of the trainable model."""
+    """Return the folder of the trainable model."""
     return fetch_model("t5-small-title")
 
 
 @pytest.fixture(scope="module")
 def source() -> Path:
-    """Folder of the int8 graphs."""
+    """Return the folder of the int8 graphs."""
     return fetch("t5-small-title")
 
 
-def test_every_weight_is_there_and_no_head_is_tied(t5: Path) -> None:
-    model = load_pretrained(t5).model  # raises where a weight is missing
+def test_all_weights_exist_and_the_head_is_not_tied(t5: Path) -> None:
+    model = load_pretrained(t5).model  # raises if a weight is missing
     assert sum(p.numel() for p in model.parameters()) == 76_961_152
     assert not torch.equal(model.lm_head.weight, model.shared.weight)
     assert not model.config.scale_decoder_outputs
@@ -43,7 +43,7 @@ def test_every_weight_is_there_and_no_head_is_tied(t5: Path) -> None:
     }
 
 
-def test_the_tokenizer_neither_pads_nor_cuts_of_itself(t5: Path) -> None:
+def test_the_tokenizer_does_not_pad_or_truncate_by_default(t5: Path) -> None:
     tokenizer = transformers.AutoTokenizer.from_pretrained(t5)
     short, long = tokenizer(["ja", "größer " * 100])["input_ids"]
     assert short[-1] == long[-1] == tokenizer.eos_token_id == 1
@@ -53,7 +53,7 @@ def test_the_tokenizer_neither_pads_nor_cuts_of_itself(t5: Path) -> None:
 
 
 def rounded_as_in_the_graph(layer: torch.nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
-    """ONNX's DynamicQuantizeLinear: 256 steps from the least activation to the greatest, 0 among them."""
+    """Imitate ONNX's DynamicQuantizeLinear: 256 steps from the lowest to the highest value, including 0."""
     (x,) = inputs
     low, high = min(x.min().item(), 0.0), max(x.max().item(), 0.0)
     step = (high - low) / 255
@@ -61,8 +61,8 @@ def rounded_as_in_the_graph(layer: torch.nn.Module, inputs: tuple[torch.Tensor])
     return ((torch.round(x / step) + zero).clamp(0, 255).sub(zero) * step,)
 
 
-def test_the_encoder_is_the_graphs_but_for_the_rounding_of_activations(t5: Path, source: Path) -> None:
-    """With that rounding imitated, the first blocks agree; from the third on a value may fall a step off."""
+def test_the_encoder_equals_the_graph_except_for_rounded_activations(t5: Path, source: Path) -> None:
+    """With the rounding imitated, the first two blocks agree; later ones may differ by one step."""
     model, tokenizer = load_pretrained(t5).build(None).model, load_pretrained(t5).tokenizer
     inputs = tokenizer(TEXT, return_tensors="pt")
     onnx, runtime = (pytest.importorskip(name) for name in ("onnx", "onnxruntime"))
@@ -79,9 +79,9 @@ def test_the_encoder_is_the_graphs_but_for_the_rounding_of_activations(t5: Path,
         block.register_forward_hook(lambda *call: found.append(call[2]))
     with torch.inference_mode():
         model.encoder(**inputs)
-    for ours, theirs in zip(found, expected, strict=False):
-        hidden = (ours[0] if isinstance(ours, tuple) else ours).numpy()
-        assert np.abs(hidden - theirs).max() < 1e-5 * np.abs(theirs).max()
+    for output, reference in zip(found, expected, strict=False):
+        hidden = (output[0] if isinstance(output, tuple) else output).numpy()
+        assert np.abs(hidden - reference).max() < 1e-5 * np.abs(reference).max()
 
 
 def test_the_decoder_agrees_with_the_graph(t5: Path, source: Path) -> None:
@@ -113,7 +113,7 @@ def test_it_writes_titles(t5: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_few_pairs_are_learned(t5: Path) -> None:
+def test_fine_tuning_learns_a_few_pairs(t5: Path) -> None:
     english = ["documentation files", "this package contains the client", "command line tool", "test suite"]
     german = [
         "Dokumentation",

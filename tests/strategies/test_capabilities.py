@@ -1,4 +1,4 @@
-"""What strategies find in a learner: features by every road, against forward passes written out."""
+"""Penultimate features and sequence scores of every kind of learner, against explicit forward passes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LABELS = [i % 3 for i in range(15)]
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
-def test_last_hidden_layer_of_a_perceptron(activation: str) -> None:
+def test_mlp_features_are_its_last_hidden_layer(activation: str) -> None:
     mlp = MLPClassifier((7, 5), activation=activation, max_iter=20, random_state=0).fit(X, Y)
     features = penultimate_features(mlp, X)
     assert features.shape == (60, 5)
@@ -48,7 +48,7 @@ def test_last_hidden_layer_of_a_perceptron(activation: str) -> None:
     assert odds / odds.sum(axis=1, keepdims=True) == pytest.approx(mlp.predict_proba(X))
 
 
-def test_a_pipeline_gives_what_its_last_step_sees() -> None:
+def test_pipeline_features_are_the_input_of_its_last_step() -> None:
     model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(TEXTS, LABELS)
     features = penultimate_features(model, pd.Series(TEXTS))
     assert sp.issparse(features)
@@ -60,7 +60,7 @@ def test_a_pipeline_gives_what_its_last_step_sees() -> None:
     assert penultimate_features(nested, X) == pytest.approx(nested[-1][0].transform(nested[0].transform(X)))
 
 
-def test_a_sampler_in_a_pipeline_is_passed_over() -> None:
+def test_samplers_in_a_pipeline_are_skipped() -> None:
     model = make_sampling_pipeline(
         StandardScaler(), RandomUnderSampler(random_state=0), LogisticRegression()
     ).fit(X, Y)
@@ -75,7 +75,7 @@ def test_a_sampler_in_a_pipeline_is_passed_over() -> None:
 @pytest.mark.parametrize(
     "container", [np.asarray, sp.csr_matrix, lambda a: pd.DataFrame(a, columns=list("abcd"))]
 )
-def test_other_classifiers_see_the_vectors_themselves(model: Any, container: Any) -> None:
+def test_other_classifiers_give_the_vectors_themselves(model: Any, container: Any) -> None:
     rows = container(X)
     features = penultimate_features(model.fit(rows, Y), rows)
     assert np.array_equal(features.toarray() if sp.issparse(features) else features, X)
@@ -89,19 +89,19 @@ def test_other_classifiers_see_the_vectors_themselves(model: Any, container: Any
     ],
     ids=["modAL", "GridSearchCV"],
 )
-def test_wrappers_are_opened(wrap: Any) -> None:
+def test_features_of_a_wrapped_learner(wrap: Any) -> None:
     learner = wrap(make_pipeline(TfidfVectorizer(), LogisticRegression()))
     expected = TfidfVectorizer().fit(TEXTS).transform(TEXTS).toarray()
     assert penultimate_features(learner, TEXTS).toarray() == pytest.approx(expected)
 
 
-def test_a_meta_estimator_is_opened() -> None:
+def test_features_inside_a_meta_estimator() -> None:
     model = SelfTrainingClassifier(make_pipeline(StandardScaler(), LogisticRegression()))
     model.fit(X, np.where(np.arange(60) % 2, Y, -1))
     assert penultimate_features(model, X) == pytest.approx(model.estimator_[0].transform(X))
 
 
-def test_precision_is_kept_and_whole_numbers_become_double() -> None:
+def test_float_precision_is_kept_and_integers_become_float64() -> None:
     model = LogisticRegression().fit(X, Y)
     single = X.astype(np.float32)
     assert penultimate_features(model, single) is single
@@ -126,7 +126,7 @@ def net() -> Any:
     return net.fit(X.astype(np.float32), Y.astype(np.int64))
 
 
-def test_a_skorch_net_gives_what_its_last_linear_layer_sees(net: Any) -> None:
+def test_skorch_features_are_the_input_of_the_last_linear_layer(net: Any) -> None:
     rows = X.astype(np.float32)
     with torch.no_grad():
         expected = net.module_.body(torch.from_numpy(rows)).numpy()
@@ -137,7 +137,7 @@ def test_a_skorch_net_gives_what_its_last_linear_layer_sees(net: Any) -> None:
     assert not net.module_.head._forward_pre_hooks
 
 
-def test_what_other_threads_predict_meanwhile_does_not_leak_in(net: Any) -> None:
+def test_predictions_in_other_threads_do_not_leak_into_the_features(net: Any) -> None:
     rows = X.astype(np.float32)
     expected = penultimate_features(net, rows)
     stop = threading.Event()
@@ -167,15 +167,15 @@ def test_what_other_threads_predict_meanwhile_does_not_leak_in(net: Any) -> None
     ],
     ids=["texts", "vectors", "MLP", "skorch"],
 )
-def test_a_learner_never_fitted_has_no_features_yet(learner: Any) -> None:
+def test_unfitted_learner_raises_not_fitted_error(learner: Any) -> None:
     rows = TEXTS if "tfidf" in str(learner).lower() else X.astype(np.float32)
     with pytest.raises(NotFittedError):
         penultimate_features(learner, rows)
 
 
 @pytest.mark.parametrize("strategy", [Coreset, BERTKM, BADGE, CAL])
-def test_a_learner_of_texts_without_features_is_told_what_serves(strategy: type) -> None:
-    class Reader(LogisticRegression):  # the vectors are its own affair
+def test_text_learner_without_features_gets_a_helpful_error(strategy: type) -> None:
+    class Reader(LogisticRegression):  # turns texts into vectors internally
         def fit(self, X: Any, y: Any) -> Reader:
             return super().fit([[len(x)] for x in X], y)
 
@@ -184,19 +184,19 @@ def test_a_learner_of_texts_without_features_is_told_what_serves(strategy: type)
 
     learner = ActiveLearner(Reader(), strategy(), TEXTS, LABELS)
     message = (
-        f"{strategy.__name__} needs penultimate features, which Reader does not offer for texts.* What serves"
+        f"{strategy.__name__} needs penultimate features, which Reader does not have for texts. Use a learner"
     )
     with pytest.raises(TypeError, match=message):
         learner.query(TEXTS)
 
 
 @pytest.mark.parametrize("estimator", [LinearRegression(), StandardScaler(), None])
-def test_what_is_no_classifier_has_no_features(estimator: Any) -> None:
-    with pytest.raises(TypeError, match=r"does not offer for vectors.*or any classifier"):
+def test_non_classifiers_have_no_features(estimator: Any) -> None:
+    with pytest.raises(TypeError, match=r"does not have for vectors.*or any classifier"):
         penultimate_features(estimator, X)
 
 
-def test_broken_features_are_refused() -> None:
+def test_invalid_features_raise() -> None:
     class Broken:
         def __init__(self, features: Any) -> None:
             self.features = features
@@ -204,7 +204,7 @@ def test_broken_features_are_refused() -> None:
         def penultimate(self, X: Any) -> Any:
             return self.features
 
-    with pytest.raises(ValueError, match=r"shape \(3,\) for 3 rows; Coreset needs one vector each"):
+    with pytest.raises(ValueError, match=r"shape \(3,\) for 3 rows; Coreset needs one vector per row"):
         penultimate_features(Broken(np.zeros(3)), TEXTS[:3], needed_by="Coreset")
     with pytest.raises(ValueError, match=r"shape \(2, 4\) for 3 rows"):
         penultimate_features(Broken(np.zeros((2, 4))), TEXTS[:3])
@@ -213,7 +213,7 @@ def test_broken_features_are_refused() -> None:
 
 
 class Generator:
-    """Gives whatever scores it holds."""
+    """Returns the scores it was given."""
 
     def __init__(self, scores: Any) -> None:
         self.scores = scores
@@ -222,17 +222,17 @@ class Generator:
         return self.scores
 
 
-def test_sequence_scores_are_checked() -> None:
+def test_sequence_scores_are_validated() -> None:
     scores = sequence_scores(Generator([-0.5, -np.inf, 1e-9]), TEXTS[:3])
     assert scores.tolist() == [-0.5, -np.inf, 0.0]
     with pytest.raises(ValueError, match=r"shape \(2,\) for 3 rows"):
         sequence_scores(Generator([-0.5, -0.1]), TEXTS[:3])
-    for fault in (0.3, np.nan):
-        with pytest.raises(ValueError, match=rf"at most 0: got {fault} for row 1"):
-            sequence_scores(Generator([-0.5, fault, -0.1]), TEXTS[:3])
+    for invalid in (0.3, np.nan):
+        with pytest.raises(ValueError, match=rf"of at most 0, got {invalid} for row 1"):
+            sequence_scores(Generator([-0.5, invalid, -0.1]), TEXTS[:3])
 
 
-def test_a_learner_that_generates_nothing_is_named() -> None:
+def test_error_names_a_learner_without_sequence_scores() -> None:
     for learner in (LinearSVC(), ActiveLearner(LinearSVC(), NSP())):
-        with pytest.raises(TypeError, match=r"NSP needs sequence_scores\(X\).* LinearSVC does not have"):
+        with pytest.raises(TypeError, match=r"NSP needs .* sequence_scores\(X\).*; LinearSVC does not"):
             NSP()(learner, X)

@@ -1,4 +1,4 @@
-"""Coreset and FT-BERTKM, against k-center greedy and nearest rows written out by hand."""
+"""Coreset and FT-BERTKM, against explicit k-center greedy and nearest rows."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from skprune.streams import generator
 
 
 def learner_of(labeled: Any) -> Any:
-    """A linear classifier that was taught these vectors."""
+    """Return a linear classifier trained on these vectors."""
     return ActiveLearner(LogisticRegression(), Coreset(), labeled, np.arange(labeled.shape[0]) % 2)
 
 
 def greedy(
     pool: np.ndarray, labeled: np.ndarray, n_instances: int, first: int | None = None
 ) -> tuple[Any, Any]:
-    """k-center greedy with every distance in a table; the first of ties wins."""
+    """Run k-center greedy on a table of all distances; ties go to the row that comes first."""
     everything = np.concatenate([pool, labeled]).astype(np.float64)
     table = np.sqrt(((everything[:, None] - everything[None]) ** 2).sum(axis=-1))
     centers = list(range(len(pool), len(everything)))
@@ -61,7 +61,7 @@ def test_coreset_is_k_center_greedy(seed: int, n: int, d: int, n_labeled: int) -
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
 def test_coreset_on_digits_in_every_precision_and_container(dtype: Any, container: Any) -> None:
     digits = load_digits().data[:540]
-    noise = np.random.default_rng(0).normal(scale=0.1, size=digits.shape)  # whole numbers would tie
+    noise = np.random.default_rng(0).normal(scale=0.1, size=digits.shape)  # integers would tie
     digits = ((digits + noise) / 16).astype(dtype)
     pool, labeled = digits[:500], digits[500:540]
     indices, metrics = Coreset(random_state=0)(
@@ -73,7 +73,7 @@ def test_coreset_on_digits_in_every_precision_and_container(dtype: Any, containe
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
-def test_coreset_looks_at_the_learners_features() -> None:
+def test_coreset_uses_the_features_of_the_learner() -> None:
     digits, y = load_digits(return_X_y=True)
     digits, y = digits[:330], y[:330]
     mlp = MLPClassifier((8,), activation="tanh", random_state=0, max_iter=50).fit(digits, y)
@@ -84,7 +84,7 @@ def test_coreset_looks_at_the_learners_features() -> None:
     assert indices.tolist() == greedy(features[30:], features[:30], 10)[0]
 
 
-def test_coreset_without_labeled_rows_starts_anywhere() -> None:
+def test_coreset_without_labeled_rows_starts_at_a_random_row() -> None:
     pool = np.random.default_rng(0).normal(size=(30, 3))
     model = LogisticRegression().fit(pool, pool[:, 0] > 0)
     firsts = set()
@@ -96,7 +96,7 @@ def test_coreset_without_labeled_rows_starts_anywhere() -> None:
     assert len(firsts) > 20
 
 
-def test_coreset_leaves_copies_of_labeled_rows_for_last() -> None:
+def test_coreset_picks_copies_of_labeled_rows_last() -> None:
     rng = np.random.default_rng(0)
     labeled = (50 + rng.normal(size=(20, 64))).astype(np.float32)
     pool = np.concatenate([labeled, (50 + rng.normal(size=(5, 64))).astype(np.float32)])
@@ -106,7 +106,7 @@ def test_coreset_leaves_copies_of_labeled_rows_for_last() -> None:
     assert sorted(indices.tolist()) == list(range(25))
 
 
-def test_coreset_takes_copies_at_random_and_one_far_row_does_not_blur_the_others() -> None:
+def test_coreset_picks_among_copies_at_random_despite_an_outlier() -> None:
     pool = np.array([[1e4, 0]] + [[3.0, 0.0]] * 20 + [[0.0, 2.0]] * 20, dtype=np.float32)
     learner = learner_of(np.zeros((2, 2), np.float32))
     picks = [Coreset(random_state=s)(learner, pool, n_instances=3)[0].tolist() for s in range(40)]
@@ -116,7 +116,7 @@ def test_coreset_takes_copies_at_random_and_one_far_row_does_not_blur_the_others
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_bertkm_takes_the_row_nearest_to_each_centroid(seed: int) -> None:
+def test_bertkm_picks_the_row_nearest_to_each_centroid(seed: int) -> None:
     digits, y = load_digits(return_X_y=True)
     pool = digits[:400]
     model = LogisticRegression(max_iter=5000).fit(digits[400:600] / 16, y[400:600])
@@ -127,7 +127,7 @@ def test_bertkm_takes_the_row_nearest_to_each_centroid(seed: int) -> None:
     shuffled = rng.permutation(400)
     kmeans = KMeans(12, n_init=1, random_state=int(rng.integers(2**31))).fit(unit[shuffled])
     table = np.linalg.norm(unit[:, None] - kmeans.cluster_centers_[None], axis=-1)
-    assert len(set(table.argmin(axis=0))) == 12, "else the oracle must say who comes first"
+    assert len(set(table.argmin(axis=0))) == 12, "the oracle assumes distinct nearest rows"
     assert set(indices.tolist()) == set(table.argmin(axis=0).tolist())
     assert sorted(metrics) == pytest.approx(sorted(table.min(axis=0)))
     sizes = np.bincount(kmeans.labels_)
@@ -135,17 +135,17 @@ def test_bertkm_takes_the_row_nearest_to_each_centroid(seed: int) -> None:
     assert sizes[order].tolist() == sorted(sizes, reverse=True)
 
 
-def test_bertkm_finds_the_clusters_of_a_pool_larger_than_what_starts_them() -> None:
+def test_bertkm_finds_clusters_in_a_pool_larger_than_the_sample_of_k_means_plusplus() -> None:
     rows, cluster = make_blobs([11_000, 1_000, 200], centers=np.eye(3) * 10, cluster_std=0.3, random_state=0)
     model = LogisticRegression().fit(rows, cluster)
     for seed in range(5):
         indices, _ = BERTKM(random_state=seed)(model, rows, n_instances=3)
-        assert cluster[indices].tolist() == [0, 1, 2], "the largest first"
+        assert cluster[indices].tolist() == [0, 1, 2], "the largest cluster comes first"
 
 
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_bertkm_takes_one_row_of_every_cluster_whatever_their_length(container: Any, dtype: Any) -> None:
+def test_bertkm_picks_one_row_per_cluster_regardless_of_vector_length(container: Any, dtype: Any) -> None:
     centers = np.eye(8) * 10
     rows, cluster = make_blobs(300, centers=centers, cluster_std=0.3, random_state=0)
     rows *= np.random.default_rng(0).uniform(0.1, 10, size=(300, 1))
@@ -156,7 +156,7 @@ def test_bertkm_takes_one_row_of_every_cluster_whatever_their_length(container: 
     assert np.mean([len(h) for h in hits]) > 6.5  # k-means++ may start two centroids in one cluster
 
 
-def test_bertkm_with_fewer_distinct_rows_than_it_asks_for() -> None:
+def test_bertkm_with_fewer_distinct_rows_than_requested() -> None:
     pool = np.array([[1.0, 0.0]] * 9 + [[0.0, 1.0]] * 9 + [[0.0, 0.0]] * 2)
     model = LogisticRegression().fit(pool, [0] * 9 + [1] * 11)
     for n_instances in range(1, 21):
@@ -165,4 +165,4 @@ def test_bertkm_with_fewer_distinct_rows_than_it_asks_for() -> None:
         assert np.isfinite(metrics).all()
     assert len({tuple(pool[i]) for i in BERTKM(random_state=0)(model, pool, n_instances=3)[0]}) == 3
     picks = {int(BERTKM(random_state=s)(model, pool, n_instances=3)[0][0]) for s in range(30)}
-    assert len(picks) > 8, "copies are taken at random"
+    assert len(picks) > 8, "ties between copies fall at random"

@@ -1,4 +1,4 @@
-"""BADGE and CAL, against gradients and divergences written out."""
+"""BADGE and CAL, against explicit gradients and divergences."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from sklearn.tree import DecisionTreeClassifier
 from skprune.modal import ActiveLearner
 from skprune.strategies import BADGE, CAL
 from skprune.strategies.capabilities import penultimate_features
-from skprune.strategies.hybrid import _draw
+from skprune.strategies.hybrid import _weighted_draw
 from skprune.streams import generator
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 
 DIGITS, Y = load_digits(return_X_y=True)
-DIGITS = DIGITS / 16 + np.random.default_rng(0).normal(scale=0.01, size=DIGITS.shape)  # whole numbers tie
+DIGITS = DIGITS / 16 + np.random.default_rng(0).normal(scale=0.01, size=DIGITS.shape)  # integers tie
 
 
 def gradients(model: Any, X: Any) -> np.ndarray:
-    """∂ CE(p, ŷ) / ∂ W of the last layer, all n × (C·d) numbers of it."""
+    """Return ∂ CE(p, ŷ) / ∂ W of the last layer as an n × (C·d) array."""
     p = model.predict_proba(X)
     h = penultimate_features(model, X)
     h = np.asarray(h.todense() if sp.issparse(h) else h, dtype=np.float64)
@@ -39,7 +39,7 @@ def gradients(model: Any, X: Any) -> np.ndarray:
 
 
 def badge(g: np.ndarray, n_instances: int, seed: int) -> tuple[list[int], list[float]]:
-    """k-means++ on the explicit gradients, with the strategy's own uniform numbers."""
+    """Run k-means++ on the explicit gradients, with the strategy's own uniform numbers."""
     rng = generator(seed, 0)
     rng.permutation(len(g))
     picked = [int(np.argmax((g**2).sum(axis=1)))]
@@ -74,8 +74,8 @@ def test_badge_is_k_means_plusplus_on_gradients(name: str, container: Any) -> No
         assert metrics == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_gradient_is_the_losss() -> None:
-    """The oracle's own formula, by finite differences of the cross-entropy of the predicted class."""
+def test_gradients_of_the_oracle_are_those_of_the_loss() -> None:
+    """Check the oracle's formula by finite differences of the cross-entropy of the predicted class."""
     model = MODELS["ten classes"]()
     x = DIGITS[[500]]
     guess = int(model.predict_proba(x).argmax())
@@ -110,21 +110,21 @@ def test_badge_draws_in_proportion_to_the_squared_distance() -> None:
     st.lists(st.sampled_from([0.0, 1e-300, 1.0, 3.0]), min_size=1, max_size=6),
     st.floats(0, 1, exclude_max=True),
 )
-def test_a_row_of_no_weight_is_never_drawn(weights: list[float], uniform: float) -> None:
+def test_a_row_of_zero_weight_is_never_drawn(weights: list[float], uniform: float) -> None:
     if any(weights):
-        assert weights[_draw(np.array(weights), uniform)] > 0
-        assert weights[_draw(np.array(weights), np.nextafter(1.0, 0.0))] > 0
+        assert weights[_weighted_draw(np.array(weights), uniform)] > 0
+        assert weights[_weighted_draw(np.array(weights), np.nextafter(1.0, 0.0))] > 0
 
 
 @pytest.mark.parametrize(
     "model",
     [
         DummyClassifier().fit(DIGITS[:9], np.zeros(9)),  # one class
-        DecisionTreeClassifier(random_state=0).fit(DIGITS[:300], Y[:300]),  # sure of everything
+        DecisionTreeClassifier(random_state=0).fit(DIGITS[:300], Y[:300]),  # probabilities of 0 and 1
     ],
     ids=["one class", "certain"],
 )
-def test_badge_draws_uniformly_where_no_row_has_a_gradient(model: Any) -> None:
+def test_badge_draws_uniformly_if_all_gradients_are_zero(model: Any) -> None:
     pool = DIGITS[300:310]
     assert not gradients(model, pool).any()
     counts = np.zeros(10)
@@ -136,7 +136,7 @@ def test_badge_draws_uniformly_where_no_row_has_a_gradient(model: Any) -> None:
     assert sorted(BADGE(random_state=0)(model, pool, n_instances=10)[0].tolist()) == list(range(10))
 
 
-def test_badge_with_fewer_distinct_gradients_than_rows_asked_for() -> None:
+def test_badge_with_fewer_distinct_gradients_than_requested_rows() -> None:
     model = MODELS["two classes"]()
     pool = np.repeat(DIGITS[[301, 305, 309]], 5, axis=0).astype(np.float32)
     indices, metrics = BADGE(random_state=0)(model, pool, n_instances=15)
@@ -144,7 +144,9 @@ def test_badge_with_fewer_distinct_gradients_than_rows_asked_for() -> None:
     assert {i // 5 for i in indices[:3].tolist()} == {0, 1, 2}
     assert (metrics[:3] > 0).all()
     assert not metrics[3:].any()
-    assert len({int(BADGE(random_state=s)(model, pool)[0][0]) for s in range(40)}) == 5, "of copies any"
+    assert len({int(BADGE(random_state=s)(model, pool)[0][0]) for s in range(40)}) == 5, (
+        "ties between copies fall at random"
+    )
 
 
 def by_hand(p_known: np.ndarray, known: np.ndarray, p: np.ndarray, h: np.ndarray, k: int) -> list[float]:
@@ -166,7 +168,7 @@ def test_cal_is_the_mean_divergence_from_the_labeled_neighbors(
     model = MODELS[name]()
     labeled, pool = container(DIGITS[:n_labeled]), container(DIGITS[300:420])
     learner = ActiveLearner(DummyClassifier(), CAL(), labeled, Y[:n_labeled])
-    learner.estimator = model  # taught more than it shows
+    learner.estimator = model  # trained on more rows than X_training holds
     indices, metrics = CAL(random_state=0)(learner, pool, n_instances=120)
     known, h = (penultimate_features(model, rows) for rows in (labeled, pool))
     known, h = (a.toarray() if sp.issparse(a) else a.astype(np.float64) for a in (known, h))
@@ -175,7 +177,7 @@ def test_cal_is_the_mean_divergence_from_the_labeled_neighbors(
     assert metrics.tolist() == sorted(metrics, reverse=True)
 
 
-def test_cal_with_certain_predictions_is_finite_and_with_one_class_indifferent() -> None:
+def test_cal_is_finite_for_certain_predictions_and_zero_for_one_class() -> None:
     tree = DecisionTreeClassifier(random_state=0)
     learner = ActiveLearner(tree, CAL(), DIGITS[:50], Y[:50])
     _, metrics = CAL(random_state=0)(learner, DIGITS[300:400], n_instances=100)
@@ -193,6 +195,6 @@ def test_cal_needs_the_labeled_rows() -> None:
 
 
 @pytest.mark.parametrize("n_neighbors", [0, 1.5])
-def test_cal_names_a_bad_number_of_neighbors(n_neighbors: Any) -> None:
+def test_cal_rejects_an_invalid_number_of_neighbors(n_neighbors: Any) -> None:
     with pytest.raises(ValueError, match="n_neighbors"):
         CAL(n_neighbors)(MODELS["two classes"](), DIGITS)

@@ -1,4 +1,4 @@
-"""What every strategy keeps of the contract, on real models."""
+"""The contract shared by all strategies, on real models."""
 
 from __future__ import annotations
 
@@ -38,8 +38,12 @@ from skprune.strategies import (
 
 OF_A_MODEL = [Coreset, BERTKM, BADGE, CAL]
 ALL = [*OF_A_MODEL, IDDS]
-OF_PROBABILITIES = [LeastConfidence, Margin, Entropy]  # the rest of them is in test_uncertainty.py
-EVERY = [*ALL, *OF_PROBABILITIES, RandomSampling]  # but NSP, for learners that generate: test_seq2seq.py
+OF_PROBABILITIES = [LeastConfidence, Margin, Entropy]  # further tests of these are in test_uncertainty.py
+EVERY = [
+    *ALL,
+    *OF_PROBABILITIES,
+    RandomSampling,
+]  # NSP needs a generating learner: test_seq2seq.py
 
 MOVIES = load_movie_snippets()
 TEXTS, LABELS = MOVIES.data[:240], np.asarray(MOVIES.target[:240])
@@ -50,13 +54,13 @@ def text_model() -> Any:
     return make_pipeline(TfidfVectorizer(), LogisticRegression(C=10))
 
 
-def taught(X: Any, y: Any, model: Any = None) -> Any:
+def trained(X: Any, y: Any, model: Any = None) -> Any:
     return ActiveLearner(model or text_model(), Coreset(), X, y)
 
 
 @pytest.fixture(scope="module")
 def learner() -> Any:
-    return taught(TEXTS[:SEEDS], LABELS[:SEEDS])
+    return trained(TEXTS[:SEEDS], LABELS[:SEEDS])
 
 
 @pytest.mark.parametrize("strategy", EVERY)
@@ -126,7 +130,7 @@ def test_a_loop_on_vectors(strategy: type, make_model: Any) -> None:
 )
 def test_containers_of_texts(strategy: type, container: Any, learner: Any) -> None:
     expected = strategy(random_state=0)(learner, TEXTS[SEEDS:100], n_instances=6)
-    other = taught(container(TEXTS[:SEEDS]), LABELS[:SEEDS])
+    other = trained(container(TEXTS[:SEEDS]), LABELS[:SEEDS])
     found = strategy(random_state=0)(other, container(TEXTS[SEEDS:100]), n_instances=6)
     assert np.array_equal(found[0], expected[0])
     assert found[1] == pytest.approx(expected[1])
@@ -141,8 +145,8 @@ def test_containers_of_texts(strategy: type, container: Any, learner: Any) -> No
 def test_containers_of_numbers(strategy: type, container: Any) -> None:
     rows = np.random.default_rng(0).normal(size=(60, 3))
     y = rows[:20, 0] > 0
-    expected = strategy(random_state=0)(taught(rows[:20], y, LogisticRegression()), rows[20:], n_instances=6)
-    other = taught(container(rows[:20]), y, LogisticRegression())
+    expected = strategy(random_state=0)(trained(rows[:20], y, LogisticRegression()), rows[20:], n_instances=6)
+    other = trained(container(rows[:20]), y, LogisticRegression())
     found = strategy(random_state=0)(other, container(rows[20:]), n_instances=6)
     assert found[0].tolist() == expected[0].tolist()
     assert found[1] == pytest.approx(expected[1])
@@ -166,11 +170,9 @@ def test_one_row_and_all_rows(strategy: type, learner: Any) -> None:
 @pytest.mark.parametrize("strategy", EVERY)
 @pytest.mark.parametrize("n_distinct", [1, 3])
 @pytest.mark.parametrize("n_classes", [1, 2])
-def test_fewer_distinct_rows_than_asked_for_of_one_class_or_two(
-    strategy: type, n_distinct: int, n_classes: int
-) -> None:
+def test_fewer_distinct_rows_than_requested(strategy: type, n_distinct: int, n_classes: int) -> None:
     known = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
-    learner = taught(known, np.arange(4) % n_classes, GaussianNB())
+    learner = trained(known, np.arange(4) % n_classes, GaussianNB())
     pool = np.tile([[0.0, 0.0], [0.0, 3.0], [2.0, 0.0]][:n_distinct], (5, 1))
     picks = set()
     for seed in range(12):
@@ -178,20 +180,20 @@ def test_fewer_distinct_rows_than_asked_for_of_one_class_or_two(
         assert len(set(indices.tolist())) == len(pool) - 1
         assert np.isfinite(metrics).all()
         picks.add(tuple(indices))
-    assert len(picks) > 6, "copies are taken in random order"
+    assert len(picks) > 6, "copies are picked in random order"
 
 
 @pytest.mark.parametrize("strategy", ALL)
-def test_every_round_has_its_own_stream_and_can_be_repeated(strategy: type) -> None:
+def test_every_round_has_its_own_repeatable_stream(strategy: type) -> None:
     pool = ["the same again"] * 60
-    first, later = taught(TEXTS[:SEEDS], LABELS[:SEEDS]), taught(TEXTS[: SEEDS + 1], LABELS[: SEEDS + 1])
+    first, later = trained(TEXTS[:SEEDS], LABELS[:SEEDS]), trained(TEXTS[: SEEDS + 1], LABELS[: SEEDS + 1])
     query = strategy(random_state=0)
     answers = [query(learner, pool, n_instances=5)[0].tolist() for learner in (first, first, later)]
     assert answers[0] == answers[1] != answers[2]
 
 
 @pytest.mark.parametrize("strategy", ALL)
-def test_threads_ask_for_the_same_rows(strategy: type, learner: Any) -> None:
+def test_threads_pick_the_same_rows(strategy: type, learner: Any) -> None:
     query = strategy(random_state=3)
     expected = query(learner, TEXTS[SEEDS:], n_instances=15)[0].tolist()
     with ThreadPoolExecutor(4) as threads:
@@ -200,7 +202,7 @@ def test_threads_ask_for_the_same_rows(strategy: type, learner: Any) -> None:
 
 
 @pytest.mark.parametrize("strategy", ALL)
-def test_clone_and_pickle_ask_the_same(strategy: type, learner: Any) -> None:
+def test_clones_and_pickles_pick_the_same_rows(strategy: type, learner: Any) -> None:
     query = strategy(random_state=5)
     expected = query(learner, TEXTS[SEEDS:], n_instances=6)[0].tolist()
     for copy in (clone(query), pickle.loads(pickle.dumps(query))):
@@ -209,9 +211,9 @@ def test_clone_and_pickle_ask_the_same(strategy: type, learner: Any) -> None:
 
 
 @pytest.mark.parametrize("strategy", OF_A_MODEL)
-def test_a_learner_never_taught_is_asked_at_random(strategy: type) -> None:
-    untaught = ActiveLearner(text_model(), strategy(random_state=1))
-    indices, metrics = untaught.query_strategy(untaught, TEXTS, n_instances=5)
+def test_an_unfitted_learner_gets_random_rows(strategy: type) -> None:
+    unfitted = ActiveLearner(text_model(), strategy(random_state=1))
+    indices, metrics = unfitted.query_strategy(unfitted, TEXTS, n_instances=5)
     assert indices.tolist() == strategy(random_state=1)(text_model(), TEXTS, n_instances=5)[0].tolist()
     assert len(set(indices.tolist())) == 5
     assert not metrics.any()
@@ -219,7 +221,7 @@ def test_a_learner_never_taught_is_asked_at_random(strategy: type) -> None:
 
 @pytest.mark.parametrize("strategy", ALL)
 @pytest.mark.parametrize("n_instances", [0, 1.5, True, 9])
-def test_impossible_numbers_of_rows(strategy: type, n_instances: Any, learner: Any) -> None:
+def test_invalid_n_instances_raise(strategy: type, n_instances: Any, learner: Any) -> None:
     with pytest.raises(ValueError, match="n_instances"):
         strategy()(learner, TEXTS[:8], n_instances=n_instances)
     with pytest.raises(ValueError, match="n_instances=1 exceeds the 0 rows"):
@@ -227,20 +229,20 @@ def test_impossible_numbers_of_rows(strategy: type, n_instances: Any, learner: A
 
 
 @pytest.mark.parametrize("strategy", ALL)
-def test_what_is_no_seed_is_named(strategy: type, learner: Any) -> None:
+def test_invalid_random_state_raises(strategy: type, learner: Any) -> None:
     with pytest.raises(ValueError, match="random_state"):
         strategy(random_state="often")(learner, TEXTS)
 
 
 @pytest.mark.slow
-def test_a_fine_tuned_transformer_is_asked_by_every_strategy(minilm: Path) -> None:
+def test_every_strategy_works_with_a_fine_tuned_transformer(minilm: Path) -> None:
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         model = TransformerClassifier(
             minilm, lr=3e-4, head_lr=3e-3, max_epochs=2, min_steps=1, frozen_layers=5, random_state=0
         )
-        learner = taught(TEXTS[:SEEDS], LABELS[:SEEDS], model)
+        learner = trained(TEXTS[:SEEDS], LABELS[:SEEDS], model)
         for strategy in [*OF_A_MODEL, *OF_PROBABILITIES, IDDS]:
             query = PrunedQuery(KMeansFilter(keep=60, random_state=0), strategy(random_state=0))
             indices, metrics = query(learner, TEXTS[SEEDS:], n_instances=8)

@@ -1,4 +1,4 @@
-"""Uncertainty sampling, against measures written out by hand."""
+"""Uncertainty sampling, against explicit measures."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 from skprune.modal import ActiveLearner
+from skprune.probabilities import entropy, least_confidence, margin
 from skprune.strategies import Entropy, LeastConfidence, Margin, RandomSampling
-from skprune.strategies.uncertainty import entropy, least_confidence, margin
 
 MEASURED = [LeastConfidence, Margin, Entropy]
 ALL = [*MEASURED, RandomSampling]
@@ -30,7 +30,7 @@ LABELS = [i % 3 for i in range(len(TEXTS))]
 
 
 class Oracle:
-    """A learner whose probabilities are the rows of the pool."""
+    """A learner whose predicted probabilities are the rows of the pool themselves."""
 
     def predict_proba(self, X: Any) -> np.ndarray:
         return np.asarray(X)
@@ -41,7 +41,7 @@ def probabilities(n_rows: int, n_classes: int, seed: int = 0) -> np.ndarray:
 
 
 def by_hand(strategy: type, p: list[float]) -> float:
-    """How informative one row is, more being better."""
+    """Return the utility of one row; higher is better."""
     if strategy is LeastConfidence:
         return 1 - max(p)
     if strategy is Margin:
@@ -57,7 +57,7 @@ def learner() -> Any:
 
 @pytest.mark.parametrize("strategy", MEASURED)
 @given(seed=st.integers(0, 99), n_rows=st.integers(1, 30), n_classes=st.integers(2, 5))
-def test_picks_what_the_formula_ranks_first(strategy: type, seed: int, n_rows: int, n_classes: int) -> None:
+def test_picks_are_ranked_by_the_formula(strategy: type, seed: int, n_rows: int, n_classes: int) -> None:
     pool = probabilities(n_rows, n_classes, seed)
     n_instances = 1 + seed % n_rows
     indices, _ = strategy(random_state=seed)(Oracle(), pool, n_instances=n_instances)
@@ -70,7 +70,7 @@ def test_picks_what_the_formula_ranks_first(strategy: type, seed: int, n_rows: i
 @pytest.mark.parametrize(
     ("strategy", "measure"), [(LeastConfidence, least_confidence), (Margin, margin), (Entropy, entropy)]
 )
-def test_metrics_are_the_measure_of_the_rows_picked(strategy: type, measure: Any) -> None:
+def test_metrics_are_the_measures_of_the_picked_rows(strategy: type, measure: Any) -> None:
     pool = probabilities(20, 3)
     indices, metrics = strategy(random_state=0)(Oracle(), pool, n_instances=7)
     assert indices.dtype == np.intp
@@ -78,7 +78,7 @@ def test_metrics_are_the_measure_of_the_rows_picked(strategy: type, measure: Any
     assert np.array_equal(metrics, measure(pool)[indices])
 
 
-def test_two_classes_rank_alike_under_every_measure() -> None:
+def test_all_measures_give_the_same_ranking_for_two_classes() -> None:
     pool = probabilities(50, 2)
     orders = [s(random_state=0)(Oracle(), pool, n_instances=50)[0].tolist() for s in MEASURED]
     assert orders[0] == orders[1] == orders[2]
@@ -97,7 +97,7 @@ def test_measures_at_their_limits() -> None:
 
 
 @pytest.mark.parametrize("strategy", MEASURED)
-def test_ties_fall_at_random_and_come_after_better_rows(strategy: type) -> None:
+def test_ties_fall_at_random_after_the_better_rows(strategy: type) -> None:
     pool = np.array([[0.9, 0.1]] * 40 + [[0.5, 0.5]])
     picks = [strategy(random_state=seed)(Oracle(), pool, n_instances=3)[0].tolist() for seed in range(20)]
     assert {p[0] for p in picks} == {40}
@@ -120,7 +120,7 @@ def test_every_round_has_its_own_stream(strategy: type) -> None:
     assert fresh(oracle, pool, n_instances=10)[0].tolist() != fresh(oracle, pool, n_instances=10)[0].tolist()
 
 
-def test_random_sampling_takes_every_row_equally_often() -> None:
+def test_random_sampling_picks_every_row_equally_often() -> None:
     counts = np.zeros(10)
     for seed in range(2000):
         counts[RandomSampling(random_state=seed)(None, np.zeros((10, 1)), n_instances=2)[0]] += 1
@@ -161,7 +161,7 @@ def test_containers_of_numbers(strategy: type, container: Any) -> None:
 
 @pytest.mark.parametrize("strategy", ALL)
 @pytest.mark.parametrize("n_instances", [1, 2, 3])
-def test_modal_reads_one_two_and_three_picks_alike(strategy: type, n_instances: int) -> None:
+def test_modal_reads_one_two_and_three_picks_correctly(strategy: type, n_instances: int) -> None:
     """modAL reads a bare array of two indices as (index, metric)."""
     from modAL.models import ActiveLearner as PlainLearner
 
@@ -178,15 +178,16 @@ def test_modal_reads_one_two_and_three_picks_alike(strategy: type, n_instances: 
 
 
 @pytest.mark.parametrize("strategy", MEASURED)
-def test_a_learner_never_taught_is_asked_at_random(strategy: type) -> None:
-    untaught = ActiveLearner(make_pipeline(TfidfVectorizer(), LogisticRegression()), strategy(random_state=1))
-    indices, _ = untaught.query(TEXTS, n_instances=5)
-    picked, _ = RandomSampling(random_state=1)(None, TEXTS, n_instances=5)
+def test_an_unfitted_learner_gets_random_rows(strategy: type) -> None:
+    unfitted = ActiveLearner(make_pipeline(TfidfVectorizer(), LogisticRegression()), strategy(random_state=1))
+    indices, _, metrics = unfitted.query(TEXTS, n_instances=5, return_metrics=True)
+    picked, zeros = RandomSampling(random_state=1)(None, TEXTS, n_instances=5)
     assert indices.tolist() == picked.tolist()
+    assert metrics.tolist() == zeros.tolist()
 
 
 @pytest.mark.parametrize("strategy", MEASURED)
-def test_a_learner_without_probabilities_is_named(strategy: type) -> None:
+def test_error_names_a_learner_without_predict_proba(strategy: type) -> None:
     svm = make_pipeline(TfidfVectorizer(), LinearSVC()).fit(TEXTS, LABELS)[-1]
     message = f"{strategy.__name__} needs predict_proba, which LinearSVC does not have"
     with pytest.raises(TypeError, match=message):
@@ -195,34 +196,34 @@ def test_a_learner_without_probabilities_is_named(strategy: type) -> None:
         strategy()(ActiveLearner(LinearSVC(), strategy()), np.zeros((3, 7)))
 
 
-def test_random_sampling_asks_nothing_of_the_learner() -> None:
+def test_random_sampling_needs_nothing_of_the_learner() -> None:
     assert len(RandomSampling()(LinearSVC(), TEXTS, n_instances=3)[0]) == 3
 
 
 @pytest.mark.parametrize("strategy", ALL)
 @pytest.mark.parametrize("n_instances", [0, -1, 1.5, True, 16])
-def test_impossible_numbers_of_rows(strategy: type, n_instances: Any, learner: Any) -> None:
+def test_invalid_n_instances_raise(strategy: type, n_instances: Any, learner: Any) -> None:
     with pytest.raises(ValueError, match="n_instances"):
         strategy()(learner, TEXTS, n_instances=n_instances)
 
 
 @pytest.mark.parametrize("strategy", ALL)
-def test_an_empty_pool_has_nothing_to_give(strategy: type, learner: Any) -> None:
+def test_an_empty_pool_raises(strategy: type, learner: Any) -> None:
     with pytest.raises(ValueError, match="n_instances=1 exceeds the 0 rows"):
         strategy()(learner, [])
 
 
 @pytest.mark.parametrize("strategy", MEASURED)
-@pytest.mark.parametrize("fault", [np.nan, np.inf])
-def test_broken_probabilities_are_refused(strategy: type, fault: float) -> None:
+@pytest.mark.parametrize("invalid", [np.nan, np.inf])
+def test_probabilities_that_are_not_finite_raise(strategy: type, invalid: float) -> None:
     pool = probabilities(5, 3)
-    pool[3, 1] = fault
+    pool[3, 1] = invalid
     with pytest.raises(ValueError, match=r"not finite \(first in row 3"):
         strategy()(Oracle(), pool)
 
 
 @pytest.mark.parametrize("strategy", MEASURED)
-def test_probabilities_of_another_shape_are_refused(strategy: type) -> None:
+def test_probabilities_of_the_wrong_shape_raise(strategy: type) -> None:
     with pytest.raises(ValueError, match=r"shape \(5,\)"):
         strategy()(Oracle(), np.full(5, 0.5))
 
@@ -238,7 +239,7 @@ def test_keyword_arguments_reach_predict_proba() -> None:
 
 
 @pytest.mark.parametrize("strategy", ALL)
-def test_clone_and_pickle_ask_the_same(strategy: type, learner: Any) -> None:
+def test_clones_and_pickles_pick_the_same_rows(strategy: type, learner: Any) -> None:
     query = strategy(random_state=5)
     expected = query(learner, TEXTS, n_instances=6)[0].tolist()
     for copy in (clone(query), pickle.loads(pickle.dumps(query))):
@@ -247,6 +248,6 @@ def test_clone_and_pickle_ask_the_same(strategy: type, learner: Any) -> None:
 
 
 @pytest.mark.parametrize("strategy", ALL)
-def test_what_is_no_seed_is_named(strategy: type, learner: Any) -> None:
+def test_invalid_random_state_raises(strategy: type, learner: Any) -> None:
     with pytest.raises(ValueError, match="random_state"):
         strategy(random_state="often")(learner, TEXTS)
