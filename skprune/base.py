@@ -81,7 +81,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         "verbose": ["verbose"],
     }
 
-    random_state: Any = None
+    random_state: Any = 0  # of filters without that parameter, which draw nothing
 
     # ------------------------------------------------------------------ public methods
 

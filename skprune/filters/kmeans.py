@@ -116,7 +116,8 @@ class KMeansFilter(VectorFilter):
         found = self._last_clusters.get(key)
         if found is None:
             found = self._clusters(self._vectors_at(pool, eligible[drawn]), n_kept)
-            self._last_clusters = {key: found}
+            self._last_clusters.clear()
+            self._last_clusters[key] = found
         cluster, distance = np.empty(n_rows, dtype=np.intp), np.empty(n_rows)
         cluster[drawn], distance[drawn] = found
         nearest = np.lexsort((draws, distance))
