@@ -1,9 +1,10 @@
-"""Prune a training set inside imbalanced-learn's Pipeline, where a sampler may drop rows at fit.
+"""Prune a training set in imbalanced-learn's Pipeline, whose steps may drop rows during fit.
 
-    python examples/imblearn_pipeline.py         # twenty seconds on one core
+    python examples/imblearn_pipeline.py         # no options; half a minute on two cores
 
-Games among Debian's packages are a rare class (3 %). The table shows how well they are found (average
-precision, cross-validated) by the same classifier after each way to prune the training rows.
+Games are a rare class (3 %) among Debian's package descriptions. The table shows how well one classifier
+finds them (average precision, cross-validated) after each way to prune the training rows. The descriptions
+are fetched once with apt, so this needs Debian or Ubuntu.
 """
 
 import numpy as np
@@ -17,27 +18,29 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
 from skprune import KMeansFilter, PruneSampler, RandomFilter
 from skprune.datasets import load_debian
 
-data = load_debian("games")
-rows = np.random.default_rng(0).choice(len(data.data), 3000, replace=False)
-texts, y, groups = [data.data[i] for i in rows], data.target[rows], data.groups[rows]
+debian = load_debian("games")
+rows = np.random.default_rng(0).choice(len(debian.data), 3000, replace=False)
+texts, y, groups = [debian.data[i] for i in rows], debian.target[rows], debian.groups[rows]
 
-vectors = make_pipeline(TfidfVectorizer(sublinear_tf=True), TruncatedSVD(50, random_state=0))
-classifier = LogisticRegression(class_weight="balanced", max_iter=1000)
 samplers = {
     "no pruning": "passthrough",
     "random rows": PruneSampler(RandomFilter(keep=0.1, random_state=0)),
     "k-means": PruneSampler(KMeansFilter(keep=0.1, random_state=0)),
-    # Of each class 60 rows at least: those the filter would keep first.
+    # At least 60 rows of each class: those that the filter ranks first.
     "random, 60 a class": PruneSampler(RandomFilter(keep=0.1, random_state=0), min_per_class=60),
     "undersampling": RandomUnderSampler(random_state=0),
 }
 for name, sampler in samplers.items():
-    model = make_pipeline(*(step for _, step in vectors.steps), sampler, classifier)
-    # Packages of one source are near copies: no source may stand on both sides.
+    model = make_pipeline(
+        TfidfVectorizer(sublinear_tf=True),
+        TruncatedSVD(50, random_state=0),
+        sampler,
+        LogisticRegression(class_weight="balanced", max_iter=1000),
+    )
+    # Packages built from one source are near copies: keep each source on one side of the split.
     cv = StratifiedGroupKFold(3, shuffle=True, random_state=0)
     scores = cross_val_score(model, texts, y, groups=groups, cv=cv, scoring="average_precision")
-    kept = len(texts)
+    n_kept = len(texts)
     if sampler != "passthrough":
-        model.fit(texts, y)
-        kept = len(model[-2].sample_indices_)
-    print(f"{name:>18}: {kept:5d} of {len(texts)} rows, average precision {scores.mean():.3f}")
+        n_kept = len(model.fit(texts, y)[-2].sample_indices_)
+    print(f"{name:>18}: {n_kept:5d} of {len(texts)} rows, average precision {scores.mean():.3f}")

@@ -1,17 +1,14 @@
-"""The loop that translation.py and summarization.py share: prune, ask, fine-tune, round after round."""
+"""The loop of translation.py and summarization.py: prune, ask for labels, fine-tune, round after round."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from dataclasses import dataclass
 from typing import Any
 
-# Before torch is loaded: threads that spin while they wait make training five times slower on a busy machine.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 import numpy as np
+from _runs import make_parser
 from sklearn.utils import Bunch
 
 from skprune import ActivePruneFilter, PrunedQuery, RandomFilter, TransformerSeq2Seq
@@ -26,15 +23,15 @@ COLUMNS = ("round", "labels", "pool", "subpool", "LLM calls", "select s", "train
 
 @dataclass
 class Task:
-    """What is generated from what, and how."""
+    """A data set of source and target texts, and how to learn from it."""
 
-    name: str  # as the quality LLM is told
+    name: str  # the task, as described to the quality LLM
     data: Bunch
-    learner: dict[str, Any]  # parameters of the TransformerSeq2Seq
+    learner: dict[str, Any]  # parameters of TransformerSeq2Seq
 
 
 def make_filter(name: str, task: Task, args: argparse.Namespace) -> BaseFilter:
-    """Return the filter behind the name."""
+    """Return the filter that a name stands for."""
     if name == "activeprune":
         quality = args.llm or fetch_model("smollm2-135m")
         return ActivePruneFilter(
@@ -44,10 +41,10 @@ def make_filter(name: str, task: Task, args: argparse.Namespace) -> BaseFilter:
 
 
 def play(task: Task, args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Play the rounds, printing a row each, and return them."""
+    """Play the rounds, print a row per round, and return the rounds."""
     train, test = split_by_group(task.data, test_size=0.2, random_state=args.seed)
     rng = np.random.default_rng(args.seed)
-    rows = rng.permutation(len(train.data))[: args.pool_size]
+    rows = rng.permutation(len(train.data))[: args.pool_size or None]
     texts, targets = [train.data[i] for i in rows], train.target[rows]
     test_rows = rng.permutation(len(test.data))[: args.test_size]
     test_texts, references = [test.data[i] for i in test_rows], test.target[test_rows]
@@ -74,7 +71,7 @@ def play(task: Task, args: argparse.Namespace) -> list[dict[str, Any]]:
     rounds = []
     print(f"filter {args.filter}, strategy {args.strategy}, seed {args.seed}")
     print(f"score: {estimator.metric} on {len(test_texts)} texts, after the round's labels")
-    print("subpool: the filter's part of the pool, which the query chooses from; LLM calls add up\n")
+    print("subpool: rows that the filter keeps, from which the strategy chooses; LLM calls: so far\n")
     print("  ".join(f"{title:>10}" for title in COLUMNS))
     for number in range(args.rounds + 1):
         pool = np.setdiff1d(np.arange(len(texts)), known)
@@ -105,19 +102,12 @@ def play(task: Task, args: argparse.Namespace) -> list[dict[str, Any]]:
 
 def parse(description: str | None, argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = make_parser(
+        description, rounds=2, batch=30, n_seeds=40, pool_size=400, llm=None, memory=None, seed=0
     )
     parser.add_argument("--filter", choices=("none", "random", "activeprune"), default="activeprune")
     parser.add_argument("--strategy", choices=STRATEGIES, default="nsp")
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=30, help="labels a round")
-    parser.add_argument("--n-seeds", type=int, default=40, help="labels before the first round")
-    parser.add_argument("--pool-size", type=int, default=400)
-    parser.add_argument("--test-size", type=int, default=60)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--test-size", type=int, default=60, help="rows of the test set")
+    parser.add_argument("--epochs", type=int, default=4, help="epochs of training per round")
     parser.add_argument("--model", help="encoder–decoder to fine-tune, name or path (default: packaged T5)")
-    parser.add_argument("--llm", help="quality LLM, name or path (default: SmolLM2-135M, packaged)")
-    parser.add_argument("--memory", help="folder that keeps scores from run to run")
-    parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(argv)

@@ -1,12 +1,18 @@
-"""What the tables share: finished runs kept in a file, one run of the loop, and Markdown."""
+"""What the experiments share: command lines, drawn rows, finished runs kept in a file, tables and plots."""
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+# Before torch is loaded: threads that spin while they wait make training five times slower on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import pandas as pd
@@ -15,49 +21,122 @@ from significance import compare
 from sklearn.metrics import make_scorer
 
 from skprune import ActiveLearningSimulator
+from skprune.datasets import fetch_model
 from skprune.encoders import SentenceEncoder
 from skprune.metrics import minority_f1
 from skprune.store import Remembered
 
-Job = tuple[dict[str, Any], Callable[[], dict[str, Any]]]  # settings, and what finds something under them
+Job = tuple[dict[str, Any], Callable[[], dict[str, Any]]]  # settings, and the function to run under them
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "rare": {"help": "the Debian section that is the rare class"},
+    "pool_size": {"type": int, "help": "rows of each pool; 0 for all"},
+    "test_size": {"type": int, "help": "rows of each test set; 0 for all"},
+    "max_words": {"type": int, "help": "words after which texts are cut"},
+    "n_seeds": {"type": int, "help": "labels before the first round"},
+    "batch": {"type": int, "help": "labels per round"},
+    "rounds": {"type": int, "help": "rounds of labeling"},
+    "n_neighbors": {
+        "type": int,
+        "help": "K of AnchorFilter and SEALSFilter (50 in their papers)",
+    },
+    "encoder": {"help": "sentence encoder, name or path (default: MiniLM, packaged)"},
+    "llm": {"help": "quality LLM, name or path (default: SmolLM2-135M, packaged)"},
+    "memory": {"type": Path, "help": "folder that keeps scores and vectors for later runs"},
+    "n_jobs": {"type": int, "help": "processes that work at the same time"},
+    "seed": {"type": int, "help": "seed of all random numbers"},
+    "seeds": {"type": int, "help": "number of seeds"},
+    "out": {"type": Path, "help": "folder of the results"},
+}
+
+
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Print the description as it is, and the default of every option that has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
+def make_parser(description: str | None, **defaults: Any) -> argparse.ArgumentParser:
+    """Return a parser with the options of ``OPTIONS`` that ``defaults`` names."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=_HelpFormatter)
+    for name, default in defaults.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", default=default, **OPTIONS[name])
+    return parser
+
+
+def with_packaged_models(args: argparse.Namespace) -> argparse.Namespace:
+    """Set ``memory``, ``encoder`` and ``llm`` to their defaults if the command line left them out."""
+    args.memory = args.memory or args.out / "memory"
+    for option, model in (("encoder", "minilm"), ("llm", "smollm2-135m")):
+        if option in args and getattr(args, option) is None:
+            setattr(args, option, str(fetch_model(model)))
+    return args
+
+
+def random_part(n_total: int, n_rows: int) -> np.ndarray:
+    """Return ``n_rows`` random rows out of ``n_total``, in order; all rows for 0."""
+    if not 0 < n_rows < n_total:
+        return np.arange(n_total)
+    return np.sort(np.random.default_rng(0).choice(n_total, n_rows, replace=False))
+
+
+def draw_rows(y: np.ndarray, n_rows: int, n_rare: int, rare: Any, seed: int) -> np.ndarray:
+    """Return ``n_rows`` random rows: first ``n_rare`` of the class ``rare``, then rows of the others."""
+    rng = np.random.default_rng(seed)
+    rare_rows = rng.choice(np.flatnonzero(y == rare), n_rare, replace=False)
+    return np.concatenate([rare_rows, rng.choice(np.flatnonzero(y != rare), n_rows - n_rare, replace=False)])
+
+
+def cut(texts: Iterable[str], n_words: int) -> np.ndarray:
+    """Return the first words of each text."""
+    return np.array([" ".join(text.split()[:n_words]) for text in texts], dtype=object)
+
+
+def encode(texts: Sequence[str], encoder: Any, memory: Any, *, batch_size: int = 256) -> np.ndarray:
+    """Return the sentence vectors of texts; they are computed once and kept in the folder ``memory``."""
+    remembered = Remembered(SentenceEncoder(str(encoder)), memory, name="encoder", batch_size=batch_size)
+    return remembered(np.array(texts, dtype=object))
 
 
 class Runs:
-    """Runs by their settings, one JSON line each; a run is there whole or not at all.
+    """Finished runs, found by their settings and kept in a file, one JSON line per run.
 
     Parameters
     ----------
     path : Path
-        Made where it does not exist. Half a line of a killed command is dropped.
+        Created if it does not exist. An incomplete last line, left by a killed command, is dropped.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        whole = [line for line in lines if line.endswith("\n")]
-        path.write_text("".join(whole))
-        self._runs = {_key(run["settings"]): run for run in map(json.loads, whole)}
+        complete = [line for line in lines if line.endswith("\n")]
+        path.write_text("".join(complete))
+        self._runs = {_key(run["settings"]): run for run in map(json.loads, complete)}
 
     def get(self, settings: dict[str, Any], run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return what ``run()`` found under these settings: from the file, else by running it now."""
+        """Return the result under these settings: from the file if it is there, else from ``run()``."""
         key = _key(settings)
         if key not in self._runs:
             self._keep(settings, run())
         return self._runs[key]["found"]
 
     def fill(self, jobs: Iterable[Job], n_jobs: int) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-        """Run the jobs that are not in the file, ``n_jobs`` at a time, and keep each as it ends.
+        """Run the jobs that are not in the file, ``n_jobs`` at a time, and keep each as soon as it ends.
 
         Parameters
         ----------
         jobs : iterable of (settings, run)
-            As for `get`; where ``n_jobs`` is not 1, ``run`` goes to another process.
+            As for `get`. If ``n_jobs`` is not 1, ``run`` is sent to another process.
+        n_jobs : int
+            Number of processes.
 
         Yields
         ------
         settings, found : dict
-            Of what ran now, in the order in which it ended.
+            Each job that ran now, in the order in which the jobs ended.
         """
         missing = [job for job in jobs if _key(job[0]) not in self._runs]
         ended = Parallel(n_jobs, return_as="generator_unordered")(delayed(_run)(*job) for job in missing)
@@ -86,23 +165,25 @@ def play(
     test: tuple[Any, np.ndarray],
     positive: Any,
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Play a loop and note what the simulator does not: CPU seconds, and the subpool's minority.
+    """Play a loop, and record CPU seconds and the positive share of each subpool besides the curve.
 
     CPU seconds of the process do not depend on what else the machine does.
 
     Parameters
     ----------
     simulator : ActiveLearningSimulator
-    train, test : rows and labels
+        The loop; its strategy, scoring and callback are replaced.
+    train, test : (rows, labels)
+        The pool and the test set.
     positive : label, or sequence of labels
-        The classes whose F1 counts, and are looked for in the subpool.
+        The classes whose F1 is measured and whose rows are counted.
 
     Returns
     -------
     curve : dict of lists
-        A number a round for each key.
+        One number per round for each key.
     picked : ndarray of int
-        The rows labeled, in order.
+        The labeled rows, in order.
     """
     X, y = train
     is_positive = dict(zip(map(_content, X), np.isin(y, positive), strict=True))
@@ -136,22 +217,12 @@ def play(
 
 
 def _content(row: Any) -> Any:
+    """Return what identifies a row: a text itself, or the bytes of a vector."""
     return row if isinstance(row, str) else row.tobytes()
 
 
-def encode(texts: Sequence[str], encoder: Any, memory: Path) -> np.ndarray:
-    """Return vectors of texts, computed once and kept in ``memory``."""
-    remembered = Remembered(SentenceEncoder(str(encoder)), memory, name="encoder", batch_size=256)
-    return remembered(np.array(texts, dtype=object))
-
-
-def cut(texts: Sequence[str], n_words: int) -> np.ndarray:
-    """Return the beginnings of texts."""
-    return np.array([" ".join(text.split()[:n_words]) for text in texts], dtype=object)
-
-
 def spread(values: Sequence[float], digits: int) -> str:
-    """Return the median and the quartiles."""
+    """Return the median and the quartiles as text."""
     low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
     return f"{median:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
@@ -159,9 +230,9 @@ def spread(values: Sequence[float], digits: int) -> str:
 def differences(
     runs: pd.DataFrame, column: str, by: list[str], baseline: str, of: str = "filter"
 ) -> pd.DataFrame:
-    """Compare the runs of each filter (or whatever ``of`` names) with those of ``baseline``, in each group.
+    """Compare each filter (or other value of the column ``of``) with ``baseline``, within each group.
 
-    Holm's adjustment is over all comparisons of a group.
+    p-values are adjusted by Holm's method over all comparisons of a group.
     """
     parts = []
     for names, group in runs.groupby(by, sort=False):
@@ -186,7 +257,26 @@ def _p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def sections(tables: dict[str, pd.DataFrame]) -> str:
+    """Return tables in Markdown, each under its title."""
+    return "\n\n".join(f"## {title}\n\n{markdown(table)}" for title, table in tables.items())
+
+
 def markdown(table: pd.DataFrame) -> str:
-    """Return a table as Markdown."""
+    """Return a table in Markdown."""
     lines = [table.columns, ["---"] * len(table.columns), *table.astype(str).to_numpy()]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+@contextmanager
+def drawing(path: Path, n_rows: int, n_columns: int, **options: Any) -> Iterator[tuple[Any, np.ndarray]]:
+    """Provide a figure and its axes, an array of shape (n_rows, n_columns), and save it as PNG on exit."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(n_rows, n_columns, squeeze=False, layout="constrained", **options)
+    yield figure, axes
+    figure.savefig(path, dpi=130)
+    plt.close(figure)

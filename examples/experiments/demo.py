@@ -1,10 +1,10 @@
-"""The main job, end to end: prune a pool, ask for labels, fine-tune, round after round.
+"""The demo, end to end: prune a pool, ask for labels, fine-tune a transformer, round after round.
 
-Two real pools (Debian package descriptions with a rare class; film-review snippets), four ways to prune
-them, and a transformer that is fine-tuned each round. Prints a row a round and a table at last;
-writes both as CSV and the learning curves as PNG. A killed run goes on where it stopped.
+Runs on two real pools: Debian package descriptions with a rare class, and film-review snippets. Each pool
+is pruned in four ways. Prints one row per round and a final table, the one of docs/results/demo.md; writes
+both as CSV and the learning curves as PNG. A run that was killed continues where it stopped.
 
-    python examples/experiments/demo.py  # parts of the pools, some minutes on two cores
+    python examples/experiments/demo.py  # parts of the pools, two to eight minutes on two cores
     python examples/experiments/demo.py --pool-size 0  # the whole pools
     python examples/experiments/demo.py --data debian --filters random anchoral --rounds 10
 """
@@ -13,17 +13,14 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Before torch is loaded: threads that spin while they wait make training five times slower on a busy machine.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 import numpy as np
 import pandas as pd
+from _runs import draw_rows, drawing, make_parser
 from sklearn.metrics import auc, f1_score
 from sklearn.model_selection import train_test_split
 
@@ -81,18 +78,18 @@ class Task:
     """A pool to label from, a test set, and the class whose F1 counts."""
 
     name: str
-    about: str  # what the texts are labeled for, as the LLM is told
+    about: str  # the labeling task, as described to the LLM
     texts: list[str]
     y: np.ndarray
     test_texts: list[str]
     y_test: np.ndarray
-    test_weights: np.ndarray  # give the rare class its share of the whole test set back
+    test_weights: np.ndarray  # restore the rare class's share of the whole test set
     rare: int
     seeds: np.ndarray  # rows labeled before the first round
 
 
 def load_task(name: str, args: argparse.Namespace) -> Task:
-    """Load a data set and take the asked-for part of it."""
+    """Load a data set and take the part that the command line asks for."""
     if name == "debian":
         train, test = split_by_group(load_debian(args.rare), test_size=0.2, random_state=args.seed)
         texts, y, test_texts, y_test = train.data, train.target, test.data, test.target
@@ -106,38 +103,28 @@ def load_task(name: str, args: argparse.Namespace) -> Task:
         rare = int(np.bincount(y).argmin())
     rows = sample(y, args.pool_size, np.mean(y == rare), rare, args.seed)
     texts, y = [texts[i] for i in rows], y[rows]
-    # Of a rare class, a plain sample of some hundred rows holds too few to tell one F1 from another.
+    # A plain sample of a few hundred rows holds too few rare rows to tell one F1 from another.
     share = np.mean(y_test == rare)
     test_rows = sample(y_test, args.test_size, max(share, 0.2), rare, args.seed)
     is_rare = y_test[test_rows] == rare
     weights = np.where(is_rare, share / is_rare.mean(), (1 - share) / (1 - is_rare.mean()))
-    # As AnchorAL begins: five labels of the rare class, the rest of the others.
-    rng = np.random.default_rng(args.seed)
-    rare_rows, others = np.flatnonzero(y == rare), np.flatnonzero(y != rare)
-    n_rare = min(5, len(rare_rows)) if name == "debian" else args.n_seeds // 2
-    seeds = np.concatenate(
-        [
-            rng.choice(rare_rows, n_rare, replace=False),
-            rng.choice(others, args.n_seeds - n_rare, replace=False),
-        ]
-    )
+    # As in AnchorAL's paper, five of the initial labels belong to the rare class.
+    n_rare = min(5, np.count_nonzero(y == rare)) if name == "debian" else args.n_seeds // 2
+    seeds = draw_rows(y, args.n_seeds, n_rare, rare, args.seed)
     test = [test_texts[i] for i in test_rows]
     return Task(name, about, texts, y, test, y_test[test_rows], weights, rare, np.sort(seeds))
 
 
 def sample(y: np.ndarray, n_rows: int, share: float, rare: int, seed: int) -> np.ndarray:
-    """Return a random part of the rows, in order, with ``share`` of them rare; all rows for 0."""
+    """Return ``n_rows`` random rows, in order, of which ``share`` are rare; all rows for 0."""
     if not 0 < n_rows < len(y):
         return np.arange(len(y))
-    rng = np.random.default_rng(seed)
-    rare_rows, others = np.flatnonzero(y == rare), np.flatnonzero(y != rare)
-    n_rare = min(len(rare_rows), round(share * n_rows))
-    parts = rng.choice(rare_rows, n_rare, replace=False), rng.choice(others, n_rows - n_rare, replace=False)
-    return np.sort(np.concatenate(parts))
+    n_rare = min(np.count_nonzero(y == rare), round(share * n_rows))
+    return np.sort(draw_rows(y, n_rows, n_rare, rare, seed))
 
 
 def make_filter(name: str, task: Task, args: argparse.Namespace) -> BaseFilter:
-    """Return the filter behind a name of ``FILTERS``."""
+    """Return the filter that a name of ``FILTERS`` stands for."""
     common = {"random_state": args.seed}
     scored = {"keep": 0.25, "memory": args.memory, **common}
     encoded = {"encoder": str(args.encoder or fetch_model("minilm")), "memory": args.memory, **common}
@@ -168,7 +155,7 @@ def make_filter(name: str, task: Task, args: argparse.Namespace) -> BaseFilter:
 
 
 def make_classifier(args: argparse.Namespace) -> TransformerClassifier:
-    """Return the transformer to fine-tune, with a recipe for few labels and two cores."""
+    """Return the transformer to fine-tune, with settings for few labels and two cores."""
     return TransformerClassifier(
         args.model or fetch_model("minilm"),
         max_length=32,
@@ -188,7 +175,7 @@ def make_classifier(args: argparse.Namespace) -> TransformerClassifier:
 
 
 def play(task: Task, name: str, args: argparse.Namespace) -> pd.DataFrame:
-    """Play the rounds of one filter on one task, printing a row each, and return them as a table."""
+    """Play one filter on one task, print a row per round, and return the rounds as a table."""
     print(f"\n{task.name}, {name}")
     print("  ".join(f"{title:>10}" for title in COLUMNS.values()))
     simulator = ActiveLearningSimulator(
@@ -199,7 +186,7 @@ def play(task: Task, name: str, args: argparse.Namespace) -> pd.DataFrame:
         n_rounds=args.rounds,
         initial=task.seeds,
         scoring=WeightedF1(task.rare, task.test_weights),
-        folder=args.out / "runs" / f"{task.name}-{name}-{fingerprint(args)}",
+        memory=args.out / "runs" / f"{task.name}-{name}-{fingerprint(args)}",
         callback=show,
         random_state=args.seed,
     )
@@ -211,7 +198,7 @@ def play(task: Task, name: str, args: argparse.Namespace) -> pd.DataFrame:
 
 
 def fingerprint(args: argparse.Namespace) -> str:
-    """Return a short name for what a run depends on, so that runs with other options stand side by side."""
+    """Return a short name for the options that a run depends on, so that other options get another folder."""
     free = {"out", "memory", "data", "filters", "rounds"}
     settings = sorted((key, str(value)) for key, value in vars(args).items() if key not in free)
     return hashlib.blake2b(repr(settings).encode(), digest_size=4).hexdigest()
@@ -219,7 +206,7 @@ def fingerprint(args: argparse.Namespace) -> str:
 
 @dataclass
 class WeightedF1:
-    """Scores by the F1 of the rare class, with its share of the whole test set."""
+    """Score by the F1 of the rare class, with test rows weighted by ``weights``."""
 
     rare: int
     weights: np.ndarray
@@ -236,7 +223,7 @@ def show(round_: dict[str, Any]) -> None:
 
 
 def compare(rounds: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a data set and filter: where the curves end, and what they cost."""
+    """Return one row per data set and filter: the end of the curve, its mean, and what it cost."""
     rows = []
     for (data, name), curve in rounds.groupby(["data", "filter"], sort=False):
         span = curve["labels"].iloc[-1] - curve["labels"].iloc[0]
@@ -249,7 +236,7 @@ def compare(rounds: pd.DataFrame) -> pd.DataFrame:
                 "F1, mean of the curve": auc(curve["labels"], curve["score"]) / span if span else np.nan,
                 "rare found": curve["minority_found"].iloc[-1],
                 "subpool, mean": curve["subpool"][1:].mean(),
-                "select s, a round": curve["select_seconds"][1:].mean(),
+                "select s per round": curve["select_seconds"][1:].mean(),
                 "LLM calls": curve["llm_calls"].iloc[-1],
             }
         )
@@ -258,49 +245,39 @@ def compare(rounds: pd.DataFrame) -> pd.DataFrame:
 
 def plot(rounds: pd.DataFrame, path: Path) -> None:
     """Draw F1 and the share of the rare class found against the number of labels."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     datasets = rounds["data"].unique()
-    figure, axes = plt.subplots(
-        2, len(datasets), figsize=(5 * len(datasets), 7), sharex="col", squeeze=False, layout="constrained"
-    )
-    for column, data in zip(axes.T, datasets, strict=True):
-        for name, curve in rounds[rounds["data"] == data].groupby("filter", sort=False):
-            for axis, key in zip(column, ("score", "minority_found"), strict=True):
-                axis.plot(curve["labels"], curve[key], marker="o", markersize=4, label=name)
-        column[0].set(title=data, ylabel="F1 of the rarer class")
-        column[1].set(xlabel="labels", ylabel="share of the rarer class found")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    size = (5 * len(datasets), 7)
+    with drawing(path, 2, len(datasets), figsize=size, sharex="col") as (figure, axes):
+        for column, data in zip(axes.T, datasets, strict=True):
+            for name, curve in rounds[rounds["data"] == data].groupby("filter", sort=False):
+                for axis, key in zip(column, ("score", "minority_found"), strict=True):
+                    axis.plot(curve["labels"], curve[key], marker="o", markersize=4, label=name)
+            column[0].set(title=data, ylabel="F1 of the rarer class")
+            column[1].set(xlabel="labels", ylabel="share of the rarer class found")
+        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = make_parser(
+        __doc__,
+        rounds=5,
+        batch=20,
+        n_seeds=50,
+        n_neighbors=20,
+        pool_size=800,
+        test_size=200,
+        rare="games",
+        encoder=None,
+        llm=None,
+        memory=None,
+        seed=0,
+        out=Path("demo-results"),
     )
     parser.add_argument("--data", nargs="+", choices=("debian", "movies"), default=["debian", "movies"])
     parser.add_argument("--filters", nargs="+", choices=FILTERS, default=list(FILTERS[:4]))
     parser.add_argument("--strategy", choices=STRATEGIES, default="entropy")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--batch", type=int, default=20, help="labels a round")
-    parser.add_argument("--n-seeds", type=int, default=50, help="labels before the first round")
-    parser.add_argument(
-        "--n-neighbors", type=int, default=20, help="AnchorAL's K (the paper: 50, for larger pools)"
-    )
-    parser.add_argument("--pool-size", type=int, default=800, help="rows of each pool; 0 for all")
-    parser.add_argument("--test-size", type=int, default=200, help="rows of each test set; 0 for all")
-    parser.add_argument("--rare", default="games", help="the Debian section that is the rare class")
     parser.add_argument("--model", help="transformer to fine-tune, name or path (default: MiniLM, packaged)")
-    parser.add_argument("--encoder", help="sentence encoder, name or path (default: MiniLM, packaged)")
-    parser.add_argument("--llm", help="quality LLM, name or path (default: SmolLM2-135M, packaged)")
-    parser.add_argument("--memory", help="folder that keeps scores and embeddings from run to run")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("demo-results"))
     return parser.parse_args(argv)
 
 
@@ -308,14 +285,15 @@ def main(argv: list[str] | None = None) -> None:
     """Run the demo."""
     args = parse(argv)
     args.out.mkdir(parents=True, exist_ok=True)
-    args.memory = args.memory or str(args.out / "memory")
+    args.memory = args.memory or args.out / "memory"
     start = time.perf_counter()
     rounds = []
     for data in args.data:
         task = load_task(data, args)
         print(
             f"\n{data}: {len(task.texts)} rows, {np.mean(task.y == task.rare):.1%} of the rarer class; "
-            f"tested on {len(task.test_texts)}, {np.mean(task.y_test == task.rare):.0%} of it, weighted back"
+            f"tested on {len(task.test_texts)} rows, {np.mean(task.y_test == task.rare):.0%} of that class, "
+            "weighted back to its share"
         )
         rounds += [play(task, name, args) for name in args.filters]
     table = pd.concat(rounds, ignore_index=True)
@@ -326,7 +304,7 @@ def main(argv: list[str] | None = None) -> None:
     print(f"\nAfter {args.rounds} rounds of {args.batch} labels:\n")
     print(summary.to_string(index=False, float_format="{:.3f}".format))
     print(f"\nWritten to {args.out}: rounds.csv, comparison.csv, learning-curves.png")
-    print(f"{time.perf_counter() - start:.0f} seconds in all")
+    print(f"{time.perf_counter() - start:.0f} seconds in total")
 
 
 if __name__ == "__main__":

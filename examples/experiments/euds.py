@@ -1,9 +1,9 @@
-"""EUDS on real data: how much accuracy is left where entropies choose what to train on.
+"""EUDS on real data: how accurate is a model when entropies choose its training rows?
 
-20 Newsgroups and film-review snippets are split again for each seed; entropies, random draws and a searched
-interval prune the training part; linear models train on what is kept. Prints accuracy against the share kept,
-with a paired test against random, and what the kept rows are like; writes CSV and PNG. A killed run goes on
-where it stopped.
+Makes the tables of docs/results/euds.md. 20 Newsgroups and film-review snippets are split anew for each
+seed. Entropies, random draws and a searched interval prune the training part, and linear models are trained
+on the kept rows. Prints accuracy against the share kept, with a paired test against random rows, and
+properties of the kept rows; writes CSV and PNG. A run that was killed continues where it stopped.
 
     python examples/experiments/euds.py  # some minutes on one core
     python examples/experiments/euds.py --learners tfidf-svm minilm-logistic --seeds 10
@@ -13,7 +13,6 @@ where it stopped.
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,14 +20,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 import numpy as np
 import pandas as pd
-from _runs import Runs
+from _runs import Runs, cut, drawing, encode, make_parser
 from scipy import stats
 from significance import holm
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.svm import LinearSVC
@@ -39,7 +37,6 @@ from skprune import (
     InformationEntropy,
     RandomFilter,
     SemanticEntropy,
-    SentenceEncoder,
 )
 from skprune.datasets import fetch_model, load_movie_snippets, load_newsgroups
 from skprune.filters.entropy_interval.filter import ENTROPIES
@@ -50,15 +47,16 @@ DATA: dict[str, Callable[[], Any]] = {
     "newsgroups": lambda: load_newsgroups("all"),
 }
 LEARNERS = ("tfidf-svm", "minilm-logistic")
-METHODS = ("igse", *ENTROPIES, "words")  # the last: a window of the number of words, for control
+METHODS = ("igse", *ENTROPIES, "words")  # "words" is a control: an interval of the number of words
 SHARES = (0.5, 0.25, 0.16)
-CENTERS = (0.1, 0.3, 0.5, 0.7, 0.9)  # of the windows that hold the smallest share
+CENTERS = (0.1, 0.3, 0.5, 0.7, 0.9)  # quantiles at which the intervals of the smallest share are centered
 TEST_SHARE = 0.25
-WORDS_ENCODED = 64  # all of a snippet; the beginning of a post
+PROPERTIES = ["words per text", "test words seen", "rarest class", "copies"]  # see Split.describe
+WORDS_ENCODED = 64  # a whole snippet, or the beginning of a post
 
 
 class Corpus:
-    """Texts with labels, and what the learners read of them, made once."""
+    """Texts with labels, and the features of both learners, computed once."""
 
     def __init__(self, name: str, memory: str) -> None:
         bunch = DATA[name]()
@@ -68,20 +66,19 @@ class Corpus:
 
     @cached_property
     def counts(self) -> Any:
-        """Word counts, csr."""
+        """Word counts, a csr array of shape (n_texts, n_words)."""
         return CountVectorizer(token_pattern=r"\w+").fit_transform(self.texts)
 
     @cached_property
     def vectors(self) -> np.ndarray:
-        """MiniLM's, of the first words of each text; kept in ``memory``."""
-        encoder = SentenceEncoder(str(fetch_model("minilm")))
-        heads = [" ".join(text.split()[:WORDS_ENCODED]) for text in self.texts]
-        return Remembered(encoder, self.memory, name="encoder")(np.array(heads, dtype=object))
+        """MiniLM vectors of the first words of each text, kept in ``memory``."""
+        texts = cut(self.texts, WORDS_ENCODED)
+        return encode(texts, fetch_model("minilm"), self.memory, batch_size=1024)
 
     def accuracy(self, learner: str, train: np.ndarray, test: np.ndarray, seed: int) -> float:
-        """Train on some rows, and return the share of the others that is right."""
+        """Train on the rows ``train``, and return the accuracy on the rows ``test``."""
         if learner == "tfidf-svm":
-            known = np.flatnonzero(self.counts[train].sum(axis=0))  # the vocabulary of what is kept
+            known = np.flatnonzero(self.counts[train].sum(axis=0))  # the vocabulary of the kept rows
             tfidf = TfidfTransformer(sublinear_tf=True)
             X_train = tfidf.fit_transform(self.counts[train][:, known])
             X_test = tfidf.transform(self.counts[test][:, known])
@@ -94,7 +91,7 @@ class Corpus:
 
 @dataclass
 class Pick:
-    """Rows that one way of pruning keeps."""
+    """The rows that one way of pruning keeps."""
 
     method: str
     center: float
@@ -102,7 +99,7 @@ class Pick:
 
 
 class Split:
-    """One seed's split of a corpus, and what each way of pruning keeps of the training part."""
+    """One seed's split of a corpus, and the rows of the training part that each way of pruning keeps."""
 
     def __init__(self, corpus: Corpus, seed: int, entropies: str, search: bool) -> None:
         self.corpus, self.seed, self.entropies, self.search = corpus, seed, entropies, search
@@ -112,7 +109,7 @@ class Split:
 
     @cached_property
     def scorers(self) -> dict[str, Any]:
-        """The three entropies, fitted on the training part once for all filters."""
+        """The three entropies, fitted once on the training part for all filters."""
         memory, texts = self.corpus.memory, self.corpus.texts[self.pool]
         models = self.entropies == "models"
         return {
@@ -125,7 +122,7 @@ class Split:
 
     @cached_property
     def picks(self) -> list[Pick]:
-        """Everything that is compared."""
+        """All ways of pruning that are compared."""
         return list(self._picks())
 
     def _picks(self) -> Iterator[Pick]:
@@ -152,23 +149,25 @@ class Split:
             setting = {
                 "combine": method.removesuffix(", searched"),
                 "memory": self.corpus.memory,
-                **self.scorers,
+                "information": self.scorers["information"],
+                "generative": FrozenEstimator(self.scorers["generative"]),
+                "semantic": FrozenEstimator(self.scorers["semantic"]),
             }
         pruner = EntropyIntervalFilter(**setting, **parameters, random_state=self.seed)
         texts = self.corpus.texts[self.pool]
-        pruner.fit(texts, self.corpus.y[self.pool])  # all labeled: the set itself is pruned
+        pruner.fit(texts, self.corpus.y[self.pool])  # all rows are labeled: the training set itself is pruned
         lo, hi = pruner.windows_["information"] if pruner.windows_ else (pruner.center, pruner.center)
         return Pick(method, (lo + hi) / 2, self.pool[pruner.select(texts)])
 
     def describe(self, rows: np.ndarray) -> dict[str, float]:
-        """Return what may explain an accuracy: size, length, words seen, classes, copies."""
+        """Return properties that may explain an accuracy: size, length, vocabulary, classes, copies."""
         counts = self.corpus.counts[rows]
         seen = np.asarray(counts.sum(axis=0)).ravel() > 0
         test = np.asarray(self.corpus.counts[self.test].sum(axis=0)).ravel()
         classes = np.bincount(self.corpus.y[rows], minlength=self.corpus.y.max() + 1) / len(rows)
         return {
             "share": len(rows) / len(self.pool),
-            "words a text": counts.sum() / len(rows),
+            "words per text": counts.sum() / len(rows),
             "test words seen": test[seen].sum() / test.sum(),
             "rarest class": classes.min() * len(classes),  # 1: balanced
             "copies": 1 - len(set(self.corpus.texts[rows])) / len(rows),
@@ -185,12 +184,12 @@ class Split:
 
 
 def count_words(texts: Sequence[str]) -> np.ndarray:
-    """Return how many words each text has."""
+    """Return the number of words of each text."""
     return np.array([len(text.split()) for text in texts], dtype=float)
 
 
 def measure(args: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the accuracies and the correlations with the length, from earlier runs where they are known."""
+    """Return the accuracies and the correlations with the length; finished runs are not repeated."""
     runs = Runs(args.out / "runs.jsonl")
     common = {
         "methods": METHODS,
@@ -217,7 +216,7 @@ def measure(args: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def accuracy_rows(split: Split, learner: str) -> dict[str, Any]:
-    """Train on every pick, and return a row each."""
+    """Train on every pick, and return one row per pick."""
     rows = [
         {
             "method": pick.method,
@@ -231,15 +230,15 @@ def accuracy_rows(split: Split, learner: str) -> dict[str, Any]:
 
 
 def compare(accuracies: pd.DataFrame) -> pd.DataFrame:
-    """Return one row for each way of pruning: accuracy over the seeds, and the difference to random.
+    """Return one row per way of pruning: accuracy over the seeds, and the difference from random rows.
 
-    The test is Student's for pairs with the variance of Nadeau and Bengio (2003), as the splits of different
-    seeds overlap; p-values of a data set and learner are adjusted by Holm's method.
+    The test is Student's paired t-test with the variance of Nadeau and Bengio (2003), because the splits of
+    different seeds overlap. The p-values of a data set and learner are adjusted by Holm's method.
     """
     middle = accuracies[accuracies["center"].isna() | (accuracies["center"] == 0.5)]
     searched = accuracies[accuracies["method"] == "igse, searched"]
     table = pd.concat([middle, searched]).drop_duplicates()
-    # The searched window has a size of its own at each seed.
+    # The size of the searched interval differs from seed to seed.
     is_searched = table["method"].isin(["igse, searched", "random, as many"])
     table["kept"] = np.where(is_searched, np.nan, table["share"].round(2))
     rows = []
@@ -265,10 +264,7 @@ def compare(accuracies: pd.DataFrame) -> pd.DataFrame:
             if method not in ("all", rival) and len(random):
                 difference = seeds - random.set_index("seed")["accuracy"]
                 row |= {"minus random": difference.mean(), "p": paired_p(difference.to_numpy())}
-            found.append(
-                row
-                | {c: group[c].mean() for c in ("words a text", "test words seen", "rarest class", "copies")}
-            )
+            found.append(row | group[PROPERTIES].mean().to_dict())
         result = pd.DataFrame(found)
         tested = result["p"].notna()
         result.loc[tested, "p, Holm"] = holm(result.loc[tested, "p"])
@@ -286,44 +282,35 @@ def paired_p(difference: np.ndarray) -> float:
 
 
 def plot(accuracies: pd.DataFrame, path: Path) -> None:
-    """Draw accuracy against the share kept, and against where the window stands at the smallest share."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    """Draw accuracy against the share kept, and against the center of the interval at the smallest share."""
     panels = list(accuracies.groupby(["data", "learner"], sort=False))
-    figure, axes = plt.subplots(
-        2, len(panels), figsize=(4.2 * len(panels), 7.5), squeeze=False, layout="constrained"
-    )
-    for (above, below), ((data, learner), part) in zip(axes.T, panels, strict=True):
-        whole = part.loc[part["method"] == "all", "accuracy"].mean()
-        for axis in (above, below):
-            axis.axhline(whole, color="black", linewidth=1, linestyle=":", label="the whole pool")
-        for i, method in enumerate(("random", *METHODS)):
-            curve = part[part["method"] == method]
-            style = {"color": "black" if method == "random" else f"C{i - 1}", "label": method}
-            at_half = curve[curve["center"].isna() | (curve["center"] == 0.5)]
-            draw(above, at_half.assign(x=100 * at_half["share"].round(2)), style)
-            smallest = curve[curve["share"].round(2) == min(SHARES)]
-            if method == "random":
-                below.axhline(smallest["accuracy"].mean(), linestyle="--", linewidth=1, **style)
-            else:
-                draw(below, smallest.assign(x=smallest["center"]), style)
-        searched = part[part["method"] == "igse, searched"]
-        above.plot(100 * searched["share"], searched["accuracy"], "x", color="C0", label="igse, searched")
-        above.set(title=f"{data}, {learner}", xlabel="kept, %", ylabel="accuracy", xscale="log")
-        shares = (*SHARES, 1.0)
-        above.set_xticks([100 * share for share in shares], [f"{share:.0%}" for share in shares])
-        above.minorticks_off()
-        below.set(xlabel=f"center of the window, {min(SHARES):.0%} kept", ylabel="accuracy")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=8)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    with drawing(path, 2, len(panels), figsize=(4.2 * len(panels), 7.5)) as (figure, axes):
+        for (above, below), ((data, learner), part) in zip(axes.T, panels, strict=True):
+            whole = part.loc[part["method"] == "all", "accuracy"].mean()
+            for axis in (above, below):
+                axis.axhline(whole, color="black", linewidth=1, linestyle=":", label="the whole pool")
+            for i, method in enumerate(("random", *METHODS)):
+                curve = part[part["method"] == method]
+                style = {"color": "black" if method == "random" else f"C{i - 1}", "label": method}
+                at_half = curve[curve["center"].isna() | (curve["center"] == 0.5)]
+                draw(above, at_half.assign(x=100 * at_half["share"].round(2)), style)
+                smallest = curve[curve["share"].round(2) == min(SHARES)]
+                if method == "random":
+                    below.axhline(smallest["accuracy"].mean(), linestyle="--", linewidth=1, **style)
+                else:
+                    draw(below, smallest.assign(x=smallest["center"]), style)
+            searched = part[part["method"] == "igse, searched"]
+            above.plot(100 * searched["share"], searched["accuracy"], "x", color="C0", label="igse, searched")
+            above.set(title=f"{data}, {learner}", xlabel="kept, %", ylabel="accuracy", xscale="log")
+            shares = (*SHARES, 1.0)
+            above.set_xticks([100 * share for share in shares], [f"{share:.0%}" for share in shares])
+            above.minorticks_off()
+            below.set(xlabel=f"center of the interval, {min(SHARES):.0%} kept", ylabel="accuracy")
+        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=8)
 
 
 def draw(axis: Any, curve: pd.DataFrame, style: dict[str, Any]) -> None:
-    """Draw the mean over the seeds, and the middle half of them as a band."""
+    """Draw the mean over the seeds, and the interquartile range as a band."""
     by_x = curve.groupby("x")["accuracy"]
     mean = by_x.mean()
     axis.plot(mean.index, mean, marker="o", markersize=4, **style)
@@ -334,9 +321,7 @@ def draw(axis: Any, curve: pd.DataFrame, style: dict[str, Any]) -> None:
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, seeds=5, out=Path("euds-results"))
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
     parser.add_argument("--learners", nargs="+", choices=LEARNERS, default=["tfidf-svm"])
     parser.add_argument(
@@ -345,9 +330,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         default="cheap",
         help="n-grams and TF-IDF, or SmolLM2 and MiniLM",
     )
-    parser.add_argument("--search", action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path("euds-results"))
+    parser.add_argument(
+        "--search", action=argparse.BooleanOptionalAction, default=True, help="search the interval, too"
+    )
     return parser.parse_args(argv)
 
 

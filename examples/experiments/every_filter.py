@@ -1,11 +1,12 @@
-"""Every filter, one after the other, on the same real pools: what it keeps, what it costs, what it is worth.
+"""Every filter on the same real pools: what it keeps, what it costs, and what a model learns from it.
 
-A part of the film-review snippets and of the Debian descriptions with their rare class, some labels to begin
-with, a linear model. Each filter sees the pool, then the labels and the model, and keeps a part; another
-linear model learns from the labels and from what was kept, with its true labels. Prints a table, writes CSV.
-The filters are those of demo.py: one that is added there is in the table.
+Makes the table of docs/results/every_filter.md. The pools are parts of the film-review snippets and of the
+Debian descriptions with their rare class. Each filter sees the pool, then the initial labels and a linear
+model trained on them, and keeps a part of the pool; another linear model is trained on the initial labels
+and the kept rows with their true labels. Prints the table and writes it as CSV. The filters are those of
+demo.py: a filter added there appears here.
 
-    python examples/experiments/every_filter.py  # some minutes on one core
+    python examples/experiments/every_filter.py  # two to five minutes on one core
     python examples/experiments/every_filter.py --pool-size 5000 --data debian  # an hour
     python examples/experiments/every_filter.py --filters random seals anchoral ups --pool-size 0
 """
@@ -19,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from _runs import make_parser
 from demo import FILTERS, Task, load_task, make_filter
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -29,8 +31,8 @@ from skprune.store import clear_process_store
 
 
 def prune(task: Task, name: str, args: argparse.Namespace) -> dict[str, Any]:
-    """Put one filter to work, and return its row of the table."""
-    clear_process_store()  # nobody profits from what an earlier filter has computed
+    """Run one filter, and return its row of the table."""
+    clear_process_store()  # no filter may use what an earlier one has computed
     seeds = [task.texts[i] for i in task.seeds]
     learner = linear_model().fit(seeds, task.y[task.seeds])
     start = time.perf_counter()
@@ -44,7 +46,6 @@ def prune(task: Task, name: str, args: argparse.Namespace) -> dict[str, Any]:
     guess = model.predict(task.test_texts)
     weights = {"sample_weight": task.test_weights}
     rare = task.y[kept] == task.rare
-    why = pruner.explain()  # what a person would look at next
     return {
         "data": task.name,
         "filter": "none" if name == "none" else type(pruner).__name__,
@@ -54,10 +55,10 @@ def prune(task: Task, name: str, args: argparse.Namespace) -> dict[str, Any]:
         "LLM calls": getattr(pruner, "n_llm_calls_", 0),
         "rare, %": 100 * rare.mean(),
         "rare rows": int(rare.sum()),
-        "words a text": np.mean([len(task.texts[i].split()) for i in kept]),
+        "words per text": np.mean([len(task.texts[i].split()) for i in kept]),
         "F1": f1_score(task.y_test, guess, pos_label=task.rare, zero_division=0.0, **weights),
         "accuracy": accuracy_score(task.y_test, guess, **weights),
-        "reasons": "; ".join(why["reason"].value_counts().index[:4]),
+        "reasons": "; ".join(pruner.explain()["reason"].value_counts().index[:4]),
     }
 
 
@@ -70,21 +71,21 @@ def linear_model() -> Pipeline:
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = make_parser(
+        __doc__,
+        pool_size=300,
+        test_size=2000,
+        n_seeds=40,
+        n_neighbors=10,
+        rare="games",
+        encoder=None,
+        llm=None,
+        memory=None,
+        seed=0,
     )
     parser.add_argument("--data", nargs="+", choices=("debian", "movies"), default=["movies", "debian"])
     parser.add_argument("--filters", nargs="+", choices=FILTERS, default=list(FILTERS))
-    parser.add_argument("--pool-size", type=int, default=300, help="rows of each pool; 0 for all")
-    parser.add_argument("--test-size", type=int, default=2000, help="rows of each test set; 0 for all")
-    parser.add_argument("--n-seeds", type=int, default=40, help="labels to begin with")
-    parser.add_argument("--n-neighbors", type=int, default=10, help="of AnchorFilter and SEALSFilter")
-    parser.add_argument("--rare", default="games", help="the Debian section that is the rare class")
-    parser.add_argument("--encoder", help="sentence encoder, name or path (default: MiniLM, packaged)")
-    parser.add_argument("--llm", help="quality LLM, name or path (default: SmolLM2-135M, packaged)")
-    parser.add_argument("--memory", help="folder that keeps scores and embeddings from run to run")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("every-filter.csv"))
+    parser.add_argument("--out", type=Path, default=Path("every-filter.csv"), help="the table as CSV")
     return parser.parse_args(argv)
 
 
@@ -105,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
     table = pd.DataFrame(rows)
     table.to_csv(args.out, index=False)
     print("\n" + table.drop(columns="reasons").to_string(index=False, float_format="{:.3f}".format))
-    print(f"\nWritten to {args.out}, with the commonest reasons. {time.perf_counter() - start:.0f} seconds")
+    print(f"\nWritten to {args.out}, with the most common reasons. {time.perf_counter() - start:.0f} seconds")
 
 
 if __name__ == "__main__":

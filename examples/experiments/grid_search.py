@@ -1,13 +1,14 @@
-"""Tune a pool filter by the area under the learning curve that it leads to, and plot the surface.
+"""Tune a pool filter by the area under its learning curve, and plot the surface.
 
-A pool of package descriptions with a rare class, a linear classifier, margin sampling. The searches, all over
-clones of one ActiveLearningSimulator: a grid over β and the share kept by ActivePrune, and two over A and K,
-and K and M, of AnchorAL; a random search over filters, their parameters and strategies; successive halving
-that plays more rounds with those that do well early. Scores and embeddings are computed once, whatever the
-search, the fold or the process. Prints the best candidates; writes all of them as CSV, and the grids as PNG.
-A search that is done is kept in the folder of results: a command that was stopped goes on with the next one.
+Makes the tables of docs/results/grid_search.md: package descriptions with a rare class, a linear classifier
+and margin sampling. All searches clone one ActiveLearningSimulator: a grid over β and the share that
+ActivePrune keeps; two grids over AnchorAL's A and K, and M and K; a random search over filters, their
+parameters and strategies; and successive halving, which plays more rounds with the candidates that do well
+early. Scores and vectors are computed once for all searches, folds and processes. Prints the best
+candidates; writes all of them as CSV, and the grids as PNG. Finished searches are kept, so a command that
+was stopped continues with the next.
 
-    python examples/experiments/grid_search.py  # three minutes on one core
+    python examples/experiments/grid_search.py  # two to three minutes on two cores
     python examples/experiments/grid_search.py --pool-size 4000 --rounds 10 --n-jobs 8
 """
 
@@ -27,10 +28,11 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import numpy as np
 import pandas as pd
-from _runs import Runs, cut
+from _runs import Runs, cut, draw_rows, drawing, make_parser
 from scipy.stats import loguniform, randint
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
@@ -56,7 +58,7 @@ KEEPS = [0.05, 0.1, 0.25, 0.5]
 ANCHORS = [1, 3, 10, 30]
 NEIGHBORS = [5, 15, 50, 150]
 SUBPOOLS = [30, 100, 300, 1000]
-# The grids to draw: search, title, and the parameters of its rows and columns with their names there.
+# The grids to draw: search, title, then (parameter, axis label) of the rows and of the columns.
 SURFACES = [
     ("beta-keep", "ActivePrune", ("beta", "β"), ("keep", "share kept")),
     ("anchors-neighbors", "AnchorAL, M = 500", ("n_anchors", "A"), ("n_neighbors", "K")),
@@ -65,29 +67,19 @@ SURFACES = [
 
 
 def load_pool(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return texts, labels (1 is the rare class, at twice its share: the pool is small) and groups."""
+    """Return texts, labels and groups. The rare class, 1, has twice its share, because the pool is small."""
     data = load_debian(args.rare)
-    rng = np.random.default_rng(args.seed)
-    rare_rows, others = np.flatnonzero(data.target == 1), np.flatnonzero(data.target == 0)
-    n_rare = min(len(rare_rows), round(2 * args.pool_size * np.mean(data.target)))
-    rows = np.sort(
-        np.concatenate(
-            [
-                rng.choice(rare_rows, n_rare, replace=False),
-                rng.choice(others, args.pool_size - n_rare, replace=False),
-            ]
-        )
-    )
+    n_rare = min(data.target.sum(), round(2 * args.pool_size * np.mean(data.target)))
+    rows = np.sort(draw_rows(data.target, args.pool_size, n_rare, 1, args.seed))
     return cut([data.data[i] for i in rows], args.max_words), data.target[rows], data.groups[rows]
 
 
 def make_filters(texts: np.ndarray, args: argparse.Namespace) -> dict[str, Any]:
-    """Return the filters, with models that are the same in every fold, so that what they compute is shared.
+    """Return the filters, with the same models in every fold, so that all folds share their scores.
 
-    The n-gram model is fitted here, and stays so in the clones of a search: one that is trained on the pool
-    would be another one in each fold, with scores of its own.
+    The n-gram model is fitted here and frozen. One trained on the pool would differ from fold to fold.
     """
-    ngram = NGramScorer(order=4).fit(texts)
+    ngram = FrozenEstimator(NGramScorer(order=4).fit(texts))
     memory = str(args.out / "memory")
     return {
         "random": RandomFilter(),
@@ -97,7 +89,7 @@ def make_filters(texts: np.ndarray, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def make_simulator(args: argparse.Namespace) -> ActiveLearningSimulator:
-    """Return what every candidate is a clone of."""
+    """Return the simulator that every candidate is a clone of."""
     classifier = make_pipeline(
         TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10, class_weight="balanced")
     )
@@ -137,21 +129,21 @@ def make_searches(filters: dict[str, Any], args: argparse.Namespace) -> dict[str
             "strategy": [Margin(), Entropy(), RandomSampling()],
         },
     ]
-    of_anchors = {"filter": [anchoral], "filter__n_anchors": ANCHORS, "filter__n_neighbors": NEIGHBORS}
-    of_subpools = {"filter": [anchoral], "filter__max_subpool": SUBPOOLS, "filter__n_neighbors": NEIGHBORS}
+    anchors = {"filter": [anchoral], "filter__n_anchors": ANCHORS, "filter__n_neighbors": NEIGHBORS}
+    subpools = {"filter": [anchoral], "filter__max_subpool": SUBPOOLS, "filter__n_neighbors": NEIGHBORS}
     return {
         "baselines": GridSearchCV(simulator, {"filter": [None, filters["random"]]}, **common),
         "beta-keep": GridSearchCV(
             simulator, {"filter": [activeprune], "filter__beta": BETAS, "filter__keep": KEEPS}, **common
         ),
-        "anchors-neighbors": GridSearchCV(simulator, of_anchors, **common),
-        "subpool-neighbors": GridSearchCV(simulator, of_subpools, **common),
+        "anchors-neighbors": GridSearchCV(simulator, anchors, **common),
+        "subpool-neighbors": GridSearchCV(simulator, subpools, **common),
         "randomized": RandomizedSearchCV(
             simulator, distributions, n_iter=args.candidates, random_state=args.seed, **common
         ),
         "halving": HalvingGridSearchCV(
             simulator,
-            of_anchors,
+            anchors,
             resource="n_rounds",
             min_resources=2,
             max_resources=2 * args.rounds,
@@ -161,7 +153,7 @@ def make_searches(filters: dict[str, Any], args: argparse.Namespace) -> dict[str
 
 
 def run(search: Any, texts: np.ndarray, y: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
-    """Fit a search and return its candidates, a dict of plain values each."""
+    """Fit a search and return its candidates, each a dict of plain values."""
     start = time.perf_counter()
     search.fit(texts, y, groups=groups)
     results = search.cv_results_
@@ -181,7 +173,7 @@ def run(search: Any, texts: np.ndarray, y: np.ndarray, groups: np.ndarray) -> di
 
 
 def describe(params: dict[str, Any]) -> str:
-    """Return a candidate's parameters in words."""
+    """Return a candidate's parameters as text."""
     words = []
     for name, value in params.items():
         if name in ("filter", "strategy"):
@@ -193,55 +185,52 @@ def describe(params: dict[str, Any]) -> str:
 
 
 def plot(table: pd.DataFrame, path: Path) -> None:
-    """Draw the surfaces of the grids, with the spread over folds, beside what the baselines reach."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    """Draw the surfaces of the grids, with the spread over folds and the scores of the baselines."""
     drawn = table[table["search"].isin([search for search, *_ in SURFACES])]
     lowest, highest = drawn["mean_test_score"].min(), drawn["mean_test_score"].max()
-    figure, axes = plt.subplots(1, len(SURFACES), figsize=(4.2 * len(SURFACES), 4.2), layout="constrained")
-    for axis, (search, title, (rows, row_name), (columns, column_name)) in zip(axes, SURFACES, strict=True):
-        surface = drawn[drawn["search"] == search].pivot(index=rows, columns=columns)
-        means, spreads = surface["mean_test_score"], surface["std_test_score"]
-        image = axis.imshow(means.to_numpy(), origin="lower", cmap="Wistia", vmin=lowest, vmax=highest)
-        axis.set(title=title, xlabel=column_name, ylabel=row_name)
-        axis.set_xticks(range(means.shape[1]), [f"{value:g}" for value in means.columns])
-        axis.set_yticks(range(means.shape[0]), [f"{value:g}" for value in means.index])
-        for (row, column), mean in np.ndenumerate(means.to_numpy()):
-            axis.text(column, row, f"{mean:.3f}\n", ha="center", va="center", weight="bold")
-            axis.text(column, row, f"\n±{spreads.iat[row, column]:.3f}", ha="center", va="center", size=8)
-    figure.colorbar(image, ax=axes, label="mean height of the curve of average precision")
-    baselines = table[table["search"] == "baselines"].set_index("candidate")["mean_test_score"]
-    figure.suptitle(
-        f"Without pruning {baselines['no filter']:.3f}, a random quarter {baselines['RandomFilter']:.3f} "
-        "(mean and standard deviation over folds)"
-    )
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    n_grids = len(SURFACES)
+    with drawing(path, 1, n_grids, figsize=(4.2 * n_grids, 4.2)) as (figure, axes):
+        for axis, (search, title, (rows, row_label), (columns, column_label)) in zip(
+            axes[0], SURFACES, strict=True
+        ):
+            surface = drawn[drawn["search"] == search].pivot(index=rows, columns=columns)
+            means, spreads = surface["mean_test_score"], surface["std_test_score"]
+            image = axis.imshow(means.to_numpy(), origin="lower", cmap="Wistia", vmin=lowest, vmax=highest)
+            axis.set(title=title, xlabel=column_label, ylabel=row_label)
+            axis.set_xticks(range(means.shape[1]), [f"{value:g}" for value in means.columns])
+            axis.set_yticks(range(means.shape[0]), [f"{value:g}" for value in means.index])
+            for (row, column), mean in np.ndenumerate(means.to_numpy()):
+                axis.text(column, row, f"{mean:.3f}\n", ha="center", va="center", weight="bold")
+                deviation = f"\n±{spreads.iat[row, column]:.3f}"
+                axis.text(column, row, deviation, ha="center", va="center", size=8)
+        figure.colorbar(image, ax=axes, label="mean height of the curve of average precision")
+        baselines = table[table["search"] == "baselines"].set_index("candidate")["mean_test_score"]
+        figure.suptitle(
+            f"Without pruning {baselines['no filter']:.3f}, a random quarter {baselines['RandomFilter']:.3f} "
+            "(mean and standard deviation over folds)"
+        )
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the searches."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = make_parser(
+        __doc__,
+        rare="games",
+        max_words=25,
+        rounds=5,
+        n_jobs=2,
+        seed=0,
+        out=Path("grid-search-results"),
     )
-    parser.add_argument("--rare", default="games", help="the Debian section that is the rare class")
-    parser.add_argument("--pool-size", type=int, default=1500)
-    parser.add_argument("--max-words", type=int, default=25, help="of each description")
-    parser.add_argument("--rounds", type=int, default=5, help="of 20 labels each")
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--candidates", type=int, default=12, help="of the random search")
-    parser.add_argument("--llm", help="ActivePrune's quality LLM, name or path (default: stage one alone)")
-    parser.add_argument("--n-jobs", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("grid-search-results"))
+    parser.add_argument("--pool-size", type=int, default=1500, help="rows of the pool")
+    parser.add_argument("--folds", type=int, default=5, help="folds of the cross-validation")
+    parser.add_argument("--candidates", type=int, default=12, help="candidates of the random search")
+    parser.add_argument("--llm", help="ActivePrune's quality LLM, name or path (default: perplexity alone)")
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
 
     texts, y, groups = load_pool(args)
-    print(f"{len(texts)} rows, {y.sum()} of them about {args.rare}")
+    print(f"{len(texts)} rows, {y.sum()} of them in the section {args.rare}")
     kept = Runs(args.out / "searches.jsonl")
     settings = {name: value for name, value in vars(args).items() if name not in ("out", "n_jobs")}
     parts = []

@@ -1,8 +1,9 @@
-"""What does P("yes") need to be worth its price? Models, prompts and normalizations, each put to one check.
+"""When is P("yes") worth its price? One check of models, prompts and normalizations.
 
-A language model is asked about texts as they are and about the same words in random order. What cannot tell
-the two apart has no notion of quality to prune by. The check is easy: the likelihood of the same model, and
-even an n-gram model, pass it, and the table shows what they cost. A killed run goes on where it stopped.
+Makes the tables of docs/results/p_yes.md. A language model is asked about texts as they are, and about the
+same words in random order. A score that cannot tell the two apart does not measure quality, and is useless
+for pruning. The check is easy: the likelihood of the same model passes it, and so does an n-gram model; the
+table also shows what each score costs. A run that was killed continues where it stopped.
 
     python examples/experiments/p_yes.py  # 100 texts of each pool, an hour or two on one core
     python examples/experiments/p_yes.py --data movies --n 400  # tighter intervals
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from _runs import Runs, markdown
+from _runs import Runs, cut, make_parser, markdown
 from scipy.stats import spearmanr
 from significance import bootstrap_interval
 from sklearn.metrics import roc_auc_score
@@ -64,18 +65,17 @@ PROMPTS = {
 
 
 def sample(pool: str, n: int, max_words: int, seed: int) -> tuple[list[str], list[str], list[str]]:
-    """Return texts, the same with their words shuffled, and the rest of the pool."""
+    """Return texts, the same texts with their words shuffled, and the rest of the pool."""
     rng = np.random.default_rng(seed)
     texts = np.array(sorted(set(POOLS[pool][0]().data)), dtype=object)
     rng.shuffle(texts)
-    cut = [" ".join(text.split()[:max_words]) for text in texts]
-    long = [text for text in cut if len(set(text.split())) >= 4]
+    long = [text for text in cut(texts, max_words) if len(set(text.split())) >= 4]
     real, rest = long[:n], long[n:]
     return real, [" ".join(rng.permutation(text.split())) for text in real], rest
 
 
 def judge(score: Callable[[list[str]], np.ndarray], real: list[str], shuffled: list[str]) -> dict[str, Any]:
-    """Return how a score tells real from shuffled texts, the real texts' scores, and its price."""
+    """Return how well a score separates real from shuffled texts, its cost, and the real texts' scores."""
     score(real[:2])  # loads the model
     start = time.process_time()
     scores = np.asarray(score(real + shuffled))
@@ -92,20 +92,20 @@ def judge(score: Callable[[list[str]], np.ndarray], real: list[str], shuffled: l
 
 
 def auc(real: np.ndarray, shuffled: np.ndarray) -> float:
-    """Return the chance that a real text scores above a shuffled one."""
+    """Return the probability that a real text scores above a shuffled one."""
     is_real = np.repeat([True, False], [len(real), len(shuffled)])
     return float(roc_auc_score(is_real, np.concatenate([real, shuffled])))
 
 
 def study(args: argparse.Namespace) -> pd.DataFrame:
-    """Run what has not run yet; return a row a condition."""
+    """Run the conditions that have not run yet; return one row per condition."""
     runs = Runs(args.out / "p_yes.jsonl")
     rows = []
     for pool in args.data:
         _, task = POOLS[pool]
         real, shuffled, rest = sample(pool, args.n, args.max_words, args.seed)
         common = {"pool": pool, "n": args.n, "max_words": args.max_words, "seed": args.seed}
-        common["quantization"] = args.quantization
+        common["precision"] = args.precision
 
         def check(
             score: Callable[[], Any],
@@ -123,7 +123,7 @@ def study(args: argparse.Namespace) -> pd.DataFrame:
         for model in args.models:
             path = fetch_model(model) if model in MODELS else model
             likely = check(
-                lambda path=path: negated(CausalLMScorer(path, quantization=args.quantization)),
+                lambda path=path: negated(CausalLMScorer(path, precision=args.precision)),
                 model=model,
                 prompt="likelihood",
             )
@@ -135,7 +135,7 @@ def study(args: argparse.Namespace) -> pd.DataFrame:
                         prompt=template,
                         normalize=normalize,
                         chat_template=chat,
-                        quantization=args.quantization,
+                        precision=args.precision,
                     )
                     found = check(
                         lambda ask=ask: ask, model=model, prompt=prompt, chat=chat, normalize=normalize
@@ -148,20 +148,20 @@ def study(args: argparse.Namespace) -> pd.DataFrame:
 
 
 def chats(path: Any, prompt: str) -> list[bool]:
-    """Return which values of ``chat_template`` to try: a chat only where the model knows how."""
+    """Return the values of ``chat_template`` to try: True only if the model has a template."""
     files = [file.name for file in Path(path).glob("*.gguf")]
     tokenizer = AutoTokenizer.from_pretrained(path, gguf_file=files[0] if files else None)
-    knows_chat = tokenizer.chat_template is not None
-    return [False, True] if knows_chat and not prompt.startswith("four examples") else [False]
+    has_template = tokenizer.chat_template is not None
+    return [False, True] if has_template and not prompt.startswith("four examples") else [False]
 
 
 def negated(scorer: Any) -> Callable[[list[str]], np.ndarray]:
-    """Turn a perplexity into a likelihood: more is better."""
+    """Turn a perplexity into a likelihood, for which higher is better."""
     return lambda texts: -np.asarray(scorer(texts))
 
 
 def show(table: pd.DataFrame) -> str:
-    """Return one Markdown table a pool."""
+    """Return one Markdown table per pool."""
     parts = []
     for pool, rows in table.groupby("pool", sort=False):
         shown = pd.DataFrame(
@@ -184,20 +184,15 @@ def show(table: pd.DataFrame) -> str:
 
 def main() -> None:
     """Run the study and print its tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, max_words=40, seed=0, out=Path("p_yes-results"))
     parser.add_argument("--data", nargs="+", choices=POOLS, default=["movies", "debian"])
     parser.add_argument("--models", nargs="+", default=MODELS, help="packaged models, hub names or paths")
-    parser.add_argument("--normalize", nargs="+", default=["vocab", "yes_no"])
-    parser.add_argument("--quantization", default="auto", help="as of QualityScorer")
-    parser.add_argument("--n", type=int, default=100, help="texts of each pool, once real and once shuffled")
-    parser.add_argument("--max-words", type=int, default=40, help="texts are cut after so many words")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("p_yes-results"))
+    parser.add_argument("--normalize", nargs="+", default=["vocab", "yes_no"], help="as in QualityScorer")
+    parser.add_argument("--precision", default="auto", help="as in QualityScorer")
+    parser.add_argument("--n", type=int, default=100, help="texts of each pool, each real and shuffled")
     args = parser.parse_args()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    torch.set_num_threads(1)  # CPU seconds are those of one thread
+    torch.set_num_threads(1)  # so that CPU seconds are seconds of one thread
     warnings.simplefilter("ignore")
     table = study(args)
     table.to_csv(args.out / "p_yes.csv", index=False)

@@ -1,7 +1,7 @@
-"""Active learning for summarization: package descriptions, a T5 fine-tuned on what was summarized.
+"""Active learning for summarization: fine-tune a T5 on package descriptions and their summaries.
 
-Prints a row a round with ROUGE-L (Porter stems), then what the model makes of three texts. A description's
-summary is the synopsis that its maintainer wrote.
+One of the two loops of docs/results/generation.md. The summary of a description is the synopsis that its
+maintainer wrote. Prints one row per round with ROUGE-L (Porter stems), then the summaries of three texts.
 
     python examples/experiments/summarization.py  # seven minutes on one core, 5 GiB
     python examples/experiments/summarization.py --filter random --strategy idds

@@ -1,10 +1,11 @@
-"""ActivePrune's Table 1 in small: which quarter of the pool should a query strategy look at?
+"""ActivePrune's Table 1 on a small scale: which quarter of the pool should a query strategy look at?
 
-Two balanced data sets; filters, all of ActivePrune's ways to reweight and the ablations of its Table 3 by
-strategies by seeds. A killed command goes on where it stopped. Vectors, perplexities and the LLM's opinion of
-each row are bought once; an LLM call is counted wherever a filter asks for one.
+Makes the tables of docs/results/table_activeprune.md. Two balanced data sets, two strategies and several
+seeds are combined with the baseline filters, all of ActivePrune's ways to reweight, and the ablations of
+its Table 3. Vectors, perplexities and the LLM's scores are computed once; every LLM call that a filter asks
+for is counted. A command that was killed continues where it stopped.
 
-    python examples/experiments/table_activeprune.py  # half an hour on one core, most of it the LLM
+    python examples/experiments/table_activeprune.py  # three to thirty minutes on one core
     python examples/experiments/table_activeprune.py --pool-size 5000 --test-size 0 --seeds 10
     python examples/experiments/table_activeprune.py --llm Qwen/Qwen2.5-1.5B-Instruct
 """
@@ -12,7 +13,6 @@ each row are bought once; an LLM call is counted wherever a filter asks for one.
 from __future__ import annotations
 
 import argparse
-import os
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -20,12 +20,19 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-# Before torch is loaded: threads that spin while they wait make a busy machine crawl.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 import numpy as np
 import pandas as pd
-from _runs import Runs, cut, differences, encode, markdown, play, spread
+from _runs import (
+    Runs,
+    cut,
+    differences,
+    encode,
+    make_parser,
+    play,
+    sections,
+    spread,
+    with_packaged_models,
+)
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
@@ -43,7 +50,7 @@ from skprune import (
     UPSFilter,
 )
 from skprune.base import BaseFilter
-from skprune.datasets import fetch_model, load_movie_snippets, load_newsgroups
+from skprune.datasets import load_movie_snippets, load_newsgroups
 from skprune.metrics import diversity, learning_curve_auc
 from skprune.store import Remembered
 from skprune.strategies import Coreset, LeastConfidence
@@ -53,7 +60,7 @@ DATA = {
     "newsgroups": (partial(load_newsgroups, "all"), "topic classification of newsgroup posts"),
 }
 STRATEGIES = {"LC": LeastConfidence, "Coreset": Coreset}
-# What each variant of ActivePrune is made of: the reweightings, then the ablations of Table 3.
+# The parameters of each variant of ActivePrune: the ways to reweight, then the ablations of Table 3.
 VARIANTS: dict[str, dict[str, Any]] = {
     "ActivePrune, sample": {},
     "ActivePrune, sample, β = 0": {"beta": 0.0},  # draws by weight, but never reweights
@@ -68,25 +75,26 @@ KEEP = 0.25
 
 
 class Corpus:
-    """A pool, a test set, and what is known of their texts: bought once.
+    """A pool, a test set, and the scores of their texts, computed once.
 
     Attributes
     ----------
     train, test : (ndarray of str, ndarray of int)
+        Texts and labels.
     vectors, log_perplexity, quality : callables
-        ``texts -> array``, looked up.
+        ``texts -> array``, by look-up.
     """
 
     def __init__(self, name: str, args: argparse.Namespace) -> None:
         load, task = DATA[name]
         bunch = load()
         texts, first = np.unique(cut(bunch.data, args.max_words), return_index=True)
-        written = np.array([len(text.split()) >= 4 for text in texts])
+        long_enough = np.array([len(text.split()) >= 4 for text in texts])
         X, X_rest, y, y_rest = train_test_split(
-            texts[written],
-            bunch.target[first][written],
+            texts[long_enough],
+            bunch.target[first][long_enough],
             train_size=args.pool_size,
-            stratify=bunch.target[first][written],
+            stratify=bunch.target[first][long_enough],
             random_state=0,
         )
         if args.test_size:
@@ -102,14 +110,14 @@ class Corpus:
 
 
 def look_up(texts: np.ndarray, values: np.ndarray) -> Callable[[Any], np.ndarray]:
-    """Return a function that knows the value of each text."""
+    """Return a function that looks up the value of each text."""
     row_of = {text: row for row, text in enumerate(texts)}
     return lambda wanted: values[[row_of[text] for text in wanted]]
 
 
 def make_filter(name: str, corpus: Corpus) -> BaseFilter | None:
-    """Return the filter behind a name of ``FILTERS``."""
-    # Answers are shared by callables that are the same: one for each run, so that each counts its own calls.
+    """Return the filter that a name of ``FILTERS`` stands for."""
+    # Filters that get the same callable share its scores. Each run gets its own, to count its own calls.
     ask = partial(corpus.quality)
     match name:
         case "none":
@@ -130,7 +138,7 @@ def make_filter(name: str, corpus: Corpus) -> BaseFilter | None:
 
 
 def play_one(corpus: Corpus, strategy: str, name: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    """Play one loop, and measure how well each round's labels cover the pool."""
+    """Play one loop, and measure how well each round's labeled rows cover the pool."""
     X, y = corpus.train
     simulator = ActiveLearningSimulator(
         make_pipeline(FunctionTransformer(corpus.vectors), LogisticRegression(C=10.0, max_iter=1_000)),
@@ -147,13 +155,13 @@ def play_one(corpus: Corpus, strategy: str, name: str, seed: int, args: argparse
     for end in found["labels"][1:]:
         batch = X[picked[end - args.batch : end]]
         unlabeled = X[np.setdiff1d(np.arange(len(X)), picked[: end - args.batch])]
-        for measure, of in (("perplexity", corpus.log_perplexity), ("cosine", corpus.vectors)):
-            found["diversity"][measure].append(diversity(of(unlabeled), of(batch)))
+        for measure, values in (("perplexity", corpus.log_perplexity), ("cosine", corpus.vectors)):
+            found["diversity"][measure].append(diversity(values(unlabeled), values(batch)))
     return found
 
 
 def run_all(args: argparse.Namespace) -> pd.DataFrame:
-    """Run what has not run yet; return a row a run."""
+    """Play the loops that have not been played yet; return one row per run."""
     runs = Runs(args.out / "runs.jsonl")
     common = {
         key: getattr(args, key)
@@ -171,7 +179,7 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
 
 
 def summarize(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return what is made of each run."""
+    """Return the summary of each run."""
     table = runs[["data", "strategy", "filter", "seed"]].copy()
     table["F1, mean"] = [learning_curve_auc(curve, normalize=True) for curve in runs["f1"]]
     table["F1 at the end"] = [curve[-1] for curve in runs["f1"]]
@@ -208,7 +216,7 @@ def show(runs: pd.DataFrame, table: pd.DataFrame) -> str:
         "100 × macro F1 by round, mean ± standard error": pd.DataFrame(f1),
         "Diversity of each round's labels, mean ± standard error": pd.DataFrame(covered),
     }
-    return "\n\n".join(f"## {title}\n\n{markdown(part)}" for title, part in parts.items())
+    return sections(parts)
 
 
 def by_round(curves: Any, scale: float, digits: int, first: int = 0) -> dict[str, str]:
@@ -227,36 +235,32 @@ def by_round(curves: Any, scale: float, digits: int, first: int = 0) -> dict[str
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = make_parser(
+        __doc__,
+        seeds=8,
+        max_words=60,
+        rounds=5,
+        encoder=None,
+        llm=None,
+        memory=None,
+        n_jobs=1,
+        out=Path("table_activeprune-results"),
     )
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
     parser.add_argument("--filters", nargs="+", choices=FILTERS, default=FILTERS)
     parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
-    parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--pool-size", type=int, default=800, help="rows of each pool")
-    parser.add_argument("--test-size", type=int, default=600, help="rows of each test set; 0 for the rest")
-    parser.add_argument("--max-words", type=int, default=60, help="texts are cut after so many words")
-    parser.add_argument("--batch", type=int, default=20, help="labels a round, and before the first")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--llm", help="quality LLM, name or path (default: SmolLM2-135M, packaged)")
+    parser.add_argument("--test-size", type=int, default=600, help="rows of each test set; 0 for all others")
+    parser.add_argument("--batch", type=int, default=20, help="initial labels, and labels per round")
     parser.add_argument(
-        "--chat", action=argparse.BooleanOptionalAction, default=True, help="ask in the LLM's chat template"
+        "--chat", action=argparse.BooleanOptionalAction, default=True, help="use the LLM's chat template"
     )
-    parser.add_argument("--max-length", type=int, default=48, help="tokens of a text that the LLM sees")
-    parser.add_argument("--encoder", help="sentence encoder, name or path (default: MiniLM, packaged)")
-    parser.add_argument("--memory", type=Path, help="keeps vectors and scores (default: in --out)")
-    parser.add_argument("--n-jobs", type=int, default=1, help="runs at a time, each in a process of its own")
-    parser.add_argument("--out", type=Path, default=Path("table_activeprune-results"))
-    args = parser.parse_args(argv)
-    args.memory = args.memory or args.out / "memory"
-    args.encoder = args.encoder or str(fetch_model("minilm"))
-    args.llm = args.llm or str(fetch_model("smollm2-135m"))
-    return args
+    parser.add_argument("--max-length", type=int, default=48, help="tokens of each text that the LLM reads")
+    return with_packaged_models(parser.parse_args(argv))
 
 
 def main() -> None:
-    """Fill the tables and print them."""
+    """Play the loops and print the tables."""
     args = parse()
     warnings.simplefilter("ignore")
     runs = run_all(args)

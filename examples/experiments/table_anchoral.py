@@ -1,10 +1,11 @@
-"""AnchorAL's Table 2 in small: which pool filter finds a rare class, at which price?
+"""AnchorAL's Table 2 on a small scale: which pool filter finds a rare class, and at what cost?
 
-Two rare sections of the Debian package descriptions, one against the rest; filters by strategies by seeds.
-Every seed begins with 100 labels, five of the rare class, and buys 25 a round. A killed command goes on where
-it stopped; vectors are computed once.
+Makes the tables of docs/results/table_anchoral.md. Two sections of the Debian package descriptions are the
+rare class in turn. Filters, strategies and seeds are combined; every run starts with 100 labels, five of
+them of the rare class, and adds 25 per round. Vectors are computed once. A command that was killed
+continues where it stopped.
 
-    python examples/experiments/table_anchoral.py  # half an hour on one core
+    python examples/experiments/table_anchoral.py  # eight to thirty minutes on one core
     python examples/experiments/table_anchoral.py --pool-size 0 --neighbors 50 --rounds 36 --seeds 20
     python examples/experiments/table_anchoral.py --learner minilm --strategies entropy --seeds 2
 """
@@ -12,37 +13,45 @@ it stopped; vectors are computed once.
 from __future__ import annotations
 
 import argparse
-import os
 import warnings
 from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-# Before torch is loaded: threads that spin while they wait make a busy machine crawl.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 import numpy as np
 import pandas as pd
-from _runs import Runs, cut, differences, encode, markdown, play, spread
+from _runs import (
+    Runs,
+    cut,
+    differences,
+    draw_rows,
+    encode,
+    make_parser,
+    play,
+    random_part,
+    sections,
+    spread,
+    with_packaged_models,
+)
 from demo import make_classifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Bunch
 
 from skprune import ActiveLearningSimulator, AnchorFilter, RandomFilter, SEALSFilter
 from skprune.base import BaseFilter
-from skprune.datasets import fetch_model, load_debian, split_by_group
+from skprune.datasets import load_debian, split_by_group
 from skprune.metrics import budget_matched, learning_curve_auc
 from skprune.strategies import BADGE, BERTKM, Entropy, RandomSampling
 
 FILTERS = ("none", "random", "SEALS", "AnchorAL")
 STRATEGIES = {"entropy": Entropy, "BADGE": BADGE, "FT-BERTKM": BERTKM, "passive": RandomSampling}
 N_ANCHORS = 10
-N_RARE = 5  # of the initial labels, as in the paper
+N_RARE = 5  # initial labels of the rare class, as in the paper
 
 
 def load_pool(args: argparse.Namespace) -> tuple[Bunch, Bunch]:
-    """Return the pool and the test set: the same for every rare class, filter and seed."""
+    """Return the pool and the test set, which are the same for every rare class, filter and seed."""
     parts = split_by_group(load_debian(None), test_size=0.2, random_state=0)
     return tuple(
         sample(part, size, args.max_words)
@@ -52,21 +61,12 @@ def load_pool(args: argparse.Namespace) -> tuple[Bunch, Bunch]:
 
 def sample(bunch: Bunch, size: int, max_words: int) -> Bunch:
     """Return a random part of the rows, in order; all rows for 0."""
-    rows = np.arange(len(bunch.data))
-    if 0 < size < len(rows):
-        rows = np.sort(np.random.default_rng(0).choice(rows, size, replace=False))
+    rows = random_part(len(bunch.data), size)
     return Bunch(data=cut([bunch.data[row] for row in rows], max_words), sections=bunch.sections[rows])
 
 
-def initial_rows(y: np.ndarray, n_rows: int, seed: int) -> np.ndarray:
-    """Draw the rows that are labeled before the first round."""
-    rng = np.random.default_rng(seed)
-    rare = rng.choice(np.flatnonzero(y == 1), N_RARE, replace=False)
-    return np.concatenate([rare, rng.choice(np.flatnonzero(y == 0), n_rows - N_RARE, replace=False)])
-
-
 def make_filter(name: str, args: argparse.Namespace) -> BaseFilter | None:
-    """Return the filter behind a name of ``FILTERS``."""
+    """Return the filter that a name of ``FILTERS`` stands for."""
     encoded = {} if args.learner == "linear" else {"encoder": args.encoder, "memory": args.memory}
     match name:
         case "none":
@@ -80,7 +80,7 @@ def make_filter(name: str, args: argparse.Namespace) -> BaseFilter | None:
 
 
 def make_learner(args: argparse.Namespace, seed: int) -> Any:
-    """Return the model that is trained anew each round."""
+    """Return the model that is trained anew in each round."""
     if args.learner == "linear":
         return LogisticRegression(C=10.0, class_weight="balanced", max_iter=1_000)
     return make_classifier(argparse.Namespace(model=args.encoder, seed=seed))
@@ -101,20 +101,20 @@ def play_one(
         make_filter(name, args),
         n_instances=args.batch,
         n_rounds=args.rounds,
-        initial=initial_rows(train[1], args.initial, seed),
+        initial=draw_rows(train[1], args.initial, N_RARE, 1, seed),
         random_state=seed,
     )
     return play(simulator, train, test, 1)[0]
 
 
 def run_all(args: argparse.Namespace) -> pd.DataFrame:
-    """Run what has not run yet; return a row a run."""
+    """Play the loops that have not been played yet; return one row per run."""
     runs = Runs(args.out / "runs.jsonl")
     pool, test = load_pool(args)
     X, X_test = pool.data, test.data
     if args.learner == "linear":
         X, X_test = (encode(texts, args.encoder, args.memory) for texts in (X, X_test))
-        # Descriptions that differ after the encoder's last token only: one row each.
+        # Descriptions that differ only after the encoder's last token have equal vectors: keep one of them.
         distinct = np.sort(np.unique(X, axis=0, return_index=True)[1])
         X, pool.sections = X[distinct], pool.sections[distinct]
     common = {
@@ -152,7 +152,7 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
 
 
 def summarize(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return what is made of each run, at the budget that all runs reached."""
+    """Return the summary of each run, at the budget that all runs reached."""
     table = runs[["rare", "strategy", "filter", "seed", "rows of it"]].copy()
     curves = budget_matched(runs["f1"])
     table["F1, AUC"] = [learning_curve_auc(curve) for curve in curves]
@@ -180,7 +180,7 @@ def show(table: pd.DataFrame) -> str:
                 "F1 at the end": spread(group["F1 at the end"], 3),
                 "found": spread(group["found"], 0),
                 "subpool": f"{group['subpool'].median():.0f}",
-                "of it rare": f"{group['minority in subpool'].median():.1%}",
+                "rare in subpool": f"{group['minority in subpool'].median():.1%}",
                 "CPU s selecting": spread(group["CPU s selecting"], 2),
             }
         )
@@ -193,38 +193,35 @@ def show(table: pd.DataFrame) -> str:
         "Mean F1 against random labels": differences(alone, "F1, mean", ["rare"], "passive", "strategy"),
         "Rare rows found against random labels": differences(alone, "found", ["rare"], "passive", "strategy"),
     }
-    return "\n\n".join(f"## {title}\n\n{markdown(part)}" for title, part in parts.items())
+    return sections(parts)
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = make_parser(
+        __doc__,
+        seeds=8,
+        pool_size=8_000,
+        test_size=2_500,
+        max_words=40,
+        batch=25,
+        rounds=16,
+        encoder=None,
+        memory=None,
+        n_jobs=1,
+        out=Path("table_anchoral-results"),
     )
-    parser.add_argument("--rare", nargs="+", default=["mail", "database"], help="sections of Debian")
+    parser.add_argument("--rare", nargs="+", default=["mail", "database"], help="the rare classes, in turn")
     parser.add_argument("--filters", nargs="+", choices=FILTERS, default=FILTERS)
     parser.add_argument("--strategies", nargs="+", choices=list(STRATEGIES)[:3], default=list(STRATEGIES)[:3])
-    parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--learner", choices=("linear", "minilm"), default="linear")
-    parser.add_argument("--pool-size", type=int, default=8_000, help="rows of the pool; 0 for all 30,000")
-    parser.add_argument("--test-size", type=int, default=2_500, help="rows of the test set; 0 for all 7,500")
-    parser.add_argument("--max-words", type=int, default=40, help="texts are cut after so many words")
-    parser.add_argument("--neighbors", type=int, default=20, help="K (the papers: 50, for larger pools)")
+    parser.add_argument("--neighbors", type=int, default=20, help="K of the filters (50 in their papers)")
     parser.add_argument("--initial", type=int, default=100, help="labels before the first round")
-    parser.add_argument("--batch", type=int, default=25, help="labels a round")
-    parser.add_argument("--rounds", type=int, default=16)
-    parser.add_argument("--encoder", help="sentence encoder, name or path (default: MiniLM, packaged)")
-    parser.add_argument("--memory", type=Path, help="folder that keeps the vectors (default: in --out)")
-    parser.add_argument("--n-jobs", type=int, default=1, help="runs at a time, each in a process of its own")
-    parser.add_argument("--out", type=Path, default=Path("table_anchoral-results"))
-    args = parser.parse_args(argv)
-    args.memory = args.memory or args.out / "memory"
-    args.encoder = args.encoder or str(fetch_model("minilm"))
-    return args
+    return with_packaged_models(parser.parse_args(argv))
 
 
 def main() -> None:
-    """Fill the table and print it."""
+    """Play the loops and print the tables."""
     args = parse()
     warnings.simplefilter("ignore")
     table = summarize(run_all(args))

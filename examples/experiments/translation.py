@@ -1,8 +1,9 @@
-"""Active learning for translation: an English pool about software, a T5 fine-tuned on what was translated.
+"""Active learning for translation: fine-tune a T5 on English texts about software and their translations.
 
-Prints a row a round with corpus BLEU, then what the model makes of three texts. The packaged T5 was distilled
-to write titles, and a hundred pairs make it write German of a kind: the loop is what this shows. For
-translations worth reading, name a model that knows both languages, on a machine that can train it.
+One of the two loops of docs/results/generation.md. Prints one row per round with corpus BLEU, then the
+translations of three texts. The packaged T5 was distilled to write titles, and a hundred pairs teach it
+only rough German: this shows the loop, not good translations. For those, name a model that knows both
+languages, on a machine that can train it.
 
     python examples/experiments/translation.py  # seven minutes on one core, 5 GiB
     python examples/experiments/translation.py --filter none --strategy idds
