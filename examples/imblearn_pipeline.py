@@ -1,6 +1,6 @@
 """Prune a training set in imbalanced-learn's Pipeline, whose steps may drop rows during fit.
 
-    python examples/imblearn_pipeline.py         # no options; half a minute on two cores
+    python examples/imblearn_pipeline.py         # no options; ten seconds on two cores
 
 Games are a rare class (3 %) among Debian's package descriptions. The table shows how well one classifier
 finds them (average precision, cross-validated) after each way to prune the training rows. The descriptions

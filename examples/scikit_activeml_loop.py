@@ -1,6 +1,6 @@
 """Let scikit-activeml choose among the rows that a filter keeps: candidates=pruner.select(texts).
 
-    python examples/scikit_activeml_loop.py      # no options; ten seconds on two cores
+    python examples/scikit_activeml_loop.py      # no options; five seconds on two cores
 
 scikit-activeml (`pip install scikit-activeml`) works on vectors, and the filter reads the texts; row i is
 the same in both. Both mark a missing label with NaN. The texts are two classes of 20 Newsgroups, fetched
@@ -31,10 +31,10 @@ pruner = AnchorFilter(n_neighbors=20, max_subpool=300, random_state=0).fit(texts
 classifier = SklearnClassifier(LogisticRegression(C=10), classes=[0, 1])
 strategy = UncertaintySampling(method="least_confident", random_state=0)
 accuracies = []
-for number in range(1, 6):
+for number in range(1, 11):
     candidates = pruner.select(texts)  # never includes labeled rows
     rows = strategy.query(vectors, y, clf=classifier, candidates=candidates, batch_size=10)
     y[rows] = truth[rows]  # in a real project, people label the rows here
     pruner.partial_fit([texts[row] for row in rows], y[rows])
     accuracies.append(classifier.fit(vectors, y).score(test_vectors, y_test))
-    print(f"round {number}  {len(candidates)} of {len(texts)} rows seen  accuracy {accuracies[-1]:.3f}")
+    print(f"round {number:2d}  {len(candidates)} of {len(texts)} rows seen  accuracy {accuracies[-1]:.3f}")

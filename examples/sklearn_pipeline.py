@@ -1,6 +1,6 @@
 """Prune a training set inside scikit-learn: in a Pipeline, in cross-validation and in a grid search.
 
-    python examples/sklearn_pipeline.py          # no options; half a minute on two cores
+    python examples/sklearn_pipeline.py          # no options; ten seconds on two cores
 
 Compares the accuracy of one classifier trained on random rows, on k-means rows and on all rows of two
 classes of 20 Newsgroups (fetched once). The surface also shows that the lowest perplexity, at the low end

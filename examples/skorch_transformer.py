@@ -1,6 +1,6 @@
 """Fine-tune a transformer (skorch) on pruned rows, in every place that takes a classifier.
 
-    python examples/skorch_transformer.py        # no options; a minute and a half on two cores
+    python examples/skorch_transformer.py        # no options; forty seconds on two cores
 
 Shows pipelines, a grid search and active-learning loops with MiniLM (fetched once, 84 MB) on 200
 film-review snippets. It trains for a few steps only, so that it runs anywhere: ignore the accuracies. Needs

@@ -65,8 +65,8 @@ classifiers = SklearnClassifierFactory(LogisticRegression(C=10), num_classes=2)
 learner = PoolBasedActiveLearner(classifiers, PrunedQueryStrategy(LeastConfidence(), pruner, texts), dataset)
 learner.initialize_data(np.arange(20), y[:20])
 accuracies = []
-for number in range(1, 6):
+for number in range(1, 11):
     rows = learner.query(num_samples=10)
     learner.update(y[rows])  # in a real project, people label the rows here
     accuracies.append(float((learner.classifier.predict(test) == y_test).mean()))
-    print(f"round {number}  accuracy {accuracies[-1]:.3f}")
+    print(f"round {number:2d}  accuracy {accuracies[-1]:.3f}")

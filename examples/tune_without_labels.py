@@ -1,6 +1,6 @@
 """Tune a filter before you spend any label: how much of a rare class does it find?
 
-    python examples/tune_without_labels.py       # no options; a minute on two cores
+    python examples/tune_without_labels.py       # no options; fifteen seconds on two cores
 
 Searches AnchorFilter's A and K on Debian's package descriptions, of which 3 % are games: given 60 labeled
 rows, how many games of the pool are among the filter's best 200 rows? No classifier is trained, and

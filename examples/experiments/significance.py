@@ -1,4 +1,4 @@
-"""Whether a difference between runs is more than luck."""
+"""Is a difference between runs more than chance? The tests and intervals that the tables use."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ def compare(
     confidence_level: float = 0.95,
     random_state: Any = None,
 ) -> pd.DataFrame:
-    """Compare the runs of several methods with those of one of them.
+    """Compare the runs of several methods with the runs of one of them.
 
     Parameters
     ----------
     runs : mapping of str to array-like of shape (n_runs,)
-        One finite number a run, for instance an AUC a seed: at least two a method.
+        One finite number per run, for instance an AUC per seed; at least two per method.
     baseline : str
         The method that the others are compared with.
     confidence_level : float, default=0.95
-        Of the bootstrap interval.
+        Confidence level of the bootstrap interval.
     random_state : int, Generator, RandomState or None, default=None
         Seed of the bootstrap.
 
     Returns
     -------
-    DataFrame, a row a method, in order
-        ``n``, ``median``, ``q25`` and ``q75`` of its runs; against the baseline ``difference`` of the means
-        with ``low`` and ``high`` of its bootstrap interval, Cohen's ``d``, Welch's ``t`` with ``df`` and the
-        two-sided ``p``, and ``p_holm``, which is p adjusted for all comparisons of the table. NaN where the
-        baseline is compared with itself.
+    DataFrame of one row per method, in order
+        ``n``, ``median``, ``q25`` and ``q75`` describe the runs of the method. The other columns compare it
+        with the baseline: the ``difference`` of the means, ``low`` and ``high`` of its bootstrap interval,
+        Cohen's ``d``, Welch's ``t`` with ``df`` and the two-sided ``p``, and ``p_holm``, which is p adjusted
+        for all comparisons of the table. They are NaN for the baseline itself.
 
     Raises
     ------
     ValueError
-        If ``baseline`` is no method, or a method has fewer than two runs or one that is not finite.
+        If ``baseline`` is not among the methods, a method has fewer than two runs, or a number is not finite.
 
     Notes
     -----
     Welch's t (scipy's): ``t = (m₁ − m₂) / √(s₁²/n₁ + s₂²/n₂)``, with Satterthwaite's degrees of freedom
-    ``(s₁²/n₁ + s₂²/n₂)² / (s₁⁴/(n₁²(n₁−1)) + s₂⁴/(n₂²(n₂−1)))``. Where neither method varies there is
-    nothing to estimate: equal means have p = 1, different ones p = 0.
+    ``(s₁²/n₁ + s₂²/n₂)² / (s₁⁴/(n₁²(n₁−1)) + s₂⁴/(n₂²(n₂−1)))``. If neither method varies, p is 1 for equal
+    means and 0 for different means.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def compare(
 
     samples = {name: finite_numbers(values, f"runs[{name!r}]", at_least=2) for name, values in runs.items()}
     if baseline not in samples:
-        raise ValueError(f"baseline={baseline!r} is none of the methods {list(samples)}")
+        raise ValueError(f"baseline={baseline!r} is not one of the methods in runs: {list(samples)}")
     reference = samples[baseline]
     rows = []
     for name, values in samples.items():
@@ -98,12 +98,12 @@ def cohens_d(a: Any, b: Any) -> float:
     Parameters
     ----------
     a, b : array-like of shape (n_a,) and (n_b,)
-        At least two finite numbers each.
+        At least two finite numbers in each.
 
     Returns
     -------
     float
-        Infinite where the means differ and nothing varies, 0 where nothing differs at all.
+        Infinite if neither sample varies and the means differ, 0 if all numbers are equal.
 
     References
     ----------
@@ -124,20 +124,21 @@ def cohens_d(a: Any, b: Any) -> float:
 
 
 def holm(p_values: Any) -> np.ndarray:
-    """Return p-values adjusted for their number by Holm's step-down procedure.
+    """Return p-values adjusted for multiple comparisons by Holm's step-down procedure.
 
-    With p ascending, ``p̃_i = min(1, max_{j ≤ i} (m − j + 1) p_j)`` over the m comparisons. Whoever rejects
-    where p̃ ≤ α errs in any of them with a probability of at most α, whatever depends on what.
+    With p ascending, ``p̃_i = min(1, max_{j ≤ i} (m − j + 1) p_j)`` over the m comparisons. Rejecting the
+    hypotheses with p̃ ≤ α makes at least one error with a probability of at most α, however the tests
+    depend on each other.
 
     Parameters
     ----------
     p_values : array-like of shape (m,)
-        In [0, 1].
+        Numbers in [0, 1].
 
     Returns
     -------
     ndarray of float64, shape (m,)
-        In the order given.
+        Adjusted p-values, in the order of ``p_values``.
 
     References
     ----------
@@ -172,23 +173,27 @@ def bootstrap_interval(
     Parameters
     ----------
     *samples : array-like of shape (n,)
-        Each at least two finite numbers.
+        At least two finite numbers in each.
     statistic : callable, default=numpy.mean
         ``(*samples) -> float``.
     paired : bool, default=False
-        Draw the same rows of all samples.
+        Draw the same rows from all samples.
     confidence_level : float, default=0.95
+        Probability that the interval covers the statistic.
     n_resamples : int, default=9999
+        Number of bootstrap samples.
     random_state : int, Generator, RandomState or None, default=None
+        Seed of the resampling.
 
     Returns
     -------
     low, high : float
+        Ends of the interval.
 
     Notes
     -----
-    Of :func:`scipy.stats.bootstrap`; percentiles, since the bias-corrected interval is undefined where all
-    runs agree, and a handful of seeds says little about bias.
+    Calls :func:`scipy.stats.bootstrap` for a percentile interval: the bias-corrected interval is undefined if
+    all runs agree, and a few seeds say little about bias.
 
     Examples
     --------
@@ -219,6 +224,6 @@ def _welch(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
 
 
 def _difference(a: np.ndarray, b: np.ndarray) -> float:
-    # The mean of equal numbers is that number, which rounding need not give.
+    # Rounding can make the mean of equal numbers differ from that number.
     mean_a, mean_b = (x[0] if np.ptp(x) == 0 else np.mean(x) for x in (a, b))
     return float(mean_a - mean_b)

@@ -1,4 +1,4 @@
-"""The main job on real models: n-gram model, quantized LLM, sentence encoder, transformer, modAL."""
+"""The demo on real models, and filters with an LLM and an encoder that share their scores."""
 
 import csv
 import json
@@ -32,7 +32,7 @@ TWO_FILTERS = textwrap.dedent(
 )
 
 
-def test_a_second_run_with_memory_buys_nothing_and_picks_the_same(tmp_path, smollm2, minilm):
+def test_a_second_run_with_memory_computes_nothing_and_keeps_the_same_rows(tmp_path, smollm2, minilm):
     def run():
         command = [sys.executable, "-c", TWO_FILTERS, str(tmp_path), str(smollm2), str(minilm)]
         out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -44,12 +44,14 @@ def test_a_second_run_with_memory_buys_nothing_and_picks_the_same(tmp_path, smol
     assert run() == [kept, 0, 0]
 
 
-def demo(out, *more):
-    sizes = ["--data", "movies", "--pool-size", "150", "--test-size", "40", "--rounds", "3", "--batch", "5"]
-    return [sys.executable, str(DEMO), *sizes, "--n-seeds", "10", "--out", str(out), *more]
+def demo(out):
+    """Return the command of a small demo."""
+    sizes = "--data movies --pool-size 150 --test-size 40 --rounds 3 --batch 5 --n-seeds 10"
+    return [sys.executable, str(DEMO), *sizes.split(), "--out", str(out)]
 
 
 def picks(out):
+    """Return the rows picked in each round, for each run in the folder of results."""
     rounds = {}
     for path in out.glob("runs/*/journal.jsonl"):
         lines = path.read_text().splitlines()[1:]
@@ -58,7 +60,7 @@ def picks(out):
 
 
 @pytest.mark.slow
-def test_the_demo_prunes_labels_and_trains_and_goes_on_after_a_kill(tmp_path):
+def test_the_demo_prunes_labels_trains_and_continues_after_a_kill(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     subprocess.run(demo(whole), check=True, capture_output=True)
     with (whole / "comparison.csv").open() as file:
@@ -72,7 +74,7 @@ def test_the_demo_prunes_labels_and_trains_and_goes_on_after_a_kill(tmp_path):
     journal = killed / "runs" / run / "journal.jsonl"
     deadline = time.monotonic() + 300
     while not (journal.exists() and journal.read_text().count("\n") >= 3):
-        assert process.poll() is None, "it ended before it could be killed"
+        assert process.poll() is None, "the demo ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)

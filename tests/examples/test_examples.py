@@ -1,4 +1,4 @@
-"""The examples run, and print what they promise."""
+"""The examples run and print what their docstrings promise."""
 
 import json
 import subprocess
@@ -11,9 +11,9 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def run(name, cwd, *arguments):
-    """Run an example as a person would, with warnings as errors of skprune's own making."""
-    command = [sys.executable, "-W", "error::UserWarning:skprune", str(EXAMPLES / name), *arguments]
+def run(name, cwd, options=""):
+    """Run an example as a person would, but with skprune's own warnings as errors; return its output."""
+    command = [sys.executable, "-W", "error::UserWarning:skprune", str(EXAMPLES / name), *options.split()]
     return subprocess.run(command, capture_output=True, text=True, check=True, cwd=cwd).stdout
 
 
@@ -45,13 +45,13 @@ def test_skorch_transformer(tmp_path):
     assert "[10, 20, 30] labels" in out
     asked = json.loads(out.split("scikit-activeml asks for rows ")[1])
     assert len(set(asked)) == 5
-    assert min(asked) >= 40, "the others have a label"
+    assert min(asked) >= 40, "the first 40 rows are labeled"
 
 
 @pytest.mark.slow
 def test_grid_search(tmp_path):
-    settings = ("--pool-size", "300", "--rounds", "1", "--folds", "2", "--candidates", "2", "--n-jobs", "1")
-    out = run("experiments/grid_search.py", tmp_path, *settings)
+    options = "--pool-size 300 --rounds 1 --folds 2 --candidates 2 --n-jobs 1"
+    out = run("experiments/grid_search.py", tmp_path, options)
     assert "subpool-neighbors: 32 runs" in out
     results = tmp_path / "grid-search-results"
     candidates = pd.read_csv(results / "candidates.csv")
@@ -59,59 +59,44 @@ def test_grid_search(tmp_path):
     assert len(candidates) > 2 + 3 * 16 + 2
     assert (results / "surfaces.png").stat().st_size > 20_000
     kept = (results / "searches.jsonl").read_text()
-    assert run("experiments/grid_search.py", tmp_path, *settings) == out, "what is done is not done again"
+    assert run("experiments/grid_search.py", tmp_path, options) == out, "finished searches are kept"
     assert (results / "searches.jsonl").read_text() == kept
 
 
 @pytest.mark.slow
 def test_semiprune(tmp_path):
-    settings = [
-        "--data",
-        "news",
-        "--rows",
-        "300",
-        "--steps",
-        "20",
-        "--seeds",
-        "2",
-        "--keep",
-        "0.3",
-        "0.01",
-        "--labels",
-        "0.05",
-    ]
-    out = run("experiments/semiprune.py", tmp_path, *settings)
+    options = "--data news --rows 300 --steps 20 --seeds 2 --keep 0.3 0.01 --labels 0.05"
+    out = run("experiments/semiprune.py", tmp_path, options)
     results = tmp_path / "semiprune-results"
     table = pd.read_csv(results / "semiprune.csv")
-    assert len(table) == 2 * (1 + 2 * 2 + 2 * 2 + 2), (
-        "3 rows are fewer than the labels: no SemiPrune of so few"
-    )
+    # SemiPrune skips the size of 3 rows with 5 % labels: these are more than 3.
+    assert len(table) == 2 * (1 + 2 * 2 + 2 * 2 + 2)
     assert set(table.loc[table["labels"].eq(0.05), "trained on"]) == {90}
     assert table["pseudo-labels right"].notna().sum() == 4
     assert out.count("true labels") == 4
     kept = (results / "runs.jsonl").read_text()
-    again = run("experiments/semiprune.py", tmp_path, *settings)
+    again = run("experiments/semiprune.py", tmp_path, options)
     assert without_time(again) == without_time(out)
-    assert (results / "runs.jsonl").read_text() == kept, "what is done is not done again"
+    assert (results / "runs.jsonl").read_text() == kept, "finished runs are kept"
 
 
 @pytest.mark.slow
 def test_euds(tmp_path):
-    settings = ["--data", "movies", "--seeds", "2", "--no-search"]
-    out = run("experiments/euds.py", tmp_path, *settings)
+    options = "--data movies --seeds 2 --no-search"
+    out = run("experiments/euds.py", tmp_path, options)
     results = tmp_path / "euds-results"
     runs = pd.read_csv(results / "accuracies-cheap.csv")
     assert len(runs) == 2 * (1 + 3 * 1 + 2 * 5 + 5 * 5)
     assert runs["accuracy"].between(0.5, 1).all()
     assert (results / "euds-cheap.png").stat().st_size > 20_000
     kept = (results / "runs.jsonl").read_text()
-    again = run("experiments/euds.py", tmp_path, *settings)
+    again = run("experiments/euds.py", tmp_path, options)
     assert without_time(again) == without_time(out)
-    assert (results / "runs.jsonl").read_text() == kept, "what is done is not done again"
+    assert (results / "runs.jsonl").read_text() == kept, "finished runs are kept"
 
 
 def without_time(out):
-    """What was printed but for the last line, which tells the seconds."""
+    """Return the lines of the output except the last one, which reports the seconds."""
     return out.splitlines()[:-1]
 
 

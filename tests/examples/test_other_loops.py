@@ -1,4 +1,4 @@
-"""The examples with modAL, scikit-activeml and small-text run, and learn."""
+"""The examples with modAL, scikit-activeml and small-text run, and their models learn."""
 
 import runpy
 from pathlib import Path
@@ -6,43 +6,45 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from skprune import RandomFilter
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SHORT = ["--rounds", "2", "--pool-size", "200"]
 
 
 def run(name):
+    """Run an example in this process; return its variables."""
     return runpy.run_path(str(EXAMPLES / name))
 
 
 def test_modal_loop(capsys):
-    accuracies = run("modal_loop.py")["main"](SHORT)
+    accuracies = run("modal_loop.py")["accuracies"]
     assert set(accuracies) == {"learner", "committee", "ranked batches"}
     for values in accuracies.values():
-        assert len(values) == 2
+        assert len(values) == 10
         assert max(values) > 0.5
     assert "accuracy" in capsys.readouterr().out
 
 
 def test_scikit_activeml_loop():
     pytest.importorskip("skactiveml")
-    accuracies = run("scikit_activeml_loop.py")["main"](SHORT)
-    assert len(accuracies) == 2
+    accuracies = run("scikit_activeml_loop.py")["accuracies"]
+    assert len(accuracies) == 10
     assert max(accuracies) > 0.5
+
+
+@pytest.fixture(scope="module")
+def small_text_loop():
+    pytest.importorskip("small_text")
+    return run("small_text_loop.py")
 
 
 @pytest.mark.filterwarnings("ignore:The function .* has been deprecated:DeprecationWarning:small_text")
-def test_small_text_loop():
-    pytest.importorskip("small_text")
-    accuracies = run("small_text_loop.py")["main"](SHORT)
-    assert len(accuracies) == 2
-    assert max(accuracies) > 0.5
+def test_small_text_loop(small_text_loop):
+    assert len(small_text_loop["accuracies"]) == 10
+    assert max(small_text_loop["accuracies"]) > 0.5
 
 
-def test_small_text_gets_rows_that_survive_and_the_filter_learns_of_each_label():
-    pytest.importorskip("small_text")
-    from skprune import RandomFilter
-
-    strategy_class = run("small_text_loop.py")["PrunedQueryStrategy"]
+def test_small_text_strategy_gets_kept_rows_and_the_filter_gets_each_label(small_text_loop):
     texts = [f"text {i}" for i in range(50)]
 
     class First:
@@ -51,7 +53,8 @@ def test_small_text_gets_rows_that_survive_and_the_filter_learns_of_each_label()
             return indices_unlabeled[:n]
 
     first = First()
-    strategy = strategy_class(first, RandomFilter(keep=10, random_state=0), texts)
+    pruner = RandomFilter(keep=10, random_state=0)
+    strategy = small_text_loop["PrunedQueryStrategy"](first, pruner, texts)
     labeled, y = np.arange(4), np.array([0, 1, 0, 1])
     for _ in range(3):
         unlabeled = np.setdiff1d(np.arange(50), labeled)

@@ -1,9 +1,12 @@
-"""Comparisons of runs, against scipy, formulas written out by hand, and simulated errors."""
+"""The comparisons of runs agree with scipy, with formulas written by hand and with simulated error rates."""
 
 from __future__ import annotations
 
+import doctest
+
 import numpy as np
 import pytest
+import significance
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -18,10 +21,10 @@ p_values = st.lists(st.floats(0, 1), min_size=1, max_size=8)
 
 
 @given(p=p_values)
-def test_holm_is_its_definition(p: list[float]) -> None:
-    # Of the hypotheses with a p-value no larger than mine, the one that needs most.
+def test_holm_matches_its_definition(p: list[float]) -> None:
+    # The largest adjusted value among the hypotheses with a p-value that is not larger.
     ranked = list(enumerate(sorted(p)))
-    expected = [min(1.0, max((len(p) - j) * q for j, q in ranked if q <= mine)) for mine in p]
+    expected = [min(1.0, max((len(p) - j) * q for j, q in ranked if q <= value)) for value in p]
     assert holm(p) == pytest.approx(expected)
 
 
@@ -33,39 +36,39 @@ def test_holm_keeps_the_order_and_lies_between_p_and_bonferroni(p: list[float]) 
     assert (np.diff(adjusted[np.argsort(raw, kind="stable")]) >= 0).all()
 
 
-def test_holm_keeps_the_error_over_a_family_at_its_level() -> None:
+def test_holm_keeps_the_familywise_error_rate_at_its_level() -> None:
     p = np.random.default_rng(0).uniform(size=(4_000, 5))
     share = np.mean([(holm(row) <= 0.05).any() for row in p])
     assert share == pytest.approx(0.05, abs=0.01)
-    assert np.mean((p <= 0.05).any(axis=1)) > 0.2  # what it would be without
+    assert np.mean((p <= 0.05).any(axis=1)) > 0.2  # the rate without adjustment
 
 
 @pytest.mark.parametrize("p", [[0.5, 1.2], [-0.1], [np.nan], [[0.1, 0.2]]])
-def test_holm_refuses_what_is_no_p_value(p: list[float]) -> None:
+def test_holm_refuses_numbers_that_are_not_p_values(p: list[float]) -> None:
     with pytest.raises(ValueError, match="p_values"):
         holm(p)
 
 
-def test_cohens_d_by_hand() -> None:
+def test_cohens_d_matches_its_formula() -> None:
     a, b = RUNS["ours"], RUNS["random"]
     squares = sum((x - np.mean(a)) ** 2 for x in a) + sum((x - np.mean(b)) ** 2 for x in b)
     assert cohens_d(a, b) == pytest.approx((np.mean(a) - np.mean(b)) / np.sqrt(squares / 7))
     assert cohens_d(b, a) == -cohens_d(a, b)
 
 
-def test_cohens_d_is_the_pooled_t_without_the_sizes() -> None:
+def test_cohens_d_is_the_pooled_t_without_the_sample_sizes() -> None:
     a, b = RUNS["ours"], RUNS["random"]
     t = stats.ttest_ind(a, b).statistic
     assert cohens_d(a, b) == pytest.approx(t * np.sqrt(1 / len(a) + 1 / len(b)))
 
 
-def test_cohens_d_where_nothing_varies() -> None:
+def test_cohens_d_of_samples_that_do_not_vary() -> None:
     assert cohens_d([2.0, 2.0], [1.0, 1.0]) == np.inf
     assert cohens_d([1.0, 1.0], [2.0, 2.0]) == -np.inf
     assert cohens_d([1.0, 1.0], [1.0, 1.0]) == 0.0
 
 
-def test_compare_against_scipy_and_the_satterthwaite_formula() -> None:
+def test_compare_matches_scipy_and_satterthwaites_formula() -> None:
     table = compare(RUNS, "none", random_state=0)
     assert list(table.index) == list(RUNS)
     a, b = np.array(RUNS["random"]), np.array(RUNS["none"])
@@ -85,7 +88,7 @@ def test_compare_against_scipy_and_the_satterthwaite_formula() -> None:
     assert table.loc["ours", "p_holm"] < 0.01 < table.loc["random", "p_holm"]
 
 
-def test_compare_where_nothing_varies() -> None:
+def test_compare_on_runs_that_do_not_vary() -> None:
     table = compare({"none": [0, 0], "same": [0, 0], "other": [1, 1]}, "none", random_state=0)
     assert table.loc["same", ["t", "p", "p_holm", "low", "high"]].tolist() == [0, 1, 1, 0, 0]
     assert table.loc["other", ["t", "p", "p_holm", "low", "high"]].tolist() == [np.inf, 0, 0, 1, 1]
@@ -99,12 +102,12 @@ def test_compare_where_nothing_varies() -> None:
         ({"none": [1.0, 2.0], "a": [1.0, np.nan]}, r"runs\['a'\]\[1\] is nan"),
     ],
 )
-def test_compare_names_what_is_wrong(runs: dict, message: str) -> None:
+def test_compare_names_the_faulty_argument(runs: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         compare(runs, "none")
 
 
-def test_bootstrap_covers_the_mean_about_as_often_as_it_says() -> None:
+def test_bootstrap_interval_covers_the_mean_at_its_confidence_level() -> None:
     rng = np.random.default_rng(0)
     hits = 0
     for seed in range(200):
@@ -113,7 +116,7 @@ def test_bootstrap_covers_the_mean_about_as_often_as_it_says() -> None:
     assert 0.88 <= hits / 200 <= 0.98
 
 
-def test_bootstrap_is_repeatable_and_narrows_where_pairs_move_together() -> None:
+def test_bootstrap_interval_is_repeatable_and_narrower_for_correlated_pairs() -> None:
     a = np.arange(20.0)
     b = a + np.random.default_rng(1).normal(0, 0.1, 20)
     options = {"statistic": lambda x, y: x.mean() - y.mean(), "n_resamples": 500, "random_state": 0}
@@ -122,8 +125,12 @@ def test_bootstrap_is_repeatable_and_narrows_where_pairs_move_together() -> None
     assert np.diff(together) < np.diff(apart) / 10
 
 
-def test_samples_that_do_not_vary_are_told_apart_by_their_value_alone():
-    # Nine times 0.9 have a variance above zero, and a mean below 0.9, by rounding.
+def test_constant_samples_are_compared_by_their_value_alone():
+    # By rounding, nine times 0.9 have a variance above zero and a mean below 0.9.
     same = compare({"a": [0.9] * 8, "b": [0.9] * 9}, "a", random_state=0).loc["b"]
     assert (same["difference"], same["d"], same["p"]) == (0.0, 0.0, 1.0)
     assert cohens_d([0.1] * 3, [0.2] * 3) == -np.inf
+
+
+def test_doctests_pass() -> None:
+    assert doctest.testmod(significance, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0

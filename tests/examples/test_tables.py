@@ -1,4 +1,4 @@
-"""What the tables of examples/ stand on: runs that are kept, and a command that goes on after them."""
+"""The helpers that the tables share, and a table whose command continues where it stopped."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return _runs
 
 
-def test_a_run_is_played_once_and_half_a_line_is_played_again(tmp_path: Path, runs: ModuleType) -> None:
+def test_a_run_is_played_once_but_an_incomplete_line_again(tmp_path: Path, runs: ModuleType) -> None:
     path = tmp_path / "new" / "runs.jsonl"
     played = []
 
@@ -52,8 +52,8 @@ def test_a_run_is_played_once_and_half_a_line_is_played_again(tmp_path: Path, ru
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_jobs_are_run_once_however_many_at_a_time(tmp_path: Path, runs: ModuleType, n_jobs: int) -> None:
-    get_reusable_executor().shutdown()  # workers that are there already would not find _runs
+def test_each_job_runs_once_with_any_number_of_jobs(tmp_path: Path, runs: ModuleType, n_jobs: int) -> None:
+    get_reusable_executor().shutdown()  # workers started earlier would not find _runs
     jobs = [({"seed": seed}, partial(divmod, seed, 2)) for seed in range(5)]
     kept = runs.Runs(tmp_path / "runs.jsonl")
     assert len(list(kept.fill(jobs[:2], n_jobs))) == 2
@@ -63,7 +63,7 @@ def test_jobs_are_run_once_however_many_at_a_time(tmp_path: Path, runs: ModuleTy
     assert [tuple(again.get(*job)) for job in jobs] == [divmod(seed, 2) for seed in range(5)]
 
 
-def test_a_played_loop_is_measured_by_its_own_definitions(runs: ModuleType) -> None:
+def test_play_measures_a_loop_as_documented(runs: ModuleType) -> None:
     X, y = load_digits(return_X_y=True)
     y = (y == 8).astype(int)
     simulator = ActiveLearningSimulator(
@@ -84,7 +84,7 @@ def test_a_played_loop_is_measured_by_its_own_definitions(runs: ModuleType) -> N
     assert curve["f1"][-1] == minority_f1(y[900:], simulator.predict(X[900:]), 1)
 
 
-def test_differences_are_taken_within_a_group(runs: ModuleType) -> None:
+def test_differences_compare_within_each_group(runs: ModuleType) -> None:
     rng = np.random.default_rng(0)
     table = pd.DataFrame(
         [
@@ -103,11 +103,25 @@ def test_differences_are_taken_within_a_group(runs: ModuleType) -> None:
     assert runs.markdown(found).splitlines()[1] == "| " + " | ".join(["---"] * found.shape[1]) + " |"
 
 
+def test_drawn_rows_hold_the_asked_number_of_rare_ones(runs: ModuleType) -> None:
+    y = np.repeat(["common", "rare"], [90, 10])
+    rows = runs.draw_rows(y, 20, 5, "rare", seed=0)
+    assert len(set(rows)) == 20
+    assert (y[rows] == "rare").tolist() == [True] * 5 + [False] * 15
+    assert runs.draw_rows(y, 20, 5, "rare", seed=0).tolist() == rows.tolist()
+
+
+def test_a_random_part_is_in_order_and_0_means_all_rows(runs: ModuleType) -> None:
+    rows = runs.random_part(100, 30).tolist()
+    assert rows == sorted(set(rows))
+    assert len(rows) == 30
+    assert runs.random_part(100, 0).tolist() == list(range(100))
+
+
 @pytest.mark.slow
-def test_a_table_is_filled_once(tmp_path: Path) -> None:
-    sizes = {"pool-size": 300, "test-size": 200, "rounds": 2, "initial": 30, "neighbors": 5, "seeds": 2}
-    options = [part for key, value in sizes.items() for part in (f"--{key}", str(value))]
-    options += ["--rare", "python", "--out", str(tmp_path)]
+def test_a_second_command_prints_the_same_table_and_plays_nothing(tmp_path: Path) -> None:
+    sizes = "--pool-size 300 --test-size 200 --rounds 2 --initial 30 --neighbors 5 --seeds 2"
+    options = [*sizes.split(), "--rare", "python", "--out", str(tmp_path)]
     command = [sys.executable, str(EXPERIMENTS / "table_anchoral.py"), *options]
 
     def table() -> str:
