@@ -1,4 +1,7 @@
-"""Seconds that ``import skprune`` takes, against ``import numpy``, each in a fresh interpreter."""
+"""Seconds that ``import skprune`` takes, next to NumPy and scikit-learn, each in a fresh interpreter.
+
+python tests/benchmarks/bench_import.py
+"""
 
 import statistics
 import subprocess
@@ -7,7 +10,7 @@ import time
 
 
 def seconds(statement: str) -> float:
-    """Median of nine fresh interpreters, less the interpreter itself."""
+    """Return the median over nine fresh interpreters, minus the start of the interpreter itself."""
 
     def once(code: str) -> float:
         start = time.perf_counter()

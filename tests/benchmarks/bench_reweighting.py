@@ -1,4 +1,4 @@
-"""Seconds and memory to reweight ten million rows by ten thousand labeled ones, against the plain loop.
+"""Seconds and memory to reweight ten million rows by ten thousand labeled ones, against plain pairs.
 
 python tests/benchmarks/bench_reweighting.py [n_rows] [n_labeled]
 """
@@ -18,13 +18,13 @@ from skprune.filters.active_prune import reweight
 
 
 def by_pairs(values: np.ndarray, newest: np.ndarray, beta: float) -> np.ndarray:
-    """Equation 2 written out, in blocks so that it fits in memory at all."""
+    """Compute Equation 2 pair by pair, in blocks that fit in memory."""
     blocks = np.array_split(values, max(1, len(values) // 1000))
     return np.concatenate([b - beta * np.abs(b[:, None] - newest).mean(axis=1) for b in blocks])
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the times and the peak memory."""
     n_rows = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
     n_labeled = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
     rng = np.random.default_rng(0)
