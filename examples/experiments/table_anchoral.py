@@ -145,7 +145,7 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
         print(*named, f"F1 {found['f1'][-1]:.3f}, found {found['found'][-1]}", flush=True)
     return pd.DataFrame(
         [
-            {**settings, **runs.get(settings, run), "rows of it": int(labels[settings["rare"]][0].sum())}
+            {**settings, **runs.get(settings, run), "rare rows": int(labels[settings["rare"]][0].sum())}
             for settings, run in jobs
         ]
     )
@@ -153,7 +153,7 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
 
 def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the summary of each run, at the budget that all runs reached."""
-    table = runs[["rare", "strategy", "filter", "seed", "rows of it"]].copy()
+    table = runs[["rare", "strategy", "filter", "seed", "rare rows"]].copy()
     curves = budget_matched(runs["f1"])
     table["F1, AUC"] = [learning_curve_auc(curve) for curve in curves]
     table["F1, mean"] = [learning_curve_auc(curve, normalize=True) for curve in curves]
@@ -171,7 +171,7 @@ def show(table: pd.DataFrame) -> str:
     for (rare, strategy, name), group in table.groupby(["rare", "strategy", "filter"], sort=False):
         rows.append(
             {
-                "rare class": f"{rare} ({group['rows of it'].iloc[0]})",
+                "rare class": f"{rare} ({group['rare rows'].iloc[0]})",
                 "strategy": strategy,
                 "filter": name,
                 "seeds": len(group),
