@@ -76,7 +76,9 @@ def test_every_relative_link_resolves(page):
         assert target.exists(), f"{name_of(page)} links to {link['file']}, which does not exist"
         if link["anchor"]:
             anchors = anchors_of(target.read_text(encoding="utf-8"))
-            assert link["anchor"] in anchors, f"{name_of(page)}: no heading #{link['anchor']} in {target.name}"
+            assert link["anchor"] in anchors, (
+                f"{name_of(page)}: no heading #{link['anchor']} in {target.name}"
+            )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
