@@ -1,1 +1,1 @@
-"""A package, so that pytest does not put `tests` on the path, where `tests/datasets` would pass for `datasets`."""
+"""A package, so that pytest keeps this folder off the path: `tests/datasets` would pass for `datasets` there."""
