@@ -1,1 +1,1 @@
-"""A package, so that pytest keeps this folder off the path: `tests/datasets` would pass for `datasets` there."""
+"""A package, so that pytest keeps this folder off the path, where tests/datasets would shadow `datasets`."""
