@@ -1,21 +1,28 @@
-# Everything runs in .venv, which any target makes first. `make help` lists the targets.
+# Every target runs in .venv and creates it first if needed. `make help` lists the targets.
 
 PYTHON ?= python3
 ARGS ?=
+CONSTRAINTS ?= constraints.txt
+TORCH ?= torch==2.13.0
+PIN = $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 PY := .venv/bin/python
 STAMP := .venv/installed
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 
-.PHONY: help demo test slow bench check-tools clean
+.PHONY: help demo test coverage slow gpu network bench api check-tools clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo 'make demo   set up .venv and run examples/experiments/demo.py (options: ARGS="...")'
-	@echo 'make test   set up .venv; lint, format, types, tests'
-	@echo 'make slow   the tests that take longer than 20 seconds each'
-	@echo 'make bench  the benchmarks, one table each'
-	@echo 'make clean  remove .venv and the caches of the tools (not the downloaded assets)'
-	@echo 'PYTHON=...  the interpreter to build .venv with (3.11 or newer; default python3)'
+	@echo 'make demo      run examples/experiments/demo.py (options: ARGS="...")'
+	@echo 'make test      lint, format, types, import contracts, tests (options for pytest: ARGS="...")'
+	@echo 'make coverage  the same tests, with the share of lines they cover'
+	@echo 'make slow      the tests that take longer than 20 seconds each'
+	@echo 'make gpu       the tests that need a CUDA device'
+	@echo 'make network   the tests that fetch from a package registry or apt'
+	@echo 'make bench     the benchmarks, one table each'
+	@echo 'make api       the public classes, their parameters and defaults, as a table'
+	@echo 'make clean     remove .venv and the caches of the tools (not the downloaded assets)'
+	@echo 'PYTHON=...     the interpreter to build .venv with (3.11 or newer; default python3)'
 
 demo: $(STAMP)
 	@$(PY) examples/experiments/demo.py $(ARGS)
@@ -27,32 +34,45 @@ test: $(STAMP)
 	.venv/bin/lint-imports
 	$(PY) -m pytest $(ARGS)
 
+coverage: $(STAMP)
+	$(PY) -m pytest --cov=skprune --cov-report=term:skip-covered $(ARGS)
+
 slow: $(STAMP)
 	$(PY) -m pytest -m 'slow and not gpu' $(ARGS)
+
+gpu: $(STAMP)
+	$(PY) -m pytest -m gpu $(ARGS)
+
+network: $(STAMP)
+	$(PY) -m pytest -m network $(ARGS) || test $$? -eq 5  # 5: no test matched
+
+api: $(STAMP)
+	@$(PY) docs/api_table.py
 
 bench: $(STAMP)
 	@set -e; for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(PY) "$$script"; done
 
-# torch comes first and alone, in its pinned version: resolving a plain `torch` together with the rest can bring gigabytes of
-# CUDA libraries. Where pip's configuration offers a CPU wheel (2.13.0+cpu), that one is the newer by version order and wins.
-# modAL comes last, without dependencies: it pins a skorch that no longer imports (see pyproject.toml).
-$(STAMP): pyproject.toml constraints.txt
+# torch is installed first and alone, in its pinned version: resolving an unpinned `torch` together with the rest can pull in
+# gigabytes of CUDA libraries. If pip's configuration offers a CPU wheel (2.13.0+cpu), pip prefers it: it sorts as the newer.
+# modAL is installed last, without dependencies: it pins a skorch that no longer imports (see pyproject.toml).
+# CONSTRAINTS= (empty) installs the newest releases instead.
+$(STAMP): pyproject.toml $(CONSTRAINTS)
 	@$(MAKE) --no-print-directory check-tools
 	@echo 'Installing into .venv, once; this takes a few minutes.'
 	$(PYTHON) -m venv .venv
-	$(PIP) install --quiet torch==2.13.0 -c constraints.txt
-	$(PIP) install --quiet -c constraints.txt -e '.[all,test]'
+	$(PIP) install --quiet $(TORCH) $(PIN)
+	$(PIP) install --quiet $(PIN) -e '.[all,test]'
 	$(PIP) install --quiet --no-deps modAL-python==0.4.2.1
 	@touch $(STAMP)
 
-# pip compiles kenlm and hnswlib: they need a C++ compiler and Python's headers (cmake comes as a build requirement).
+# pip compiles kenlm and hnswlib, which needs a C++ compiler and Python's headers (pip installs cmake for the build).
 check-tools:
 	@command -v $(PYTHON) >/dev/null || { \
-	  echo 'skprune needs Python 3.11 or newer; no $(PYTHON) was found.' \
+	  echo 'skprune needs Python 3.11 or newer, and $(PYTHON) was not found.' \
 	    'On Debian: apt-get install -y python3-venv python3-dev g++' >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo 'skprune needs Python 3.11 or newer; $(PYTHON) is older.' \
-	    'Name another one: make PYTHON=python3.12' >&2; exit 1; }
+	    'Name another interpreter: make PYTHON=python3.12' >&2; exit 1; }
 	@missing=; \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
 	$(PYTHON) -c 'import os, sysconfig; \
