@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 _MODAL_COMMAND = "pip install --no-deps modAL-python"
@@ -28,6 +30,30 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        # modAL pins a skorch that no longer imports, so no extra of ours can name it.
-        command = _MODAL_COMMAND if extra == "modal" else f"pip install 'skprune[{extra}]'"
-        raise ImportError(f"{purpose} needs {module.partition('.')[0]}: {command}") from error
+        raise _missing(module, extra, purpose) from error
+
+
+@contextmanager
+def optional_imports(*, extra: str, purpose: str) -> Iterator[None]:
+    """Turn a failed import inside the block into the error of :func:`require`.
+
+    For modules that are imported only by those who use them, and so may import an optional package at
+    their top.
+
+    Parameters
+    ----------
+    extra, purpose : str
+        As for :func:`require`.
+    """
+    try:
+        yield
+    except ImportError as error:
+        if error.name is None or error.name.partition(".")[0] == "skprune":
+            raise
+        raise _missing(error.name, extra, purpose) from error
+
+
+def _missing(module: str, extra: str, purpose: str) -> ImportError:
+    # modAL pins a skorch that no longer imports, so no extra of ours can name it.
+    command = _MODAL_COMMAND if extra == "modal" else f"pip install 'skprune[{extra}]'"
+    return ImportError(f"{purpose} needs {module.partition('.')[0]}: {command}")

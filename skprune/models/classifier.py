@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.model_selection import train_test_split
@@ -17,14 +18,19 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skprune.hub.devices import choose_device, seeded_torch
-from skprune.models.fine_tuning import FineTuned, import_engine
+from skprune.models.fine_tuning import FineTuned
+from skprune.models.nets import (
+    EncodedTexts,
+    PretrainedEncoder,
+    TrainableNet,
+    attention_for_training,
+    choose_dtype,
+    freeze,
+    load_encoder,
+    pad,
+    set_dropout,
+)
 from skprune.pools import check_texts
-
-if TYPE_CHECKING:
-    from types import ModuleType
-
-_CHUNK = 16_384  # texts tokenized at a time when predicting
-_TOKENS_PER_BATCH = {"cpu": 4_096}  # padded tokens; elsewhere 65,536
 
 
 class TransformerClassifier(ClassifierMixin, FineTuned):
@@ -36,78 +42,87 @@ class TransformerClassifier(ClassifierMixin, FineTuned):
     ----------
     model : str or path
         A hub name such as ``"FacebookAI/roberta-base"``, or a folder with ``config.json``, a tokenizer and
-        safetensors weights. Code in it is never run.
+        safetensors weights. Code in the folder is never run.
     pooling : {"mean", "model"}, default="mean"
-        What the linear head sees: the mean over a text's tokens, or what the architecture's own
-        sequence-classification head makes (BERT: the pooled first token). "model" is what the papers
-        train; a mean learns faster from few labels, much so with a sentence encoder.
+        Input of the linear head: "mean" is the mean over the tokens of a text; "model" is the output of the
+        architecture's own sequence-classification head before its last layer (BERT: the pooled first
+        token), as the papers train it. The mean learns faster from few labels, and much faster with a
+        sentence encoder.
     max_length : int, default=128
-        Tokens at which a text is cut, special tokens included.
+        Maximum number of tokens per text, including special tokens; longer texts are cut.
     lr : float, default=4e-5
         Learning rate of AdamW.
     head_lr : float or None, default=None
         Learning rate of the linear head; None for ``lr``.
     batch_size : int, default=32
-        Texts an optimizer step. Prediction chooses its own batches.
+        Texts per optimizer step. Prediction chooses its own batches.
     max_epochs : int, default=10
-        Epochs, unless ``min_steps`` asks for more.
+        Number of epochs, unless ``min_steps`` requires more.
     min_steps : int, default=100
-        Optimizer steps that are made at the least: with a handful of texts the epochs are repeated.
+        Minimum number of optimizer steps. With few texts, epochs are added until it is reached.
     patience : int or None, default=3
-        Stop after so many epochs in which the loss fell by less than ``min_delta``, and go back to the
-        weights of the best one. None runs to the end and keeps the last weights.
+        Stop after this many epochs in which the loss fell by less than ``min_delta``, and restore the
+        weights of the best epoch. None trains to the end and keeps the last weights.
     min_delta : float, default=1e-5
+        Smallest decrease of the loss that counts as an improvement.
     validation_fraction : float or None, default=None
-        Share of the texts held out, by class, for early stopping; None watches the training loss.
+        Share of the texts held out, stratified by class, for early stopping; None watches the training loss.
     class_weight : "balanced", dict or None, default=None
-        Weight of each class in the loss, as everywhere in scikit-learn.
+        Weight of each class in the loss, as in scikit-learn.
     weight_decay : float, default=0.01
+        Weight decay of AdamW.
     dropout : float or None, default=None
-        Dropout probability while training; None for the model's own. 0 saves a CPU some 15 % of the time.
+        Dropout probability in training; None for the model's own. 0 saves about 15 % of the time on a CPU.
     frozen_layers : int, default=0
-        Keep the embeddings and so many of the lowest layers as they are: faster, and less to overfit.
+        Exclude the embeddings and this many of the lowest layers from training, which is faster and reduces
+        overfitting.
     schedule : {"constant", "linear"}, default="constant"
-        Of the learning rate, after the warm-up; "linear" falls to 0 at the last step.
+        Learning rate after the warm-up; "linear" decreases to 0 at the last step.
     warmup : float, default=0.0
         Share of the steps over which the learning rate rises from 0.
     max_grad_norm : float or None, default=None
-        Clip the gradient's norm at it.
+        Maximum norm of the gradient; larger gradients are clipped. None clips nothing.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        "bfloat16" is autocast, with weights and head in float32. "auto" takes it on a CPU or GPU that
-        multiplies it natively.
+        "bfloat16" is autocast, with weights and head in float32. "auto" is bfloat16 on a CPU or GPU that
+        multiplies it natively, else float32.
     device : str, default="auto"
-        A torch device; "auto" is CUDA, MPS or the CPU, whichever there is.
+        A torch device; "auto" is CUDA, MPS or the CPU, whichever is available.
     random_state : int, RandomState or None, default=None
-        Seed of the head, the order of batches, dropout and the held-out texts. Global generators are left
-        alone. An int gives the same model again on a CPU with as many threads; on a GPU up to float noise.
+        Seed of the head, the order of batches, dropout and the held-out texts. Global generators are not
+        changed. An int gives the same model again on a CPU with the same number of threads; on a GPU the
+        models differ by rounding.
     verbose : int, default=0
         1 prints skorch's table of epochs.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-    net_ : skorch.NeuralNetClassifier
+        The labels, sorted.
+    net_ : skorch.NeuralNet
         The trained net, trimmed for prediction; ``net_.module_`` is the torch module.
     tokenizer_ : transformers tokenizer
+        The tokenizer of the pretrained model.
     history_ : list of dict
-        One an epoch: ``epoch``, ``train_loss``, ``valid_loss`` where texts are held out, ``dur`` in seconds.
+        One entry per epoch: ``epoch``, ``train_loss``, ``valid_loss`` if texts are held out, ``dur`` in
+        seconds.
     n_steps_ : int
-        Optimizer steps made.
+        Number of optimizer steps made.
 
     See Also
     --------
-    skprune.strategies : What to label next.
+    TransformerSeq2Seq : The same for pairs of texts.
+    skprune.strategies : Choose what to label next.
 
     Notes
     -----
     The defaults are AnchorAL's recipe [1]_ (appendix A.2: AdamW, 4e-5, constant, batches of 32, ten epochs,
-    at least 100 steps, early stopping with a minimum delta of 1e-5), but for three of ours: the best epoch
-    is that of the lowest loss, not of the highest F1 on the minority class, the head sees a mean, and texts
-    are cut at 128 tokens, not 512.
+    at least 100 steps, early stopping with a minimum delta of 1e-5), with three differences: the best epoch
+    has the lowest loss instead of the highest F1 on the minority class, the head's input is a mean, and texts
+    are cut at 128 tokens instead of 512.
     ActivePrune's [2]_ (appendix C.1) is ``pooling="model", lr=2e-5, batch_size=16, max_epochs=5, min_steps=1,
     patience=None, weight_decay=0.028, schedule="linear", warmup=0.1, max_grad_norm=0.28``.
 
-    A pickle holds the fine-tuned weights and needs no model folder where it is read.
+    A pickle contains the fine-tuned weights, and can be loaded without the model folder.
 
     References
     ----------
@@ -204,7 +219,7 @@ class TransformerClassifier(ClassifierMixin, FineTuned):
         Raises
         ------
         ValueError
-            If a text or a label is missing, ``y`` has another length or holds one class only, or a parameter
+            If a text or a label is missing, ``y`` has another length or holds a single class, or a parameter
             is out of range.
         ModelLoadError
             If the model does not load.
@@ -213,15 +228,13 @@ class TransformerClassifier(ClassifierMixin, FineTuned):
         texts = check_texts(X, "X")
         classes, codes = _check_labels(y, len(texts))
         weights = compute_class_weight(self.class_weight, classes=classes, y=classes[codes])
-        engine = import_engine("TransformerClassifier")
-        pretrained = engine.load_pretrained(self.model)
+        pretrained = load_encoder(self.model)
         longest = getattr(pretrained.model.config, "max_position_embeddings", self.max_length)
         if self.max_length > longest:
             raise ValueError(f"max_length={self.max_length} exceeds the model's {longest} positions")
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         token_ids = self._tokenize(pretrained.tokenizer, texts)
-        with seeded_torch(seed):
-            net = self._train(engine, pretrained, token_ids, codes, weights, seed)
+        net = self._train(pretrained, token_ids, codes, weights, seed)
         self.classes_ = classes
         self.net_ = net
         self.tokenizer_ = pretrained.tokenizer
@@ -238,16 +251,16 @@ class TransformerClassifier(ClassifierMixin, FineTuned):
         return self.classes_[best]
 
     def penultimate(self, X: Any) -> np.ndarray:
-        """Return what the linear head sees of each text, float32 of shape (n, n_features)."""
+        """Return the input of the linear head for each text, float32 of shape (n, n_features)."""
         check_is_fitted(self)
         module = self.net_.module_
         return self._infer(X, module.features, module.head.in_features)
 
     def proba_from_penultimate(self, features: np.ndarray) -> np.ndarray:
-        """Return what :meth:`predict_proba` gives for the texts that :meth:`penultimate` made features of.
+        """Return the class probabilities of texts from their :meth:`penultimate` features.
 
-        The encoder, which is all the time it takes, need not run again. The two agree up to the rounding of
-        float32.
+        The encoder, which takes nearly all of the time, does not run again. The result equals that of
+        :meth:`predict_proba` up to rounding in float32.
 
         Parameters
         ----------
@@ -258,8 +271,6 @@ class TransformerClassifier(ClassifierMixin, FineTuned):
         ndarray of float64, shape (n, n_classes)
         """
         check_is_fitted(self)
-        import torch
-
         head = self.net_.module_.head
         with torch.inference_mode():
             logits = head(torch.from_numpy(features).to(head.weight.device)).cpu().numpy()
@@ -273,76 +284,60 @@ class TransformerClassifier(ClassifierMixin, FineTuned):
 
     def _train(
         self,
-        engine: ModuleType,
-        pretrained: Any,
+        pretrained: PretrainedEncoder,
         token_ids: list[list[int]],
         codes: np.ndarray,
         class_weights: np.ndarray,
         seed: int,
-    ) -> Any:
-        """Build the skorch net and train it."""
-        import torch
-
-        train, held_out = self._split(engine, token_ids, codes, seed)
+    ) -> TrainableNet:
+        """Return a net trained on the texts that are not held out."""
+        train = EncodedTexts(token_ids, codes, pretrained.tokenizer.pad_token_id)
+        held_out = None
+        if self.validation_fraction is not None:
+            train, held_out = (train.take(rows) for rows in self._split(codes, seed))
         device = choose_device(self.device, extra="models", purpose="TransformerClassifier")
-        dtype = engine.choose_dtype(self.precision, device)
-        module = pretrained.build(len(class_weights), self.pooling, dtype)
-        engine.freeze(module.encoder, self.frozen_layers)
-        if self.dropout is not None:
-            engine.set_dropout(module.encoder, self.dropout)
-        with engine.attention_to_train(module.encoder, device):
-            return self._train_net(
-                engine.Net,
-                module,
-                train,
-                held_out,
-                codes[: len(train)],
-                device=device,
-                pad_id=pretrained.tokenizer.pad_token_id,
-                seed=seed,
-                criterion=torch.nn.CrossEntropyLoss,
-                criterion__weight=torch.tensor(class_weights, dtype=torch.float32),
-                optimizer__param_groups=[("head.*", {"lr": self.head_lr or self.lr})],
-                # It would take predictions in the order of the batches for those of the rows.
-                callbacks__valid_acc=None,
-                classes=np.arange(len(class_weights)),
-            )
+        with seeded_torch(seed):
+            dtype = choose_dtype(self.precision, device)
+            module = pretrained.build(len(class_weights), self.pooling, dtype)
+            freeze(module.encoder, self.frozen_layers)
+            if self.dropout is not None:
+                set_dropout(module.encoder, self.dropout)
+            with attention_for_training(module.encoder, device):
+                return self._train_net(
+                    module,
+                    train,
+                    held_out,
+                    device=device,
+                    seed=seed,
+                    criterion=torch.nn.CrossEntropyLoss,
+                    criterion__weight=torch.tensor(class_weights, dtype=torch.float32),
+                    optimizer__param_groups=[("head.*", {"lr": self.head_lr or self.lr})],
+                )
 
-    def _split(self, engine: ModuleType, token_ids: list[list[int]], codes: np.ndarray, seed: int) -> Any:
-        """Return the training rows, and those held out or None."""
-        if self.validation_fraction is None:
-            return engine.EncodedTexts(token_ids, codes), None
-        alone = np.bincount(codes)[codes] == 1  # a class of one text is trained on
+    def _split(self, codes: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows to train on and the rows to hold out; a class of one text is trained on."""
+        is_alone = np.bincount(codes)[codes] == 1
         train, held_out = train_test_split(
-            np.flatnonzero(~alone),
+            np.flatnonzero(~is_alone),
             test_size=self.validation_fraction,
-            stratify=codes[~alone],
+            stratify=codes[~is_alone],
             random_state=seed,
         )
-        parts = [np.concatenate([train, np.flatnonzero(alone)]), held_out]
-        return [engine.EncodedTexts([token_ids[i] for i in rows], codes[rows]) for rows in parts]
+        return np.concatenate([train, np.flatnonzero(is_alone)]), held_out
 
-    def _infer(self, X: Any, function: Callable[..., Any], n_columns: int) -> np.ndarray:
-        """Return ``function`` of every text's tokens, float32 of shape (n, n_columns)."""
-        import torch
-
-        engine = import_engine("TransformerClassifier")
+    def _infer(self, X: Any, function: Callable[..., torch.Tensor], n_columns: int) -> np.ndarray:
+        """Return ``function`` of the tokens of each text, float32 of shape (n, n_columns)."""
         texts = check_texts(X, "X")
-        device = torch.device(self.net_.device)
-        tokens_per_batch = _TOKENS_PER_BATCH.get(device.type, 65_536)
         out = np.empty((len(texts), n_columns), dtype=np.float32)
         with torch.inference_mode():
-            for start in range(0, len(texts), _CHUNK):
-                token_ids = self._tokenize(self.tokenizer_, texts[start : start + _CHUNK])
-                for rows in engine.bucket(token_ids, tokens_per_batch):
-                    batch = engine.pad([token_ids[row] for row in rows], self.tokenizer_.pad_token_id)
-                    batch = {name: tensor.to(device) for name, tensor in batch.items()}
-                    out[start + rows] = function(**batch).cpu().numpy()
+            for rows, token_ids in self._token_batches(texts):
+                batch = pad(token_ids, self.tokenizer_.pad_token_id, self.net_.device)
+                out[rows] = function(**batch).cpu().numpy()
         return out
 
 
 def _check_labels(y: Any, n_texts: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the classes, and the number of each row's."""
+    """Return the classes, and the class number of each row."""
     labels = column_or_1d(np.asarray(y))
     if len(labels) != n_texts:
         raise ValueError(f"y has {len(labels)} labels for {n_texts} texts")

@@ -1,27 +1,34 @@
-"""What every fine-tuned transformer here shares: the parameters of its training, and the training."""
+"""The base of the fine-tuned transformers: training parameters, the training itself, batches of texts."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
+import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
+from skorch.callbacks import GradientNormClipping, LRScheduler
+from skorch.helper import predefined_split
+from torch.optim.lr_scheduler import LambdaLR
 
-from skprune._optional import require
+from skprune.models.nets import BucketedBatches, StopEarly, TrainableNet, split_by_length
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
-    import torch
+_CHUNK = 16_384  # texts tokenized at a time when predicting
+_TOKENS_PER_BATCH = {"cpu": 4_096, "other": 65_536}  # padded tokens when predicting
 
 
-class FineTuned(BaseEstimator):
-    """An estimator of texts that trains a transformer with skorch; a subclass is its module and its loss."""
+class FineTuned(BaseEstimator, ABC):
+    """Base of the estimators that fine-tune a transformer on texts with skorch.
 
-    #: Of the parameters that every subclass has, and documents.
+    A subclass documents the parameters below, adds its own, and supplies the module and the loss.
+    """
+
+    #: Constraints of the parameters that all subclasses share.
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "model": [str, os.PathLike],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -42,6 +49,21 @@ class FineTuned(BaseEstimator):
         "verbose": ["verbose"],
     }
 
+    lr: float
+    batch_size: int
+    max_epochs: int
+    min_steps: int
+    patience: int | None
+    min_delta: float
+    validation_fraction: float | None
+    weight_decay: float
+    schedule: str
+    warmup: float
+    max_grad_norm: float | None
+    verbose: int
+
+    net_: TrainableNet
+    tokenizer_: Any
     history_: list[dict[str, float]]
     n_steps_: int
 
@@ -51,103 +73,95 @@ class FineTuned(BaseEstimator):
         tags.input_tags.two_d_array = False
         return tags
 
+    @abstractmethod
+    def _tokenize(self, tokenizer: Any, texts: np.ndarray) -> list[list[int]]:
+        """Return the token ids of each input text, cut at the maximum length."""
+
     def _train_net(
         self,
-        net_class: Any,
-        module: Any,
-        train: Any,
-        held_out: Any,
-        y: Any,
+        module: torch.nn.Module,
+        train: torch.utils.data.Dataset,
+        held_out: torch.utils.data.Dataset | None,
         *,
         device: torch.device,
-        pad_id: int,
         seed: int,
-        **params: Any,
-    ) -> Any:
-        """Train the module; set ``history_`` and ``n_steps_``.
+        **net_params: Any,
+    ) -> TrainableNet:
+        """Train the module in place; set ``history_`` and ``n_steps_``.
 
         Parameters
         ----------
-        net_class : type
-            A :class:`skprune.models.nets.Trainable` of skorch.
         module : nn.Module
-            Trained in place.
         train, held_out : dataset
-            As :class:`skprune.models.nets.BucketedBatches` takes it; ``held_out`` may be None.
-        y : ndarray or None
-            What the net's ``fit`` wants beside ``train``.
-        **params
-            Further parameters of the net.
+            Rows in the form that :class:`~skprune.models.nets.BucketedBatches` reads.
+        device : torch.device
+        seed : int
+            Seed of the order of batches.
+        **net_params
+            The criterion and other parameters of the skorch net.
 
         Returns
         -------
-        net_class
+        TrainableNet
             The net, trimmed for prediction.
         """
-        import torch
-        from skorch.helper import predefined_split
-
-        engine = import_engine(type(self).__name__)
-        recipe: Any = self  # its parameters are the subclass's
-        batches_per_epoch = -(-len(train) // recipe.batch_size)
-        n_epochs = max(recipe.max_epochs, -(-recipe.min_steps // batches_per_epoch))
-        net = net_class(
+        batches_per_epoch = -(-len(train) // self.batch_size)
+        n_epochs = max(self.max_epochs, -(-self.min_steps // batches_per_epoch))
+        net = TrainableNet(
             module,
             optimizer=torch.optim.AdamW,
-            optimizer__weight_decay=recipe.weight_decay,
+            optimizer__weight_decay=self.weight_decay,
             optimizer__fused=device.type in ("cpu", "cuda"),
-            lr=recipe.lr,
+            lr=self.lr,
             max_epochs=n_epochs,
-            batch_size=recipe.batch_size,
-            iterator_train=engine.BucketedBatches,
-            iterator_train__pad_id=pad_id,
+            batch_size=self.batch_size,
+            iterator_train=BucketedBatches,
             iterator_train__seed=seed,
-            iterator_valid=engine.BucketedBatches,
-            iterator_valid__pad_id=pad_id,
+            iterator_valid=BucketedBatches,
             train_split=predefined_split(held_out) if held_out else None,
-            callbacks=self._callbacks(engine, n_epochs * batches_per_epoch),
+            callbacks=self._callbacks(n_epochs * batches_per_epoch),
             device=device,
-            verbose=recipe.verbose,
-            **params,
+            verbose=self.verbose,
+            **net_params,
         )
-        net.fit(train, y)
+        net.fit(train, None)
         if net.interrupted:
             raise KeyboardInterrupt
         self.history_ = [_summary(epoch) for epoch in net.history]
         self.n_steps_ = sum(epoch["train_batch_count"] for epoch in net.history)
         net.trim_for_prediction()
-        net.module = type(module)  # the instance would be pickled beside net.module_
+        net.module = type(module)  # otherwise a pickle holds the weights twice, here and in net.module_
         return net
 
-    def _callbacks(self, engine: ModuleType, n_steps: int) -> list[tuple[str, Any]]:
-        from skorch.callbacks import GradientNormClipping, LRScheduler
-        from torch.optim.lr_scheduler import LambdaLR
-
-        recipe: Any = self
+    def _callbacks(self, n_steps: int) -> list[tuple[str, Any]]:
         callbacks: list[tuple[str, Any]] = []
-        if recipe.max_grad_norm is not None:
-            callbacks.append(("clip", GradientNormClipping(recipe.max_grad_norm)))
-        if recipe.schedule != "constant" or recipe.warmup:
-            factor = learning_rate_factor(recipe.schedule, recipe.warmup * n_steps, n_steps)
+        if self.max_grad_norm is not None:
+            callbacks.append(("clip", GradientNormClipping(self.max_grad_norm)))
+        if self.schedule != "constant" or self.warmup:
+            factor = learning_rate_factor(self.schedule, self.warmup * n_steps, n_steps)
             callbacks.append(("schedule", LRScheduler(LambdaLR, step_every="batch", lr_lambda=factor)))
-        if recipe.patience is not None:
-            monitor = "train_loss" if recipe.validation_fraction is None else "valid_loss"
-            stop = engine.StopEarly(monitor, recipe.patience, recipe.min_delta, recipe.min_steps)
-            callbacks.append(("stop", stop))
+        if self.patience is not None:
+            monitor = "train_loss" if self.validation_fraction is None else "valid_loss"
+            callbacks.append(("stop", StopEarly(monitor, self.patience, self.min_delta, self.min_steps)))
         return callbacks
 
+    def _token_batches(
+        self, texts: np.ndarray, *, n_beams: int = 1
+    ) -> Iterator[tuple[np.ndarray, list[list[int]]]]:
+        """Yield batches of texts of similar length: their rows and their token ids."""
+        tokens_per_batch = self._batch_limit(_TOKENS_PER_BATCH) // n_beams
+        for start in range(0, len(texts), _CHUNK):
+            token_ids = self._tokenize(self.tokenizer_, texts[start : start + _CHUNK])
+            for rows in split_by_length(token_ids, tokens_per_batch):
+                yield start + rows, [token_ids[row] for row in rows]
 
-def import_engine(purpose: str) -> ModuleType:
-    """Return the module with the torch side, or say what is not installed."""
-    for module in ("torch", "transformers", "skorch"):
-        require(module, extra="models", purpose=purpose)
-    from skprune.models import nets as _net
-
-    return _net
+    def _batch_limit(self, limits: dict[str, int]) -> int:
+        """Return the limit for the device of the trained net: that of "cpu" or of "other"."""
+        return limits["cpu" if torch.device(self.net_.device).type == "cpu" else "other"]
 
 
 def learning_rate_factor(schedule: str, n_warmup: float, n_steps: int) -> Callable[[int], float]:
-    """Return what the learning rate is multiplied by at each step."""
+    """Return the function from an optimizer step to the factor of its learning rate."""
 
     def factor(step: int) -> float:
         if step < n_warmup:

@@ -1,4 +1,4 @@
-"""The torch side of fine-tuning: the classifier's module, batches, skorch nets, loading."""
+"""The torch side of fine-tuning: the classifier's module, batches, the skorch net, loading of models."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from skorch import NeuralNet, NeuralNetClassifier
+from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
@@ -24,17 +24,17 @@ from skprune.hub.sources import looks_local, quiet_transformers, state_of
 
 
 class TextClassifierModule(nn.Module):
-    """A pretrained encoder, one feature vector a text, and a linear layer on it.
+    """A pretrained encoder that makes one feature vector per text, and a linear head.
 
     Parameters
     ----------
     encoder : nn.Module
-        Its output has ``last_hidden_state`` (mean pooling), or ``logits`` that are the features: a
-        sequence classifier whose last layer was taken off.
+        Its output has ``last_hidden_state``, which is averaged over the tokens, or ``logits``, which are the
+        features: a sequence classifier whose last layer was removed.
     head : nn.Linear
     compute_dtype : torch.dtype or None
-        What the encoder multiplies in; None for its own. The head always works in float32: bfloat16 logits
-        would tie many rows.
+        The dtype of autocast in the encoder; None for no autocast. The head always computes in float32,
+        since bfloat16 logits would tie many rows.
     """
 
     def __init__(self, encoder: nn.Module, head: nn.Linear, compute_dtype: torch.dtype | None) -> None:
@@ -44,7 +44,7 @@ class TextClassifierModule(nn.Module):
         self.compute_dtype = compute_dtype
 
     def features(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Return what the head sees, float32 of shape (n, n_features)."""
+        """Return the input of the head, float32 of shape (n, n_features)."""
         dtype = self.compute_dtype
         with torch.autocast(input_ids.device.type, dtype=dtype, enabled=dtype is not None):
             output = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
@@ -59,11 +59,21 @@ class TextClassifierModule(nn.Module):
 
 
 class EncodedTexts(torch.utils.data.Dataset):
-    """Token ids and class numbers, row by row."""
+    """Token ids and class numbers of texts.
 
-    def __init__(self, token_ids: list[list[int]], codes: np.ndarray) -> None:
+    Parameters
+    ----------
+    token_ids : list of list of int
+    codes : ndarray of int, shape (n,)
+        The class number of each text.
+    pad_id : int
+        The token that fills a batch.
+    """
+
+    def __init__(self, token_ids: list[list[int]], codes: np.ndarray, pad_id: int) -> None:
         self.token_ids = token_ids
         self.codes = codes
+        self.pad_id = pad_id
 
     def __len__(self) -> int:
         return len(self.token_ids)
@@ -71,42 +81,48 @@ class EncodedTexts(torch.utils.data.Dataset):
     def __getitem__(self, row: int) -> tuple[list[int], int]:
         return self.token_ids[row], int(self.codes[row])
 
+    def take(self, rows: np.ndarray) -> EncodedTexts:
+        """Return the given rows."""
+        return EncodedTexts([self.token_ids[row] for row in rows], self.codes[rows], self.pad_id)
+
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens of each row."""
+        """Number of tokens of each row."""
         return np.array([len(ids) for ids in self.token_ids])
 
-    def batch(self, rows: np.ndarray, pad_id: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """Return what the module and the loss take of these rows."""
-        return pad([self.token_ids[row] for row in rows], pad_id), torch.from_numpy(self.codes[rows])
+    def batch(self, rows: np.ndarray) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Return the module's inputs for these rows, and their class numbers."""
+        return pad([self.token_ids[row] for row in rows], self.pad_id), torch.from_numpy(self.codes[rows])
 
 
 class BucketedBatches:
-    """Batches of rows of similar length; skorch iterates over it as over a ``DataLoader``.
+    """Batches of rows of similar length; skorch iterates over it like a ``DataLoader``.
 
-    Padding is what a CPU spends most time on with short texts, so rows are sorted by length: all of them
-    for prediction; for training within random groups of eight batches, and the batches shuffled again.
+    With short texts a CPU spends most of its time on padding, so rows are sorted by length: all rows for
+    prediction; for training the rows of each random group of eight batches, and then the order of the
+    batches is shuffled.
 
     Parameters
     ----------
-    dataset : object with ``lengths`` and ``batch(rows, pad_id)``
-        See :class:`EncodedTexts`.
+    dataset : object with ``lengths`` and ``batch(rows)``
+        For instance :class:`EncodedTexts`.
+    batch_size : int
+    seed : int or None, default=None
+        Seed of the order for training; None for prediction.
     """
 
     _GROUP = 8
 
-    def __init__(self, dataset: Any, *, batch_size: int, pad_id: int, seed: int | None = None) -> None:
+    def __init__(self, dataset: Any, *, batch_size: int, seed: int | None = None) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
-        self.pad_id = pad_id
         self.rng = None if seed is None else np.random.default_rng(seed)
 
     def __len__(self) -> int:
         return -(-len(self.dataset) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[dict[str, torch.Tensor], torch.Tensor]]:
-        for rows in self._rows():
-            yield self.dataset.batch(rows, self.pad_id)
+        return map(self.dataset.batch, self._rows())
 
     def _rows(self) -> list[np.ndarray]:
         lengths = self.dataset.lengths
@@ -119,14 +135,14 @@ class BucketedBatches:
 
 
 class StopEarly(EarlyStopping):
-    """skorch's early stopping on an absolute ``threshold``, never before ``min_steps`` optimizer steps."""
+    """skorch's early stopping with an absolute threshold and a minimum number of optimizer steps."""
 
     def __init__(self, monitor: str, patience: int, threshold: float, min_steps: int) -> None:
         super().__init__(monitor, patience, threshold, threshold_mode="abs", load_best=True)
         self.min_steps = min_steps
 
-    def on_epoch_end(self, net: Trainable, **kwargs: Any) -> None:
-        """Count an epoch without improvement; stop after too many, if the steps are done."""
+    def on_epoch_end(self, net: TrainableNet, **kwargs: Any) -> None:
+        """Count the epochs without improvement; stop at ``patience`` if ``min_steps`` were made."""
         try:
             super().on_epoch_end(net, **kwargs)
         except KeyboardInterrupt:
@@ -136,17 +152,18 @@ class StopEarly(EarlyStopping):
             self.misses_ -= 1
 
 
-class Trainable(NeuralNet):
-    """skorch's net, which tells its own early stop from a user's interrupt.
+class TrainableNet(NeuralNet):
+    """skorch's net, which distinguishes an early stop from an interrupt by the user.
 
-    skorch ends the training quietly on either; a half-trained model must not pass for a trained one.
+    skorch itself ends the training silently in both cases, and a half-trained model would pass for a trained
+    one.
     """
 
     stopped_early = False
     interrupted = False
 
-    def fit_loop(self, *args: Any, **kwargs: Any) -> Trainable:
-        """Train; note who ended it."""
+    def fit_loop(self, *args: Any, **kwargs: Any) -> TrainableNet:
+        """Train; set ``interrupted`` if the user ended the training."""
         try:
             return super().fit_loop(*args, **kwargs)
         except KeyboardInterrupt:
@@ -154,22 +171,19 @@ class Trainable(NeuralNet):
             raise
 
 
-class Net(Trainable, NeuralNetClassifier):
-    """The classifier's net."""
-
-
 @dataclass(frozen=True)
-class Pretrained:
-    """What a model folder holds; shared by all fits of a process, so never changed.
+class PretrainedEncoder:
+    """The content of a model folder. All fits of a process share it, so it is never changed.
 
     Attributes
     ----------
     model : PreTrainedModel
         A sequence classifier whose last linear layer is an identity.
+    tokenizer : transformers tokenizer
     n_features : int
-        What that layer took.
+        Input size of the layer that was removed.
     untrained : tuple of str
-        Names of the other modules that the folder has no weights for.
+        Names of the other modules that have no weights in the folder.
     """
 
     model: Any
@@ -178,7 +192,7 @@ class Pretrained:
     untrained: tuple[str, ...]
 
     def build(self, n_classes: int, pooling: str, compute_dtype: torch.dtype | None) -> TextClassifierModule:
-        """Return a trainable copy with a fresh head, drawn from torch's current generator."""
+        """Return a trainable copy with a new head, drawn from torch's current generator."""
         std = getattr(self.model.config, "initializer_range", 0.02)
         model = copy.deepcopy(self.model)
         for name in self.untrained:
@@ -192,35 +206,68 @@ class Pretrained:
         return TextClassifierModule(encoder, head, compute_dtype)
 
 
-def load_pretrained(model: str | os.PathLike[str]) -> Pretrained:
-    """Load a hub name or a folder, once per process.
+def load_encoder(model: str | os.PathLike[str]) -> PretrainedEncoder:
+    """Load an encoder from the hub or a folder, once per process.
 
     Raises
     ------
     ModelLoadError
-        If it is missing, damaged or no encoder that transformers knows.
+        If the model is missing or damaged, or transformers knows no such encoder.
     """
-    return _load(*located(model))
+    return _load_encoder(*locate_model(model))
 
 
-def located(model: str | os.PathLike[str]) -> tuple[str, tuple[Any, ...]]:
-    """Return the folder or hub name that is meant, and a stamp that another state of the folder changes."""
+@lru_cache(maxsize=2)
+def _load_encoder(name: str, state: tuple[Any, ...]) -> PretrainedEncoder:
+    tokenizer, model, missing = load_with_tokenizer(
+        transformers.AutoModelForSequenceClassification, name, kind="a text encoder"
+    )
+    head = [key for key, module in model.named_modules() if isinstance(module, nn.Linear)][-1]
+    n_features = model.get_submodule(head).in_features
+    model.set_submodule(head, nn.Identity())
+    untrained = {key.rpartition(".")[0] for key in missing} - {head}
+    return PretrainedEncoder(model.eval(), tokenizer, n_features, tuple(sorted(untrained)))
+
+
+def locate_model(model: str | os.PathLike[str]) -> tuple[str, tuple[Any, ...]]:
+    """Return the folder or hub name of a model, and a state that changes with the files of the folder.
+
+    Raises
+    ------
+    ModelLoadError
+        If a path leads to no folder with a ``config.json``.
+    """
     name = os.fspath(model)
     folder = Path(name).expanduser()
     if folder.exists() or looks_local(name):
         if not (folder / "config.json").is_file():
-            raise ModelLoadError(f"model={name!r} is no folder with a config.json and weights")
+            raise ModelLoadError(f"model={name!r} must be a folder with a config.json and weights")
         name = str(folder)
     return name, state_of(folder)
 
 
-def load_pair(loader: Any, name: str, *, kind: str) -> tuple[Any, Any, list[str]]:
-    """Return the tokenizer, the float32 model that an auto class loads, and the names of weights not found.
+def load_with_tokenizer(loader: Any, name: str, *, kind: str) -> tuple[Any, Any, list[str]]:
+    """Load a tokenizer and a float32 model.
+
+    Parameters
+    ----------
+    loader : type
+        An auto class of transformers.
+    name : str
+        A folder or a name on the hub.
+    kind : str
+        The expected kind of model, for the error message.
+
+    Returns
+    -------
+    tokenizer, model
+    missing : list of str
+        Names of the weights that were not found.
 
     Raises
     ------
     ModelLoadError
-        If it does not load as ``kind``, in words, or its tokenizer does not pad.
+        If the model does not load, or its tokenizer has no padding token.
     """
     try:
         # Missing weights are drawn at random: not from the caller's generator.
@@ -233,27 +280,15 @@ def load_pair(loader: Any, name: str, *, kind: str) -> tuple[Any, Any, list[str]
                 trust_remote_code=False,
                 use_safetensors=True,
             )
-    except Exception as error:  # transformers, safetensors, tokenizers and json raise what they like
+    except Exception as error:  # transformers, safetensors, tokenizers and json raise many types
         raise ModelLoadError(f"model={name!r} does not load as {kind}: {error}") from error
     if tokenizer.pad_token_id is None:
-        raise ModelLoadError(f"model={name!r}: its tokenizer has no padding token")
+        raise ModelLoadError(f"model={name!r}: the tokenizer has no padding token")
     return tokenizer, model, sorted(info["missing_keys"])
 
 
-@lru_cache(maxsize=2)
-def _load(name: str, stamp: tuple[Any, ...]) -> Pretrained:
-    tokenizer, model, missing = load_pair(
-        transformers.AutoModelForSequenceClassification, name, kind="a text encoder"
-    )
-    head = [key for key, module in model.named_modules() if isinstance(module, nn.Linear)][-1]
-    n_features = model.get_submodule(head).in_features
-    model.set_submodule(head, nn.Identity())
-    untrained = {key.rpartition(".")[0] for key in missing} - {head}
-    return Pretrained(model.eval(), tokenizer, n_features, tuple(sorted(untrained)))
-
-
 def freeze(encoder: nn.Module, n_layers: int) -> None:
-    """Keep the embeddings and the lowest ``n_layers`` of the encoder as they were pretrained."""
+    """Exclude the embeddings and the lowest ``n_layers`` of the encoder from training."""
     if n_layers == 0:
         return
     layers = max((m for m in encoder.modules() if isinstance(m, nn.ModuleList)), key=len)
@@ -267,7 +302,7 @@ def freeze(encoder: nn.Module, n_layers: int) -> None:
 
 
 def set_dropout(module: nn.Module, p: float) -> None:
-    """Set every dropout probability, that of the fused attention too."""
+    """Set every dropout probability, including that of fused attention."""
     for part in module.modules():
         if isinstance(part, nn.Dropout):
             part.p = p
@@ -277,11 +312,12 @@ def set_dropout(module: nn.Module, p: float) -> None:
 
 
 @contextmanager
-def attention_to_train(encoder: Any, device: torch.device) -> Iterator[None]:
-    """On a CPU, train with plain attention and go back to the model's own for prediction.
+def attention_for_training(encoder: Any, device: torch.device) -> Iterator[None]:
+    """Use plain attention inside the context if ``device`` is a CPU, and restore the model's own afterwards.
 
-    The fused kernel's backward pass is slow there: MiniLM, short texts, bfloat16, no dropout: 943 ms a step
-    against 596. Its forward pass is the faster one, 35 texts of 128 tokens a second against 21.
+    The backward pass of the fused kernel is slow on a CPU: MiniLM with short texts, bfloat16 and no dropout
+    takes 943 ms per step, with plain attention 596 ms. Its forward pass is the faster one, 35 texts of 128
+    tokens per second against 21.
     """
     own = encoder.config._attn_implementation
     if device.type == "cpu":
@@ -290,17 +326,20 @@ def attention_to_train(encoder: Any, device: torch.device) -> Iterator[None]:
     encoder.set_attn_implementation(own)
 
 
-def pad(token_ids: list[list[int]], pad_id: int) -> dict[str, torch.Tensor]:
-    """Return the rows as one tensor, padded on the right, and its mask."""
+def pad(
+    token_ids: list[list[int]], pad_id: int, device: torch.device | str = "cpu"
+) -> dict[str, torch.Tensor]:
+    """Return the rows as one tensor, padded on the right, and its attention mask."""
     lengths = np.array([len(ids) for ids in token_ids])
     mask = np.arange(lengths.max()) < lengths[:, None]
     ids = np.full(mask.shape, pad_id, dtype=np.int64)
     ids[mask] = np.concatenate(token_ids)
-    return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask.astype(np.int64))}
+    arrays = {"input_ids": ids, "attention_mask": mask.astype(np.int64)}
+    return {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
 
 
-def bucket(token_ids: list[list[int]], tokens_per_batch: int) -> Iterator[np.ndarray]:
-    """Yield rows of similar length, the longest first, padded at most ``tokens_per_batch`` together."""
+def split_by_length(token_ids: list[list[int]], tokens_per_batch: int) -> Iterator[np.ndarray]:
+    """Yield batches of rows of similar length, longest first; ``tokens_per_batch`` counts padding."""
     lengths = np.array([len(ids) for ids in token_ids])
     order = np.argsort(-lengths, kind="stable")
     start = 0
@@ -311,7 +350,10 @@ def bucket(token_ids: list[list[int]], tokens_per_batch: int) -> Iterator[np.nda
 
 
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype | None:
-    """Return bfloat16 where it is asked for, or "auto" and the device multiplies it natively."""
+    """Return the dtype of autocast, None for float32.
+
+    "auto" is bfloat16 on a device that multiplies it natively.
+    """
     wanted = has_native_bfloat16(device) if precision == "auto" else precision == "bfloat16"
     return torch.bfloat16 if wanted else None
 

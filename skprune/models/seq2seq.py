@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from sklearn.model_selection import train_test_split
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -16,12 +17,18 @@ from sklearn.utils.validation import check_is_fitted
 from skprune.exceptions import EmptyPoolError
 from skprune.hub.devices import choose_device, seeded_torch
 from skprune.metrics import rouge_l, sacrebleu
-from skprune.models.fine_tuning import FineTuned, import_engine
+from skprune.models.fine_tuning import FineTuned
+from skprune.models.nets import TrainableNet, choose_dtype, set_dropout, split_by_length
+from skprune.models.seq2seq_nets import (
+    IGNORED,
+    EncodedPairs,
+    Seq2SeqModule,
+    TokenCrossEntropy,
+    load_seq2seq,
+)
 from skprune.pools import check_texts
 from skprune.streams import draw_seed, generator
 
-_CHUNK = 16_384  # texts tokenized at a time when predicting
-_TOKENS_PER_BATCH = {"cpu": 4_096, "other": 65_536}  # padded source tokens, times beams
 _LOGITS_PER_BATCH = {"cpu": 2**24, "other": 2**28}  # float32, when scoring: 64 MiB, 1 GiB
 
 
@@ -29,56 +36,59 @@ class TransformerSeq2Seq(FineTuned):
     """Fine-tune a pretrained encoder–decoder on pairs of texts, with skorch.
 
     Every ``fit`` starts from the pretrained weights, which are read from disk once per process;
-    ``partial_fit`` goes on from the present ones.
+    ``partial_fit`` continues from the current weights.
 
     Parameters
     ----------
     model : str or path
         A hub name such as ``"facebook/bart-base"``, or a folder with ``config.json``, a tokenizer and
-        safetensors weights: whatever ``AutoModelForSeq2SeqLM`` loads. Code in it is never run.
+        safetensors weights: any model that ``AutoModelForSeq2SeqLM`` loads. Code in the folder is never run.
     prefix : str, default=""
-        Set before every source text: ``"translate English to German: "`` and the like, which T5 expects.
+        Text put before every source text, such as ``"translate English to German: "``, which T5 expects.
     max_source_length, max_target_length : int, default=128 and 64
-        Tokens at which a source text and a target text is cut, prefix and special tokens included. No
-        prediction is longer than the second.
+        Maximum number of tokens per source text and per target text, including prefix and special tokens;
+        longer texts are cut. ``max_target_length`` also limits predictions.
     num_beams : int, default=4
         Width of the beam search; 1 is greedy decoding.
     metric : {"sacrebleu", "rouge_l"}, default="sacrebleu"
-        What ``score`` returns.
+        The metric that ``score`` returns.
     lr : float, default=3e-4
         Learning rate of AdamW.
     batch_size : int, default=16
-        Pairs an optimizer step. Prediction chooses its own batches.
+        Pairs per optimizer step. Prediction chooses its own batches.
     max_epochs : int, default=5
-        Epochs, unless ``min_steps`` asks for more.
+        Number of epochs, unless ``min_steps`` requires more.
     min_steps : int, default=100
-        Optimizer steps that are made at the least: with a handful of pairs the epochs are repeated.
+        Minimum number of optimizer steps. With few pairs, epochs are added until it is reached.
     patience : int or None, default=None
-        Stop after so many epochs in which the loss fell by less than ``min_delta``, and go back to the
-        weights of the best one. None runs to the end and keeps the last weights.
+        Stop after this many epochs in which the loss fell by less than ``min_delta``, and restore the
+        weights of the best epoch. None trains to the end and keeps the last weights.
     min_delta : float, default=1e-5
+        Smallest decrease of the loss that counts as an improvement.
     validation_fraction : float or None, default=None
         Share of the pairs held out for early stopping; None watches the training loss.
     label_smoothing : float, default=0.0
-        Share of the loss that goes to all tokens alike.
+        Share of the target probability that is spread evenly over all tokens.
     weight_decay : float, default=0.01
+        Weight decay of AdamW.
     dropout : float or None, default=None
-        Dropout probability while training; None for the model's own.
+        Dropout probability in training; None for the model's own.
     schedule : {"constant", "linear"}, default="linear"
-        Of the learning rate, after the warm-up; "linear" falls to 0 at the last step.
+        Learning rate after the warm-up; "linear" decreases to 0 at the last step.
     warmup : float, default=0.1
         Share of the steps over which the learning rate rises from 0.
     max_grad_norm : float or None, default=1.0
-        Clip the gradient's norm at it.
+        Maximum norm of the gradient; larger gradients are clipped. None clips nothing.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        What training and generation multiply in. "bfloat16" is autocast, with weights and loss in float32.
-        "auto" takes it on a CPU or GPU that multiplies it natively. Sequence scores are always computed in
-        float32.
+        Precision of training and generation. "bfloat16" is autocast, with weights and loss in float32.
+        "auto" is bfloat16 on a CPU or GPU that multiplies it natively, else float32. Sequence scores are
+        always computed in float32.
     device : str, default="auto"
-        A torch device; "auto" is CUDA, MPS or the CPU, whichever there is.
+        A torch device; "auto" is CUDA, MPS or the CPU, whichever is available.
     random_state : int, RandomState or None, default=None
-        Seed of the order of batches, dropout and the held-out pairs. Global generators are left alone. An
-        int gives the same model again on a CPU with as many threads; on a GPU up to float noise.
+        Seed of the order of batches, dropout and the held-out pairs. Global generators are not changed. An
+        int gives the same model again on a CPU with the same number of threads; on a GPU the models differ
+        by rounding.
     verbose : int, default=0
         1 prints skorch's table of epochs.
 
@@ -87,13 +97,16 @@ class TransformerSeq2Seq(FineTuned):
     net_ : skorch.NeuralNet
         The trained net, trimmed for prediction; ``net_.module_.model`` is the transformers model.
     tokenizer_ : transformers tokenizer
+        The tokenizer of the pretrained model.
     history_ : list of dict
-        One an epoch of the last ``fit`` or ``partial_fit``: ``epoch``, ``train_loss`` in nats a target token
-        (mean over batches), ``valid_loss`` where pairs are held out, ``dur`` in seconds.
+        One entry per epoch of the last ``fit`` or ``partial_fit``: ``epoch``, ``train_loss`` in nats per
+        target token (mean over batches), ``valid_loss`` if pairs are held out, ``dur`` in seconds.
     n_steps_ : int
-        Optimizer steps made in it.
+        Number of optimizer steps made in the last ``fit`` or ``partial_fit``.
     n_updates_ : int
-        Calls of ``partial_fit`` since ``fit``.
+        Number of calls of ``partial_fit`` since ``fit``.
+    seed_ : int
+        The seed that ``random_state`` gave at ``fit``.
 
     See Also
     --------
@@ -101,15 +114,15 @@ class TransformerSeq2Seq(FineTuned):
 
     Notes
     -----
-    Decoding follows the model's own generation settings (forced tokens, no-repeat n-grams, a length penalty)
-    but for beams, length and sampling, which is off. Batches hold texts of similar length; in bfloat16 the
-    company a text is in can change a rounding, and so a prediction.
+    Decoding follows the model's own generation settings (forced tokens, no-repeat n-grams, a length penalty),
+    except for beams, length and sampling, which is off. Batches hold texts of similar length. In bfloat16,
+    the other texts of a batch can change the rounding, and so a prediction.
 
     ActivePrune's recipe for BART [1]_ (appendix C.1) is ``lr=2e-5, batch_size=16, max_epochs=5, min_steps=1,
-    weight_decay=0.028, warmup=0.1, max_grad_norm=0.28``. A larger rate is the default here, since the small
-    models that train on a CPU learn little at that one.
+    weight_decay=0.028, warmup=0.1, max_grad_norm=0.28``. The default learning rate is larger, because the
+    small models that train on a CPU learn little at 2e-5.
 
-    A pickle holds the fine-tuned weights and needs no model folder where it is read.
+    A pickle contains the fine-tuned weights, and can be loaded without the model folder.
 
     References
     ----------
@@ -196,7 +209,7 @@ class TransformerSeq2Seq(FineTuned):
         X : sequence of str
             Source texts: a list, a 1-D ndarray, a Series, a DataFrame of one column.
         y : sequence of str
-            Their target texts; as ``X``.
+            The target text of each source text, in the same containers as ``X``.
 
         Returns
         -------
@@ -208,22 +221,19 @@ class TransformerSeq2Seq(FineTuned):
         ValueError
             If there are no texts, one is missing, ``y`` has another length, or a parameter is out of range.
         TypeError
-            If a row is no text.
+            If a row is not a text.
         ModelLoadError
             If the model does not load.
         """
         self._validate_params()
         sources, targets = _check_pairs(X, y)
-        engine = import_engine("TransformerSeq2Seq")
-        from skprune.models import seq2seq_nets as _seq2seq
-
-        pretrained = _seq2seq.load_pretrained(self.model)
+        pretrained = load_seq2seq(self.model)
         longest = getattr(pretrained.model.config, "max_position_embeddings", None)
         for name in ("max_source_length", "max_target_length"):
             if longest is not None and getattr(self, name) > longest:
                 raise ValueError(f"{name}={getattr(self, name)} exceeds the model's {longest} positions")
         device = choose_device(self.device, extra="models", purpose="TransformerSeq2Seq")
-        module = pretrained.build(engine.choose_dtype(self.precision, device))
+        module = pretrained.build(choose_dtype(self.precision, device))
         seed = draw_seed(self.random_state)
         net = self._train(module, pretrained.tokenizer, sources, targets, device, seed)
         self.net_ = net
@@ -233,11 +243,11 @@ class TransformerSeq2Seq(FineTuned):
         return self
 
     def partial_fit(self, X: Any, y: Any) -> TransformerSeq2Seq:
-        """Train on further pairs, from the present weights; on an unfitted estimator, ``fit``.
+        """Continue the training on further pairs; on an unfitted estimator, call ``fit``.
 
-        Parameters and errors are those of :meth:`fit`. The optimizer and its schedule begin anew, and only
-        these pairs are trained on: pass the old ones too, where they should not be forgotten. An
-        interrupted update leaves the weights as they were.
+        Parameters and errors are those of :meth:`fit`. The optimizer and its schedule start anew. Only the
+        given pairs are trained on: pass the old ones too if the model should not forget them. An interrupted
+        update leaves the weights unchanged.
         """
         if not hasattr(self, "net_"):
             return self.fit(X, y)
@@ -259,20 +269,18 @@ class TransformerSeq2Seq(FineTuned):
         return out
 
     def sequence_scores(self, X: Any) -> np.ndarray:
-        """Return how likely the model finds what it predicts, float64 of shape (n,), at most 0.
+        """Return the model's confidence in each prediction, float64 of shape (n,), at most 0.
 
-        The natural logarithm of the geometric mean of the token probabilities of the sequence that
-        :meth:`predict` decodes: (1/T) Σ ln p(token given those before it and the source). The end token
-        counts as one of the T where the search came to it; the start token does not.
+        It is the natural logarithm of the geometric mean of the token probabilities of the sequence that
+        :meth:`predict` decodes: (1/T) Σ ln p(token | the tokens before it, the source). The T tokens include
+        the end token if the search reached it, but not the start token.
         """
         check_is_fitted(self)
-        from skprune.models import nets as _net
-
         module = self.net_.module_
-        n_tokens = _limit(_LOGITS_PER_BATCH, self.net_) // module.model.config.vocab_size
+        n_tokens = self._batch_limit(_LOGITS_PER_BATCH) // module.model.config.vocab_size
         scores = np.empty(len(texts := check_texts(X, "X")))
         for rows, sources, sequences in self._generate(texts):
-            for part in _net.bucket(sequences, n_tokens):
+            for part in split_by_length(sequences, n_tokens):
                 scores[rows[part]] = module.log_likelihood(
                     [sources[i] for i in part], [sequences[i] for i in part], self.tokenizer_.pad_token_id
                 )
@@ -293,38 +301,36 @@ class TransformerSeq2Seq(FineTuned):
         return measure(references.tolist(), hypotheses.tolist())
 
     def _train(
-        self, module: Any, tokenizer: Any, sources: np.ndarray, targets: np.ndarray, device: Any, seed: int
-    ) -> Any:
-        """Return the net that comes of training the module."""
-        from skprune.models import nets as _net
-        from skprune.models import seq2seq_nets as _seq2seq
-
-        pairs = _seq2seq.EncodedPairs(
-            self._tokenize(tokenizer, sources),
-            tokenizer(text_target=targets.tolist(), truncation=True, max_length=self.max_target_length)[
-                "input_ids"
-            ],
-        )
-        train, held_out = pairs, None
+        self,
+        module: Seq2SeqModule,
+        tokenizer: Any,
+        sources: np.ndarray,
+        targets: np.ndarray,
+        device: torch.device,
+        seed: int,
+    ) -> TrainableNet:
+        """Train the module on the pairs that are not held out, and return its net."""
+        target_ids = tokenizer(
+            text_target=targets.tolist(), truncation=True, max_length=self.max_target_length
+        )["input_ids"]
+        train = EncodedPairs(self._tokenize(tokenizer, sources), target_ids, tokenizer.pad_token_id)
+        held_out = None
         if self.validation_fraction is not None:
             rows = train_test_split(
-                np.arange(len(pairs)), test_size=self.validation_fraction, random_state=seed
+                np.arange(len(train)), test_size=self.validation_fraction, random_state=seed
             )
-            train, held_out = (pairs.take(part) for part in rows)
+            train, held_out = (train.take(part) for part in rows)
         if self.dropout is not None:
-            _net.set_dropout(module.model, self.dropout)
+            set_dropout(module.model, self.dropout)
         with seeded_torch(seed):
             return self._train_net(
-                _net.Trainable,
                 module,
                 train,
                 held_out,
-                None,
                 device=device,
-                pad_id=tokenizer.pad_token_id,
                 seed=seed,
-                criterion=_seq2seq.TokenCrossEntropy,
-                criterion__ignore_index=_seq2seq.IGNORED,
+                criterion=TokenCrossEntropy,
+                criterion__ignore_index=IGNORED,
                 criterion__label_smoothing=self.label_smoothing,
             )
 
@@ -335,25 +341,16 @@ class TransformerSeq2Seq(FineTuned):
         )["input_ids"]
 
     def _generate(self, texts: np.ndarray) -> Iterator[tuple[np.ndarray, list[list[int]], list[list[int]]]]:
-        """Yield rows of similar length, the token ids of their sources, and the best sequences."""
-        from skprune.models import nets as _net
-
-        tokens_per_batch = _limit(_TOKENS_PER_BATCH, self.net_) // self.num_beams
-        for start in range(0, len(texts), _CHUNK):
-            token_ids = self._tokenize(self.tokenizer_, texts[start : start + _CHUNK])
-            for rows in _net.bucket(token_ids, tokens_per_batch):
-                sources = [token_ids[row] for row in rows]
-                yield (
-                    start + rows,
-                    sources,
-                    self.net_.module_.generate(
-                        sources, self.tokenizer_.pad_token_id, self.num_beams, self.max_target_length
-                    ),
-                )
+        """Yield batches: their rows, the token ids of the sources, and the best sequences."""
+        for rows, sources in self._token_batches(texts, n_beams=self.num_beams):
+            sequences = self.net_.module_.generate(
+                sources, self.tokenizer_.pad_token_id, self.num_beams, self.max_target_length
+            )
+            yield rows, sources, sequences
 
 
 def _check_pairs(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return sources and targets, both checked."""
+    """Return the checked sources and targets."""
     sources = check_texts(X, "X")
     if not len(sources):
         raise EmptyPoolError("X has no rows")
@@ -363,8 +360,3 @@ def _check_pairs(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     if len(targets) != len(sources):
         raise ValueError(f"y has {len(targets)} texts for {len(sources)} texts of X")
     return sources, targets
-
-
-def _limit(by_device: dict[str, int], net: Any) -> int:
-    """Return what a batch may hold on the net's device."""
-    return by_device["cpu" if str(net.device) == "cpu" else "other"]

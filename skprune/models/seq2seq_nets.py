@@ -14,7 +14,7 @@ import transformers
 from torch import nn
 
 from skprune.exceptions import ModelLoadError
-from skprune.models.nets import load_pair, located, pad
+from skprune.models.nets import load_with_tokenizer, locate_model, pad
 
 IGNORED = -100  # the label of padding, by convention of transformers and of torch's loss
 
@@ -26,7 +26,7 @@ class Seq2SeqModule(nn.Module):
     ----------
     model : transformers.PreTrainedModel
     compute_dtype : torch.dtype or None
-        What it multiplies in when it trains and generates; None for its own.
+        The dtype of autocast in training and generation; None for no autocast.
     """
 
     def __init__(self, model: Any, compute_dtype: torch.dtype | None) -> None:
@@ -35,7 +35,7 @@ class Seq2SeqModule(nn.Module):
         self.compute_dtype = compute_dtype
 
     def autocast(self) -> torch.autocast:
-        """Return the context in which it multiplies in ``compute_dtype``."""
+        """Return the context in which the model multiplies in ``compute_dtype``."""
         dtype = self.compute_dtype
         return torch.autocast(self.model.device.type, dtype=dtype, enabled=dtype is not None)
 
@@ -55,10 +55,10 @@ class Seq2SeqModule(nn.Module):
     def generate(
         self, sources: list[list[int]], pad_id: int, num_beams: int, max_length: int
     ) -> list[list[int]]:
-        """Return the best sequence of each row: the start token, tokens, and the end token where it came."""
+        """Return the best sequence per source, with the start token and, if generated, the end token."""
         with self.autocast():
             sequences = self.model.generate(
-                **self._padded(sources, pad_id),
+                **pad(sources, pad_id, self.model.device),
                 num_beams=num_beams,
                 max_new_tokens=max_length,
                 do_sample=False,
@@ -69,24 +69,21 @@ class Seq2SeqModule(nn.Module):
 
     @torch.inference_mode()
     def log_likelihood(self, sources: list[list[int]], sequences: list[list[int]], pad_id: int) -> np.ndarray:
-        """Return the mean natural log probability of each sequence's tokens but the first, float64.
+        """Return the mean natural log probability of the tokens of each sequence, without the first, float64.
 
-        In float32 whatever the compute dtype: the resolution of bfloat16 logits would tie many rows.
+        Computed in float32 whatever the compute dtype: bfloat16 logits would tie many rows.
         """
-        decoded = self._padded(sequences, pad_id)
+        decoded = pad(sequences, pad_id, self.model.device)
         ids, weights = decoded["input_ids"], decoded["attention_mask"][:, 1:]
         logits = self.model(
-            **self._padded(sources, pad_id), decoder_input_ids=ids[:, :-1], use_cache=False
+            **pad(sources, pad_id, self.model.device), decoder_input_ids=ids[:, :-1], use_cache=False
         ).logits
         losses = nn.functional.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none").double()
         return -((losses * weights).sum(1) / weights.sum(1)).cpu().numpy()
 
-    def _padded(self, token_ids: list[list[int]], pad_id: int) -> dict[str, torch.Tensor]:
-        return {name: tensor.to(self.model.device) for name, tensor in pad(token_ids, pad_id).items()}
-
 
 class TokenCrossEntropy(nn.CrossEntropyLoss):
-    """Cross entropy in nats a target token, padding left out."""
+    """Cross entropy in nats per target token, without padding."""
 
     def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Return the mean over all tokens of the batch."""
@@ -94,11 +91,19 @@ class TokenCrossEntropy(nn.CrossEntropyLoss):
 
 
 class EncodedPairs(torch.utils.data.Dataset):
-    """Token ids of source and target, row by row."""
+    """Token ids of pairs of source and target.
 
-    def __init__(self, sources: list[list[int]], targets: list[list[int]]) -> None:
+    Parameters
+    ----------
+    sources, targets : list of list of int
+    pad_id : int
+        The token that fills a batch.
+    """
+
+    def __init__(self, sources: list[list[int]], targets: list[list[int]], pad_id: int) -> None:
         self.sources = sources
         self.targets = targets
+        self.pad_id = pad_id
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -108,24 +113,25 @@ class EncodedPairs(torch.utils.data.Dataset):
 
     def take(self, rows: np.ndarray) -> EncodedPairs:
         """Return the given rows."""
-        return EncodedPairs([self.sources[row] for row in rows], [self.targets[row] for row in rows])
+        sources, targets = ([side[row] for row in rows] for side in (self.sources, self.targets))
+        return EncodedPairs(sources, targets, self.pad_id)
 
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens of each row, of both sides."""
+        """Number of tokens of each row, source and target together."""
         pairs = zip(self.sources, self.targets, strict=True)
         return np.array([len(source) + len(target) for source, target in pairs])
 
-    def batch(self, rows: np.ndarray, pad_id: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """Return what the module and the loss take of these rows."""
-        targets = pad([self.targets[row] for row in rows], pad_id)
+    def batch(self, rows: np.ndarray) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Return the module's inputs for these rows, and the labels for the loss."""
+        targets = pad([self.targets[row] for row in rows], self.pad_id)
         labels = targets["input_ids"].masked_fill(targets["attention_mask"] == 0, IGNORED)
-        return pad([self.sources[row] for row in rows], pad_id) | {"labels": labels}, labels
+        return pad([self.sources[row] for row in rows], self.pad_id) | {"labels": labels}, labels
 
 
 @dataclass(frozen=True)
-class Pretrained:
-    """What a model folder holds; shared by all fits of a process, so never changed."""
+class PretrainedSeq2Seq:
+    """The content of a model folder. All fits of a process share it, so it is never changed."""
 
     model: Any
     tokenizer: Any
@@ -135,21 +141,23 @@ class Pretrained:
         return Seq2SeqModule(copy.deepcopy(self.model), compute_dtype)
 
 
-def load_pretrained(model: str | os.PathLike[str]) -> Pretrained:
-    """Load a hub name or a folder, once per process.
+def load_seq2seq(model: str | os.PathLike[str]) -> PretrainedSeq2Seq:
+    """Load an encoder–decoder from the hub or a folder, once per process.
 
     Raises
     ------
     ModelLoadError
-        If it is missing, damaged or no encoder–decoder that transformers knows.
+        If the model is missing or damaged, or transformers knows no such encoder–decoder.
     """
-    return _load(*located(model))
+    return _load_seq2seq(*locate_model(model))
 
 
 @lru_cache(maxsize=2)
-def _load(name: str, stamp: tuple[Any, ...]) -> Pretrained:
-    tokenizer, model, missing = load_pair(transformers.AutoModelForSeq2SeqLM, name, kind="an encoder–decoder")
+def _load_seq2seq(name: str, state: tuple[Any, ...]) -> PretrainedSeq2Seq:
+    tokenizer, model, missing = load_with_tokenizer(
+        transformers.AutoModelForSeq2SeqLM, name, kind="an encoder–decoder"
+    )
     if missing:
         raise ModelLoadError(f"model={name!r} lacks weights: {', '.join(missing)}")
-    model.generation_config.max_length = None  # one limit is enough: the estimator's
-    return Pretrained(model.eval(), tokenizer)
+    model.generation_config.max_length = None  # the estimator sets the only limit
+    return PretrainedSeq2Seq(model.eval(), tokenizer)

@@ -13,7 +13,7 @@ import transformers
 from skprune import TransformerSeq2Seq
 from skprune.datasets import fetch_model
 from skprune.datasets._assets import fetch
-from skprune.models.seq2seq_nets import load_pretrained
+from skprune.models.seq2seq_nets import load_seq2seq
 
 TEXT = "summarize: A small library reads and writes images in the PNG format."
 
@@ -31,7 +31,7 @@ def source() -> Path:
 
 
 def test_all_weights_exist_and_the_head_is_not_tied(t5: Path) -> None:
-    model = load_pretrained(t5).model  # raises if a weight is missing
+    model = load_seq2seq(t5).model  # raises if a weight is missing
     assert sum(p.numel() for p in model.parameters()) == 76_961_152
     assert not torch.equal(model.lm_head.weight, model.shared.weight)
     assert not model.config.scale_decoder_outputs
@@ -63,7 +63,7 @@ def rounded_as_in_the_graph(layer: torch.nn.Module, inputs: tuple[torch.Tensor])
 
 def test_the_encoder_equals_the_graph_except_for_rounded_activations(t5: Path, source: Path) -> None:
     """With the rounding imitated, the first two blocks agree; later ones may differ by one step."""
-    model, tokenizer = load_pretrained(t5).build(None).model, load_pretrained(t5).tokenizer
+    model, tokenizer = load_seq2seq(t5).build(None).model, load_seq2seq(t5).tokenizer
     inputs = tokenizer(TEXT, return_tensors="pt")
     onnx, runtime = (pytest.importorskip(name) for name in ("onnx", "onnxruntime"))
     graph = onnx.load(source / "encoder.onnx")
@@ -86,7 +86,7 @@ def test_the_encoder_equals_the_graph_except_for_rounded_activations(t5: Path, s
 
 def test_the_decoder_agrees_with_the_graph(t5: Path, source: Path) -> None:
     runtime = pytest.importorskip("onnxruntime")
-    model, tokenizer = load_pretrained(t5).model, load_pretrained(t5).tokenizer
+    model, tokenizer = load_seq2seq(t5).model, load_seq2seq(t5).tokenizer
     inputs = tokenizer(TEXT, return_tensors="pt")
     with torch.inference_mode():
         sequence = model.generate(**inputs, max_new_tokens=6, do_sample=False)[:, :-1]
@@ -103,7 +103,7 @@ def test_the_decoder_agrees_with_the_graph(t5: Path, source: Path) -> None:
 
 
 def test_it_writes_titles(t5: Path) -> None:
-    model, tokenizer = load_pretrained(t5).model, load_pretrained(t5).tokenizer
+    model, tokenizer = load_seq2seq(t5).model, load_seq2seq(t5).tokenizer
     text = "User: fix the bug in the parser where quotes are dropped. Assistant: edited parser.py, ran tests"
     with torch.inference_mode():
         sequence = model.generate(**tokenizer(text, return_tensors="pt"), max_new_tokens=20)[0]

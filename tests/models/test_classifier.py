@@ -27,10 +27,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 
+import skprune
 from skprune import ModelLoadError, TransformerClassifier
 from skprune.modal import ActiveLearner
-from skprune.models import nets as _net
 from skprune.models.fine_tuning import learning_rate_factor
+from skprune.models.nets import TrainableNet, _load_encoder, load_encoder
 from skprune.strategies import BADGE, CAL, Entropy
 
 WORDS = {
@@ -215,7 +216,7 @@ def test_bfloat16_ranks_as_float32_does(minilm: Path, fitted: TransformerClassif
 
 def test_many_texts_pass_in_chunks(fitted: TransformerClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = fitted.predict_proba(TEST)
-    monkeypatch.setattr("skprune.models.classifier._CHUNK", 7)
+    monkeypatch.setattr("skprune.models.fine_tuning._CHUNK", 7)
     assert fitted.predict_proba(TEST) == pytest.approx(expected, abs=0.03)
 
 
@@ -238,7 +239,7 @@ def test_pickle_needs_no_model_folder_in_another_process(
         "model = pickle.load(open('model.pkl', 'rb')); model.model = 'gone'\n"
         "numpy.save('proba.npy', model.predict_proba(sys.argv[1:]))"
     )
-    path = os.pathsep.join([str(Path(_net.__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(Path(skprune.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     subprocess.run(
         [sys.executable, "-c", script, *TEST],
         cwd=tmp_path,
@@ -285,8 +286,10 @@ def test_epochs_are_repeated_until_the_least_number_of_steps(minilm: Path) -> No
     steps: list[int] = []
     model = quick(minilm, batch_size=4, max_epochs=1, min_steps=5)
     with pytest.MonkeyPatch.context() as patch:
-        train_step = _net.Net.train_step
-        patch.setattr(_net.Net, "train_step", lambda *args, **kw: steps.append(1) or train_step(*args, **kw))
+        train_step = TrainableNet.train_step
+        patch.setattr(
+            TrainableNet, "train_step", lambda *args, **kw: steps.append(1) or train_step(*args, **kw)
+        )
         model.fit(TRAIN[7:15], TOPICS[7:15])
     assert model.n_steps_ == len(steps) == 6  # two batches an epoch
     assert [epoch["epoch"] for epoch in model.history_] == [1, 2, 3]
@@ -322,7 +325,7 @@ def test_an_interrupt_is_no_early_stop(minilm: Path, monkeypatch: pytest.MonkeyP
     def interrupted(*args: Any, **kwargs: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_net.Net, "train_step", interrupted)
+    monkeypatch.setattr(TrainableNet, "train_step", interrupted)
     model = quick(minilm)
     with pytest.raises(KeyboardInterrupt):
         model.fit(TRAIN, TOPICS)
@@ -331,7 +334,7 @@ def test_an_interrupt_is_no_early_stop(minilm: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_frozen_layers_keep_their_weights(minilm: Path, fitted: TransformerClassifier) -> None:
-    pretrained = _net.load_pretrained(minilm).model.base_model.state_dict()
+    pretrained = load_encoder(minilm).model.base_model.state_dict()
     tuned = fitted.net_.module_.encoder.state_dict()
     changed = {name for name in tuned if not torch.equal(tuned[name], pretrained[name])}
     assert {name.split(".")[2] for name in changed} == {"4", "5"}
@@ -341,7 +344,7 @@ def test_frozen_layers_keep_their_weights(minilm: Path, fitted: TransformerClass
 
 def test_everything_learns_where_nothing_is_frozen(minilm: Path) -> None:
     model = TransformerClassifier(minilm, max_epochs=1, min_steps=2, random_state=0).fit(TRAIN, TOPICS)
-    pretrained = _net.load_pretrained(minilm).model.base_model
+    pretrained = load_encoder(minilm).model.base_model
     tuned = model.net_.module_.encoder
     assert not torch.equal(
         tuned.embeddings.word_embeddings.weight, pretrained.embeddings.word_embeddings.weight
@@ -394,7 +397,7 @@ def test_another_architecture(pooling: str, tiny_roberta: Path) -> None:
 
 
 def test_a_layer_before_the_head_is_drawn_from_the_seed(tiny_roberta: Path) -> None:
-    pretrained = _net.load_pretrained(tiny_roberta)
+    pretrained = load_encoder(tiny_roberta)
     drawn = []
     for seed in (0, 1, 0):
         torch.manual_seed(seed)
@@ -407,16 +410,16 @@ def test_a_layer_before_the_head_is_drawn_from_the_seed(tiny_roberta: Path) -> N
 def test_weights_are_read_once_and_again_when_the_folder_changes(minilm: Path, tmp_path: Path) -> None:
     folder = tmp_path / "minilm"
     shutil.copytree(minilm, folder)
-    first = _net.load_pretrained(folder)
-    assert _net.load_pretrained(str(folder)) is first
+    first = load_encoder(folder)
+    assert load_encoder(str(folder)) is first
     os.utime(folder / "model.safetensors", ns=(1, 1))
-    assert _net.load_pretrained(folder) is not first
+    assert load_encoder(folder) is not first
 
 
 def test_loading_leaves_transformers_as_talkative_as_it_was(tiny_roberta: Path) -> None:
     transformers.utils.logging.set_verbosity_info()
     try:
-        _net._load.__wrapped__(str(tiny_roberta), ())
+        _load_encoder.__wrapped__(str(tiny_roberta), ())
         assert transformers.utils.logging.get_verbosity() == transformers.logging.INFO
         assert transformers.utils.logging.is_progress_bar_enabled()
     finally:

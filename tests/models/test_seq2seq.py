@@ -22,7 +22,7 @@ from sklearn.utils import check_random_state, get_tags
 
 from skprune import EmptyPoolError, ModelLoadError, PrunedQuery, RandomFilter, TransformerSeq2Seq
 from skprune.modal import ActiveLearner
-from skprune.models import nets as _net
+from skprune.models.nets import TrainableNet
 from skprune.strategies import BADGE, BERTKM, CAL, IDDS, NSP, Coreset, Entropy, RandomSampling
 
 DIGITS = {
@@ -224,8 +224,8 @@ def test_company_and_order_change_nothing(
     texts = [*POOL, *ENGLISH, "one " * 30]
     order = check_random_state(0).permutation(len(texts))
     predicted, scores = unsure.predict(texts), unsure.sequence_scores(texts)
-    monkeypatch.setattr("skprune.models.seq2seq._CHUNK", 20)
-    monkeypatch.setattr("skprune.models.seq2seq._TOKENS_PER_BATCH", {"cpu": 100})
+    monkeypatch.setattr("skprune.models.fine_tuning._CHUNK", 20)
+    monkeypatch.setattr("skprune.models.fine_tuning._TOKENS_PER_BATCH", {"cpu": 100})
     monkeypatch.setattr("skprune.models.seq2seq._LOGITS_PER_BATCH", {"cpu": 500})
     shuffled = [texts[i] for i in order]
     assert unsure.predict(shuffled).tolist() == predicted[order].tolist()
@@ -318,14 +318,14 @@ def test_an_interrupted_update_leaves_the_model_as_it_was(
     model = quick(tiny_t5, max_epochs=2).fit(ENGLISH, GERMAN)
     expected = model.sequence_scores(POOL)
     steps = iter(range(2))
-    train_step = _net.Trainable.train_step
+    train_step = TrainableNet.train_step
 
     def interrupted(*args: Any, **kwargs: Any) -> Any:
         if next(steps, None) is None:
             raise KeyboardInterrupt
         return train_step(*args, **kwargs)
 
-    monkeypatch.setattr(_net.Trainable, "train_step", interrupted)
+    monkeypatch.setattr(TrainableNet, "train_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         model.partial_fit(ENGLISH, GERMAN)
     assert np.array_equal(model.sequence_scores(POOL), expected)
