@@ -1,7 +1,5 @@
-"""SemiPrune: the filter, its classifiers and views, the training dynamics and the coresets."""
+"""SemiPrune: the filter, its classifiers and views, the training dynamics and the coresets.
 
-from skprune.filters.semi_prune.filter import SemiPruneFilter
-from skprune.filters.semi_prune.fixmatch import FixMatchClassifier
-from skprune.filters.semi_prune.proxy import ProxyClassifier
-
-__all__ = ["FixMatchClassifier", "ProxyClassifier", "SemiPruneFilter"]
+Import from the modules or from :mod:`skprune`. This file imports nothing, because the classifiers and views
+need torch and the filter with scikit-learn's estimators does not.
+"""

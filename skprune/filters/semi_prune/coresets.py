@@ -1,4 +1,4 @@
-"""Coresets: which rows to keep, given how hard each one is."""
+"""Coresets: which rows to keep, given the difficulty of each."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from sklearn.neighbors import NearestNeighbors
 
 _N_STRATA = 50
 _N_ANCHORS = 10
-# β's exponent and sum, as DUAL gives them.
-_C, _A_PLUS_B = 3.0, 16.0
+# The exponent of the pruned share and the sum of the two Beta parameters in DUAL.
+_EXPONENT, _A_PLUS_B = 3.0, 16.0
 _SMALLEST = 1e-6
 
 
 @dataclass
 class Candidates:
-    """The rows to choose from, in random order: of rows that tie, the first is taken.
+    """The rows to choose from, in random order; ties go to the row that comes first.
 
     Attributes
     ----------
     difficulty : ndarray of float64, shape (n,)
-        Any score, higher is harder.
+        Any score that is higher for harder rows.
     mean_p : ndarray of float64, shape (n,)
         Mean probability of the row's label over the epochs, μ.
-    luck : ndarray of float64, shape (n,)
-        Uniform in (0, 1), ascending: all that is random.
+    uniforms : ndarray of float64, shape (n,)
+        Random numbers in (0, 1), ascending; the only source of randomness.
     vectors : callable
         Returns the rows as an array of shape (n, n_features). Only D2 calls it.
-    mis_ratio : float
+    mis_ratio : float, default=0.1
         Share of the rows whose label is probably wrong.
-    n_neighbors : int
-        Of each row in the graph of D2.
+    n_neighbors : int, default=10
+        Number of neighbors of each row in the graph of D2.
     """
 
     difficulty: np.ndarray
     mean_p: np.ndarray
-    luck: np.ndarray
+    uniforms: np.ndarray
     vectors: Callable[[], Any]
     mis_ratio: float = 0.1
     n_neighbors: int = 10
@@ -51,21 +51,21 @@ class Candidates:
 
     @property
     def hardest_first(self) -> np.ndarray:
-        """Positions by difficulty, descending."""
+        """Positions in descending order of difficulty."""
         return np.argsort(-self.difficulty, kind="stable")
 
     def without_mislabeled(self, k: int) -> np.ndarray:
-        """Positions but for the hardest ``mis_ratio`` (fewer where ``k`` are to stay), hardest first."""
+        """Return the positions without the hardest ``mis_ratio``, hardest first; at least ``k`` remain."""
         n_dropped = min(int(np.floor(self.mis_ratio * len(self) + 0.5)), len(self) - k)
         return self.hardest_first[n_dropped:]
 
     @property
     def weight(self) -> np.ndarray:
-        """Difficulty that is not negative: a score that can be (AUM) is shifted to begin at 0."""
+        """Nonnegative difficulty: scores with negative values (AUM) are shifted so that the lowest is 0."""
         return self.difficulty - min(0.0, self.difficulty.min())
 
 
-#: Chooses ``k`` of the candidates, ``1 <= k <= n``: unique positions, the best first.
+#: Chooses ``k`` of the candidates, ``1 <= k <= n``, and returns their unique positions, best first.
 Coreset = Callable[[Candidates, int], np.ndarray]
 
 
@@ -82,18 +82,19 @@ def top(rows: Candidates, k: int) -> np.ndarray:
 
 
 def budget(rows: Candidates, k: int) -> np.ndarray:
-    """Drop the hardest ``mis_ratio``, which are probably mislabeled, and keep the next ``k``.
+    """Drop the hardest ``mis_ratio``, which are probably mislabeled, and keep the ``k`` hardest others.
 
-    Fewer are dropped where fewer than ``k`` would be left (ours).
+    If fewer than ``k`` rows would be left, fewer are dropped (our addition).
     """
     return rows.without_mislabeled(k)[:k]
 
 
 def ccs(rows: Candidates, k: int) -> np.ndarray:
-    """Drop the hardest ``mis_ratio``; of the rest draw as many rows from each stratum of difficulty.
+    """Drop the hardest ``mis_ratio``, and draw equally many rows from each stratum of difficulty.
 
-    Coverage-centric coreset selection: 50 strata of equal width, the smallest first, each gives its share
-    of what is still missing, or all its rows. The drawn rows come hardest first.
+    Coverage-centric coreset selection has 50 strata of equal width. They are filled in ascending order of
+    size: each supplies an equal share of the rows that are still missing, or all its rows. The drawn rows
+    are returned hardest first.
 
     Notes
     -----
@@ -111,28 +112,30 @@ def ccs(rows: Candidates, k: int) -> np.ndarray:
     for n_done, which in enumerate(np.argsort(sizes, kind="stable")):
         quota[which] = min(sizes[which], missing // (_N_STRATA - n_done))
         missing -= quota[which]
-    drawn = np.argsort(rows.luck[left], kind="stable")
-    drawn = drawn[np.argsort(stratum[drawn], kind="stable")]  # by stratum, and by luck within
+    drawn = np.argsort(rows.uniforms[left], kind="stable")
+    drawn = drawn[np.argsort(stratum[drawn], kind="stable")]  # by stratum, in random order within each
     place = np.arange(len(left)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     kept = np.sort(drawn[place < quota[stratum[drawn]]])
     return left[kept]
 
 
 def dual_beta(rows: Candidates, k: int) -> np.ndarray:
-    """Draw rows with weights BetaPDF(μ; a, b) · difficulty: easier ones, the more is pruned.
+    """Draw rows with weights BetaPDF(μ; a, b) · difficulty; the more is pruned, the easier the rows.
 
-    b = 15 (1 − anchor)(1 − r³) and a = 16 − b, where r is the pruned share and the anchor the mean μ of the
-    ten hardest rows. Drawn without replacement, the largest key (Gumbel) first. Rows of weight 0 come last.
+    b = 15 (1 − anchor)(1 − r³) and a = 16 − b, where r is the pruned share and the anchor is the mean μ of
+    the ten hardest rows. Rows are drawn without replacement, in descending order of Gumbel keys; rows of
+    weight 0 come last.
 
     Notes
     -----
     Cho, Shin and Yun, "Lightweight Dataset Pruning without Full Training via Example Difficulty and
-    Prediction Uncertainty", ICML 2025. Ours: μ is kept 1e-6 away from 0 and 1 and b above 1e-6, where the
-    density would be 0 or infinite; where every difficulty is 0, the density alone decides.
+    Prediction Uncertainty", ICML 2025. Our additions: μ stays at least 1e-6 away from 0 and 1, and b is at
+    least 1e-6, because the density would be 0 or infinite there; if every difficulty is 0, the density alone
+    decides.
     """
     anchor = rows.mean_p[rows.hardest_first[:_N_ANCHORS]].mean()
     pruned = 1.0 - k / len(rows)
-    b = max((_A_PLUS_B - 1.0) * (1.0 - anchor) * (1.0 - pruned**_C), _SMALLEST)
+    b = max((_A_PLUS_B - 1.0) * (1.0 - anchor) * (1.0 - pruned**_EXPONENT), _SMALLEST)
     a = _A_PLUS_B - b
     mu = np.clip(rows.mean_p, _SMALLEST, 1.0 - _SMALLEST)
     weight = rows.weight
@@ -140,22 +143,23 @@ def dual_beta(rows: Candidates, k: int) -> np.ndarray:
         weight = np.ones(len(rows))
     with np.errstate(divide="ignore"):
         log_weight = xlogy(a - 1.0, mu) + xlog1py(b - 1.0, -mu) + np.log(weight)
-    key = log_weight - np.log(-np.log(rows.luck))
+    key = log_weight - np.log(-np.log(rows.uniforms))
     return np.argsort(-key, kind="stable")[:k]
 
 
 def d2(rows: Candidates, k: int) -> np.ndarray:
-    """Difficulty and diversity on a graph of nearest neighbors.
+    """Balance difficulty and diversity on a graph of nearest neighbors.
 
-    Each row's difficulty grows by that of its neighbors, s_i + Σ_j e^(−d_ij) s_j; then the best row is
-    taken, its neighbors lose e^(−d_ij) s_i, and so on.
+    First the score of each row is raised by the difficulty of its neighbors, s_i + Σ_j e^(−d_ij) s_j. Then
+    the row with the highest score is taken and the scores of its neighbors drop by e^(−d_ij) s_i, repeatedly.
 
     Notes
     -----
     Maharana, Yadav and Bansal, "D2 Pruning: Message Passing for Balancing Diversity and Difficulty in Data
-    Pruning", ICLR 2024. Ours: Euclidean distances are in units of their mean over the graph, so that vectors
-    of any scale serve. The graph is sparse, and searched in blocks: memory is n · (n_neighbors + 1). The
-    search is exact and takes n² · n_features: vectors of some dozen dimensions serve better than pixels.
+    Pruning", ICLR 2024. Our change: Euclidean distances are in units of their mean over the graph, so that
+    the scale of the vectors does not matter. The graph is sparse and built in blocks; memory grows with
+    n · (n_neighbors + 1). The search is exact and time grows with n² · n_features, so vectors of some dozen
+    dimensions are better suited than pixels.
     """
     graph = _neighbor_graph(rows.vectors(), min(rows.n_neighbors, len(rows) - 1))
     weight = rows.weight
@@ -167,7 +171,7 @@ def d2(rows: Candidates, k: int) -> np.ndarray:
     while len(order) < k:
         negative, i = heapq.heappop(heap)
         if taken[i] or -negative != score[i]:
-            continue  # it was damped since, and stands further down
+            continue  # its score dropped since, and a newer entry is further down
         taken[i] = True
         order.append(i)
         near = slice(graph.indptr[i], graph.indptr[i + 1])
@@ -179,7 +183,7 @@ def d2(rows: Candidates, k: int) -> np.ndarray:
 
 
 def _neighbor_graph(vectors: Any, n_neighbors: int) -> sp.csr_array:
-    """Return e^(−d_ij) of each row's nearest neighbors, shape (n, n)."""
+    """Return e^(−d_ij) for the nearest neighbors of each row, shape (n, n)."""
     n_rows = vectors.shape[0]
     if n_neighbors == 0:
         return sp.csr_array((n_rows, n_rows))

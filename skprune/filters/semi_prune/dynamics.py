@@ -1,4 +1,4 @@
-"""Training dynamics: what a classifier thought of each row after every epoch, and scores made of that."""
+"""Training dynamics: the predictions for each row after every epoch, and scores computed from them."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-# Rows whose windows are looked at together.
+# Rows whose windows are computed together.
 _BLOCK = 8_192
 
 
 class TrainingDynamics:
-    """Log of a training run: four numbers a row and epoch, however many classes there are.
+    """Log of a training run: four numbers per row and epoch, whatever the number of classes.
 
-    Probabilities are reduced as they come, so that 60,000 rows over 30 epochs take 23 MB with ten classes
-    and with a thousand.
+    Probabilities are reduced when they are recorded, so that 60,000 rows over 30 epochs take 23 MB with ten
+    classes or a thousand.
 
     Parameters
     ----------
     codes : array-like of int, shape (n_rows,)
-        The column of each row's label among the probabilities.
+        For each row, the column of its label in the probabilities.
     n_epochs : int
-        Epochs that will be logged.
+        Number of epochs that will be logged.
 
     Attributes
     ----------
     p_label : ndarray of float32, shape (n_epochs, n_rows)
-        Probability of the row's label; NaN where nothing was recorded yet.
+        Probability of the row's label; NaN where nothing is recorded yet.
     margin : ndarray of float32, shape (n_epochs, n_rows)
-        That minus the largest probability of another class, in [−1, 1].
+        Probability of the label minus the largest probability of another class, in [−1, 1].
     error : ndarray of float32, shape (n_epochs, n_rows)
-        Euclidean distance of the probabilities to the one-hot label, in [0, √2].
+        Euclidean distance from the probabilities to the one-hot label, in [0, √2].
     correct : ndarray of bool, shape (n_epochs, n_rows)
-        Whether no other class was as probable.
+        Whether the label was more probable than every other class.
 
     Examples
     --------
@@ -54,7 +54,7 @@ class TrainingDynamics:
 
     @property
     def n_epochs(self) -> int:
-        """Epochs logged."""
+        """Number of epochs in the log."""
         return len(self.p_label)
 
     def record(self, epoch: int, proba: Any, rows: Any = slice(None)) -> None:
@@ -63,25 +63,28 @@ class TrainingDynamics:
         Parameters
         ----------
         epoch : int
+            Number of the epoch, from 0.
         proba : array-like of shape (n, n_classes)
+            Predicted probabilities.
         rows : slice or ndarray of int, shape (n,), default=all
+            The rows that they belong to.
 
         Raises
         ------
         ValueError
-            If a probability is not finite: training has diverged.
+            If a probability is not finite, because the training diverged.
         """
         proba = np.asarray(proba)
         proba = proba if proba.dtype.kind == "f" else proba.astype(np.float64)
         if not np.isfinite(proba).all():
             raise ValueError(
-                f"epoch {epoch}: a probability is not finite; a lower learning rate may help the proxy"
+                f"epoch {epoch}: a probability is not finite; try a lower learning rate for the proxy"
             )
         each = np.arange(len(proba))
         p_label = proba[each, self.codes[rows]]
         others = proba.copy()
         others[each, self.codes[rows]] = -np.inf
-        # A single class has no rival: its margin is to 0.
+        # With a single class, the margin is the distance from 0.
         rival = others.max(axis=1) if proba.shape[1] > 1 else np.zeros(len(proba))
         squares = np.einsum("ij,ij->i", proba, proba, dtype=np.float64)
         self.p_label[epoch, rows] = p_label
@@ -91,7 +94,7 @@ class TrainingDynamics:
 
 
 def aum(dynamics: TrainingDynamics) -> np.ndarray:
-    """Area under the margin, Σ_t (p_y − max_{c≠y} p_c): low where a label is doubtful.
+    """Return the area under the margin, Σ_t (p_y − max_{c≠y} p_c), which is low for doubtful labels.
 
     Parameters
     ----------
@@ -105,19 +108,20 @@ def aum(dynamics: TrainingDynamics) -> np.ndarray:
     Notes
     -----
     Pleiss et al., "Identifying Mislabeled Data using the Area Under the Margin Ranking", NeurIPS 2020, take
-    the mean over epochs of logits; of probabilities, and as a sum, it is that of the coreset literature.
+    the mean over epochs of the margin of logits. The sum over epochs of the margin of probabilities follows
+    the coreset literature.
     """
     return dynamics.margin.sum(axis=0, dtype=np.float64)
 
 
 def el2n(dynamics: TrainingDynamics, n_epochs: int = 20) -> np.ndarray:
-    """Σ ‖p − onehot(y)‖₂ over the first epochs: high where a row is learned late.
+    """Return Σ ‖p − onehot(y)‖₂ over the first epochs, which is high for rows that are learned late.
 
     Parameters
     ----------
     dynamics : TrainingDynamics
     n_epochs : int, default=20
-        Epochs to sum over; all where fewer were logged.
+        Number of epochs to sum over; all if fewer were logged.
 
     Returns
     -------
@@ -131,7 +135,7 @@ def el2n(dynamics: TrainingDynamics, n_epochs: int = 20) -> np.ndarray:
 
 
 def forgetting(dynamics: TrainingDynamics) -> np.ndarray:
-    """Return how many times a row was right after an epoch and wrong after the next.
+    """Return how often a row was classified correctly after one epoch and wrongly after the next.
 
     Parameters
     ----------
@@ -144,7 +148,7 @@ def forgetting(dynamics: TrainingDynamics) -> np.ndarray:
     Notes
     -----
     Toneva et al., "An Empirical Study of Example Forgetting during Deep Neural Network Learning", ICLR 2019.
-    There a row that is never right counts as forgotten without end; here it was never learned, and has 0.
+    There, a row that is never classified correctly counts as forgotten infinitely often; here, it gets 0.
 
     Examples
     --------
@@ -158,13 +162,13 @@ def forgetting(dynamics: TrainingDynamics) -> np.ndarray:
 
 
 def dyn_unc(dynamics: TrainingDynamics, window: int = 10) -> np.ndarray:
-    """Dynamic uncertainty: mean over windows of epochs of std(p_y).
+    """Return the dynamic uncertainty: the mean of std(p_y) over sliding windows of epochs.
 
     Parameters
     ----------
     dynamics : TrainingDynamics
     window : int, default=10
-        Epochs a window (J); all where fewer were logged.
+        Epochs per window (J); all if fewer were logged.
 
     Returns
     -------
@@ -174,21 +178,23 @@ def dyn_unc(dynamics: TrainingDynamics, window: int = 10) -> np.ndarray:
     Notes
     -----
     He et al., "Large-scale Dataset Pruning with Dynamic Uncertainty", CVPR 2024 Workshops. The deviation is
-    divided by J; division by J − 1 gives all rows the same factor more, and the same picks.
+    divided by J; division by J − 1 would multiply all scores by the same factor and give the same picks.
     """
     return _over_windows(dynamics.p_label, window, weighted=False)
 
 
 def dual(dynamics: TrainingDynamics, window: int = 10, n_epochs: int | None = None) -> np.ndarray:
-    """DUAL: mean over windows of std(p_y) · (1 − mean p_y): high where a row is uncertain and hard.
+    """Return the DUAL score, the mean of std(p_y) · (1 − mean p_y) over sliding windows of epochs.
+
+    It is high for rows that are uncertain and hard.
 
     Parameters
     ----------
     dynamics : TrainingDynamics
     window : int, default=10
-        Epochs a window (J); all where fewer were logged.
+        Epochs per window (J); all if fewer were logged.
     n_epochs : int or None, default=None
-        Look at the first so many epochs only (T); None looks at all that were logged.
+        Use the first ``n_epochs`` epochs only (T); None uses all that were logged.
 
     Returns
     -------
@@ -198,13 +204,13 @@ def dual(dynamics: TrainingDynamics, window: int = 10, n_epochs: int | None = No
     Notes
     -----
     Cho, Shin and Yun, "Lightweight Dataset Pruning without Full Training via Example Difficulty and
-    Prediction Uncertainty", ICML 2025. As for :func:`dyn_unc`, the deviation is divided by J.
+    Prediction Uncertainty", ICML 2025. As in :func:`dyn_unc`, the deviation is divided by J.
     """
     return _over_windows(dynamics.p_label[:n_epochs], window, weighted=True)
 
 
 def _over_windows(p_label: np.ndarray, window: int, *, weighted: bool) -> np.ndarray:
-    """Mean over sliding windows of the deviation, in double precision; no array of all windows is made."""
+    """Return the mean deviation over sliding windows in double precision, without an array of all windows."""
     n_epochs, n_rows = p_label.shape
     window = min(window, n_epochs)
     out = np.zeros(n_rows)

@@ -1,4 +1,4 @@
-"""FixMatch: what a net is sure of in a weak view, it learns to see in a strong one."""
+"""FixMatch: confident predictions on weak views become targets for strong views of the same rows."""
 
 from __future__ import annotations
 
@@ -9,63 +9,71 @@ import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skprune.filters.semi_prune.net_classifier import NetClassifier, run_epochs
+from skprune.filters.semi_prune.nets import FixMatchBatches, FixMatchModule, FixMatchNet, Rows
 from skprune.filters.semi_prune.scaling import check_classes
 from skprune.pools import check_labels
 
 
 class FixMatchClassifier(NetClassifier):
-    """A net trained on few labels and many rows without one.
+    """A net trained on few labeled and many unlabeled rows.
 
     Parameters
     ----------
     module : {"auto", "mlp", "conv"} or callable, default="auto"
-        ``"mlp"`` has one hidden layer; ``"conv"`` two convolutions before it, for images; ``"auto"`` is what
-        suits the rows. A callable ``(row_shape, n_classes) -> torch.nn.Module`` returns logits.
+        ``"mlp"`` has one hidden layer; ``"conv"``, for images, has two convolutions before it; ``"auto"`` is
+        ``"conv"`` for images, else ``"mlp"``. A callable ``(row_shape, n_classes)`` returns a torch module
+        whose outputs are logits.
     views : "auto" or views, default="auto"
-        What a weak and a strong view of a row are: :class:`VectorViews` for numeric
-        rows, :class:`ImageViews` for arrays of more dimensions; for texts pass
-        :class:`TextViews`.
+        How weak and strong views of a row are made. "auto" is
+        :class:`~skprune.filters.semi_prune.views.VectorViews` for numeric rows and
+        :class:`~skprune.filters.semi_prune.views.ImageViews` for arrays of more dimensions. For texts, pass
+        :class:`~skprune.filters.semi_prune.views.TextViews`.
     threshold : float, default=0.95
-        Probability of the weak view from which its guess is learned (τ).
+        Confidence threshold: the class that the net predicts for a weak view becomes the target of the
+        strong view if its probability is at least this (τ in the paper).
     lambda_u : float, default=1.0
-        Weight of the rows without a label (λ).
+        Weight of the loss on unlabeled rows, relative to the loss on labeled rows (λ_u in the paper).
     mu : int, default=7
-        Rows without a label for each labeled one, in a batch (μ).
+        Number of unlabeled rows per labeled row in a batch (μ in the paper).
     n_hidden : int, default=128
         Width of the hidden layer.
     max_epochs : int, default=30
-        Passes over the rows, unless ``min_steps`` asks for more.
+        Number of passes over the rows, unless ``min_steps`` requires more.
     min_steps : int, default=300
-        Optimizer steps that are made at the least.
+        Minimum number of optimizer steps.
     batch_size : int, default=64
-        Labeled rows a step.
+        Labeled rows per optimizer step.
     lr : float, default=1e-3
         Learning rate of AdamW.
     weight_decay : float, default=0.01
+        Weight decay of AdamW.
     device : str, default="auto"
-        A torch device; "auto" is CUDA, MPS or the CPU, whichever there is.
+        A torch device; "auto" is CUDA, MPS or the CPU, whichever is available.
     random_state : int, RandomState or None, default=None
-        Seed of the weights, the order of batches and the views. Global generators are left alone.
+        Seed of the weights, the order of batches and the views. Global generators are not changed.
     verbose : int, default=0
         1 prints skorch's table of epochs.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
     module_ : torch.nn.Module
+        The trained module.
     n_steps_ : int
-        Optimizer steps made.
+        Number of optimizer steps made.
 
     See Also
     --------
-    sklearn.semi_supervised.SelfTrainingClassifier : Around any classifier.
-    SemiPruneFilter : Takes either for its pseudo-labels.
+    sklearn.semi_supervised.SelfTrainingClassifier : Self-training of any classifier.
+    SemiPruneFilter : Uses either to make pseudo-labels.
 
     Notes
     -----
-    FixMatch [1]_: a step minimizes L_sup + λ · mean of 1[max p_weak ≥ τ] · CE(argmax p_weak, p_strong), over
-    ``batch_size`` labeled rows and μ times as many of all rows, the labeled ones included. Ours: AdamW at
-    a constant rate in place of SGD with a cosine, and no moving average of the weights; the runs are short.
+    FixMatch [1]_: each step minimizes L_sup + λ_u · mean of 1[max p_weak ≥ τ] · CE(argmax p_weak, p_strong).
+    L_sup is the cross entropy on ``batch_size`` labeled rows; the mean is over μ times as many of all rows,
+    including labeled ones. Two deviations from the paper, since the runs are short: AdamW at a constant
+    learning rate instead of SGD with a cosine schedule, and no moving average of the weights.
 
     References
     ----------
@@ -127,42 +135,41 @@ class FixMatchClassifier(NetClassifier):
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any) -> FixMatchClassifier:
-        """Train on all rows, from scratch.
+        """Train on all rows from scratch.
 
         Parameters
         ----------
         X : array or csr matrix of shape (n, n_features), array of images, or sequence of str
-            Texts where ``views`` reads them.
+            Texts if ``views`` reads texts.
         y : array-like of shape (n,)
-            −1, NaN or None where there is no label.
+            Labels; −1, NaN or None marks an unlabeled row.
 
         Raises
         ------
         ValueError
-            If there is no label or one class only, ``y`` has another length, or ``X`` is not finite.
+            If the labels hold fewer than two classes, ``y`` has another length, or ``X`` is not finite.
         """
         self._validate_params()
         X = self._read(X, reset=True)
         labels, known = check_labels(y, X.shape[0])
         check_classes(labels[known])
-        # None among numbers makes them objects: read alone they are numbers again.
+        # Numbers mixed with None form an object array; rebuilt without None, the array is numeric.
         classes, found = np.unique(np.array(labels[known].tolist()), return_inverse=True)
         if len(classes) < 2:
             raise ValueError(f"y must hold labels of at least two classes, got {classes.tolist()}")
         codes = np.full(len(labels), -1)
         codes[known] = found
-        engine = self._engine
-        self._begin(X, classes)
-        net = self._net(
-            engine.FixMatchNet,
-            engine.FixMatchModule(self.module_, self.batch_size),
+        self._build_module(X, classes)
+        net = self._build_net(
+            FixMatchNet,
+            FixMatchModule(self.module_, self.batch_size),
             threshold=self.threshold,
             lambda_u=self.lambda_u,
-            iterator_train=engine.FixMatchBatches,
+            iterator_train=FixMatchBatches,
             iterator_train__mu=self.mu,
             iterator_train__rng=self._stream(0),
         )
-        rows = engine.Rows(self.views_, self.views_.load(X, self._stream(1)), codes)
+        rows = Rows(self.views_, self.views_.load(X, self._stream(1)), codes)
         steps = -(-len(rows) // (self.mu * self.batch_size))
         n_epochs = max(self.max_epochs, -(-self.min_steps // steps))
         run_epochs(net, rows, n_epochs)

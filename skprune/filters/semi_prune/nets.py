@@ -1,4 +1,4 @@
-"""The torch side of the small nets: modules, batches, and FixMatch's loss under skorch."""
+"""The torch side of the small nets: modules, batches, and FixMatch's loss in skorch."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
-from skorch import NeuralNetClassifier
-from torch import nn
-from torch.nn import functional
+
+from skprune._optional import optional_imports
+
+with optional_imports(extra="models", purpose="Training a neural net"):
+    import torch
+    from skorch import NeuralNet
+    from torch import nn
+    from torch.nn import functional
+
+_PREDICTION_BATCH = 4096
 
 
 def build_module(kind: str, row_shape: tuple[int, ...], n_hidden: int, n_classes: int) -> nn.Module:
-    """Return a fresh net for rows of this shape: ``"mlp"`` or ``"conv"``."""
+    """Return a new net for rows of this shape: ``"mlp"`` or ``"conv"``."""
     if kind == "mlp":
         n_features = int(np.prod(row_shape))
         return nn.Sequential(
@@ -34,11 +40,21 @@ def build_module(kind: str, row_shape: tuple[int, ...], n_hidden: int, n_classes
 
 
 class Rows(torch.utils.data.Dataset):
-    """Rows as a module takes them, and the class number of each."""
+    """Rows and their class numbers.
 
-    def __init__(self, views: Any, store: Any, codes: np.ndarray) -> None:
+    Parameters
+    ----------
+    views : views
+        Turn rows into tensors.
+    loaded : object
+        The rows, as ``views.load`` returned them.
+    codes : ndarray of int, shape (n,)
+        The class number of each row, −1 for an unlabeled row.
+    """
+
+    def __init__(self, views: Any, loaded: Any, codes: np.ndarray) -> None:
         self.views = views
-        self.store = store
+        self.loaded = loaded
         self.codes = torch.from_numpy(codes.astype(np.int64))
 
     def __len__(self) -> int:
@@ -46,11 +62,11 @@ class Rows(torch.utils.data.Dataset):
 
     def __getitem__(self, row: int) -> Any:
         rows = np.array([row])
-        return self.views.plain(self.store, rows)[0], int(self.codes[row])
+        return self.views.plain(self.loaded, rows)[0], int(self.codes[row])
 
 
 class ShuffledBatches:
-    """Batches of all rows in random order; skorch iterates over it as over a ``DataLoader``."""
+    """Batches of all rows in random order; skorch iterates over it like a ``DataLoader``."""
 
     def __init__(self, dataset: Rows, *, batch_size: int, rng: np.random.Generator) -> None:
         self.dataset = dataset
@@ -62,13 +78,13 @@ class ShuffledBatches:
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         for rows in np.array_split(self.rng.permutation(len(self.dataset)), len(self)):
-            yield self.dataset.views.plain(self.dataset.store, rows), self.dataset.codes[rows]
+            yield self.dataset.views.plain(self.dataset.loaded, rows), self.dataset.codes[rows]
 
 
 class FixMatchBatches:
-    """As many labeled rows as ``batch_size``, and ``mu`` times as many of all rows in two views.
+    """Batches of ``batch_size`` labeled rows, and ``mu`` times as many of all rows in two views.
 
-    An epoch shows every row once without its label; the labeled ones come round and round.
+    An epoch shows every row once without its label, and repeats the labeled rows as often as needed.
     """
 
     def __init__(self, dataset: Rows, *, batch_size: int, mu: int, rng: np.random.Generator) -> None:
@@ -82,19 +98,19 @@ class FixMatchBatches:
         return -(-len(self.dataset) // (self.mu * self.batch_size))
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        views, store = self.dataset.views, self.dataset.store
+        views, loaded = self.dataset.views, self.dataset.loaded
         generator = torch.Generator().manual_seed(int(self.rng.integers(2**63)))
-        labeled = endless(self.labeled, self.rng)
+        labeled = _endless(self.labeled, self.rng)
         for rows in np.array_split(self.rng.permutation(len(self.dataset)), len(self)):
             known = np.array([next(labeled) for _ in range(self.batch_size)])
-            # One tensor, since skorch wants inputs of one length: FixMatchModule takes it apart.
-            labeled_views = views.weak(store, known, generator)
-            weak, strong = views.weak(store, rows, generator), views.strong(store, rows, generator)
+            # One tensor, because skorch expects inputs of one length. FixMatchModule splits it again.
+            labeled_views = views.weak(loaded, known, generator)
+            weak, strong = views.weak(loaded, rows, generator), views.strong(loaded, rows, generator)
             yield torch.cat([labeled_views, weak, strong]), self.dataset.codes[known]
 
 
 class FixMatchModule(nn.Module):
-    """A net that is trained on the labeled and the strong views; the weak ones only tell what to learn."""
+    """A net that is trained on the labeled and the strong views; the weak views supply the targets."""
 
     def __init__(self, net: nn.Module, n_labeled: int) -> None:
         super().__init__()
@@ -102,7 +118,7 @@ class FixMatchModule(nn.Module):
         self.n_labeled = n_labeled
 
     def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return the logits of the labeled, the weak and the strong views, the second without a gradient."""
+        """Return the logits of the labeled, weak and strong views; those of the weak ones have no gradient."""
         labeled = rows[: self.n_labeled]
         weak, strong = rows[self.n_labeled :].chunk(2)
         with torch.no_grad():
@@ -111,8 +127,16 @@ class FixMatchModule(nn.Module):
         return logits[: self.n_labeled], weak_logits, logits[self.n_labeled :]
 
 
-class FixMatchNet(NeuralNetClassifier):
-    """skorch's classifier with FixMatch's loss."""
+class FixMatchNet(NeuralNet):
+    """skorch's net with FixMatch's loss.
+
+    Parameters
+    ----------
+    threshold : float, default=0.95
+        Smallest confidence of a weak view that makes its prediction a target (τ).
+    lambda_u : float, default=1.0
+        Weight of the loss on the strong views (λ_u).
+    """
 
     def __init__(self, *args: Any, threshold: float = 0.95, lambda_u: float = 1.0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -120,26 +144,28 @@ class FixMatchNet(NeuralNetClassifier):
         self.lambda_u = lambda_u
 
     def get_loss(self, y_pred: Any, y_true: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Return L_sup + λ · mean of 1[max p_weak ≥ τ] · CE(argmax p_weak, p_strong)."""
+        """Return L_sup + λ_u · mean of 1[max p_weak ≥ τ] · CE(argmax p_weak, p_strong)."""
         labeled, weak, strong = y_pred
         supervised = functional.cross_entropy(labeled, y_true.to(labeled.device))
-        confidence, guess = weak.softmax(dim=1).max(dim=1)
-        loss = functional.cross_entropy(strong, guess, reduction="none")
+        confidence, pseudo_labels = weak.softmax(dim=1).max(dim=1)
+        loss = functional.cross_entropy(strong, pseudo_labels, reduction="none")
         return supervised + self.lambda_u * (loss * (confidence >= self.threshold)).mean()
 
 
-def endless(rows: np.ndarray, rng: np.random.Generator) -> Iterator[int]:
+def predict_logits(
+    module: nn.Module, views: Any, loaded: Any, n_rows: int, device: torch.device
+) -> np.ndarray:
+    """Return the logits of all rows, float32 of shape (n_rows, n_classes), computed in batches."""
+    module.eval()
+    logits = []
+    with torch.inference_mode():
+        for start in range(0, n_rows, _PREDICTION_BATCH):
+            rows = np.arange(start, min(start + _PREDICTION_BATCH, n_rows))
+            logits.append(module(views.plain(loaded, rows).to(device)).cpu().numpy())
+    return np.concatenate(logits)
+
+
+def _endless(rows: np.ndarray, rng: np.random.Generator) -> Iterator[int]:
     """Yield the rows in random order, again and again."""
     while True:
         yield from rng.permutation(rows)
-
-
-def predict_logits(net: nn.Module, views: Any, store: Any, n_rows: int, device: Any) -> np.ndarray:
-    """Return the logits of all rows, float32 of shape (n_rows, n_classes), in blocks."""
-    net.eval()
-    out = []
-    with torch.inference_mode():
-        for start in range(0, n_rows, 4096):
-            rows = np.arange(start, min(start + 4096, n_rows))
-            out.append(net(views.plain(store, rows).to(device)).cpu().numpy())
-    return np.concatenate(out)

@@ -1,58 +1,69 @@
-"""Views of a row for consistency training: as it is, weakly changed, strongly changed."""
+"""Views of a row for consistency training: plain, weakly changed, strongly changed.
+
+The operations on images are written here, not taken from torchvision (0.29.1, transforms.v2), for three
+reasons. Its wheel on PyPI needs the CUDA build of torch: with torch 2.13.0 for the CPU, ``import torchvision``
+fails ("operator torchvision::nms does not exist"). Its transforms draw one operation per call, so every image
+of a batch needs a call of its own: the strong view of 448 images of 28 × 28 takes 330 ms on one core, against
+18 ms here; the weak view takes 210 ms, against 9 ms. And its transforms draw from torch's global generator.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, clone
 
+from skprune._optional import optional_imports
+from skprune.encoders import make_encoder
 from skprune.filters.semi_prune.scaling import CommonScaler
 from skprune.fitting import fitted_on
 from skprune.pools import check_texts
 
-if TYPE_CHECKING:
+with optional_imports(extra="models", purpose="Training a neural net"):
     import torch
+    from torch.nn import functional
 
-# The greatest change of each strong operation on images: radians, slopes, shares of the side.
+# The largest change of each strong operation on images: radians, slopes, shares of the side.
 _ROTATION, _SHEAR, _SHIFT, _CUTOUT = np.pi / 6, 0.3, 0.3, 0.5
-_N_OPERATIONS = 10  # a row each: see ImageViews._photometric and ._geometric
+_N_OPERATIONS = 10  # number 0 changes nothing; ImageViews._geometric has 1 to 5, ._photometric 6 to 9
 
 
 class Views(Protocol):
-    """What turns rows into tensors for a module.
+    """Turns rows into tensors for a module.
 
-    A store is what :meth:`load` returns: rows that views can be made of, in batches.
+    :meth:`load` prepares the rows once. The three views take its result, ``loaded``, and the rows of a batch.
     """
 
     def fit(self, X: Any) -> Views:
         """Learn the scale of the rows."""
 
     def load(self, X: Any, rng: np.random.Generator | None = None) -> Any:
-        """Return the store of ``X``; with ``rng`` one that weak and strong views can be made of."""
+        """Prepare ``X``: for plain views only, or with ``rng`` for weak and strong views too."""
 
-    def plain(self, store: Any, rows: np.ndarray) -> torch.Tensor:
-        """Return the rows as they are, float32."""
+    def plain(self, loaded: Any, rows: np.ndarray) -> torch.Tensor:
+        """Return the unchanged rows, float32."""
 
-    def weak(self, store: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
-        """Return the rows after a change that no label depends on."""
+    def weak(self, loaded: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
+        """Return the rows after a small change that keeps their labels."""
 
-    def strong(self, store: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
-        """Return the rows after a change that makes them hard to recognize."""
+    def strong(self, loaded: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
+        """Return the rows after a large change that makes them hard to recognize."""
 
 
 class VectorViews(BaseEstimator):
-    """Views of numeric rows: noise, and features that are left out.
+    """Views of numeric rows: added noise and dropped features.
 
-    Features are centered, and all divided by one number (:class:`CommonScaler`).
+    Features are centered, and all divided by one number
+    (:class:`~skprune.filters.semi_prune.scaling.CommonScaler`).
 
     Parameters
     ----------
     weak_noise, strong_noise : float, default=0.1 and 0.3
         Standard deviation of Gaussian noise, in root-mean-square deviations of the features.
     dropout : float, default=0.3
-        Share of the features that the strong view replaces by their mean.
+        Probability that the strong view replaces a feature by its mean.
     """
 
     def __init__(self, weak_noise: float = 0.1, strong_noise: float = 0.3, dropout: float = 0.3) -> None:
@@ -61,52 +72,50 @@ class VectorViews(BaseEstimator):
         self.dropout = dropout
 
     def fit(self, X: Any) -> VectorViews:
-        """Learn mean and scale."""
+        """Compute the mean and the scale."""
         self.scaler_ = CommonScaler().fit(X)
         return self
 
     def load(self, X: Any, rng: np.random.Generator | None = None) -> Any:
-        """Return ``X`` itself: it is scaled a batch at a time."""
+        """Return ``X`` itself; each batch is scaled when it is used."""
         return X
 
-    def plain(self, store: Any, rows: np.ndarray) -> torch.Tensor:
+    def plain(self, loaded: Any, rows: np.ndarray) -> torch.Tensor:
         """Return the scaled rows, float32 of shape (n, n_features)."""
-        import torch
-
-        block = store[rows]
+        block = loaded[rows]
         return torch.from_numpy(self.scaler_.transform(block.toarray() if sp.issparse(block) else block))
 
-    def weak(self, store: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
+    def weak(self, loaded: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
         """Return the rows with a little noise."""
-        return _noisy(self.plain(store, rows), self.weak_noise, generator)
+        return _noisy(self.plain(loaded, rows), self.weak_noise, generator)
 
-    def strong(self, store: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
-        """Return the rows with more noise, and some features at their mean."""
-        noisy = _noisy(self.plain(store, rows), self.strong_noise, generator)
+    def strong(self, loaded: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
+        """Return the rows with more noise and some features at their mean."""
+        noisy = _noisy(self.plain(loaded, rows), self.strong_noise, generator)
         return _dropped(noisy, self.dropout, generator)
 
 
 class ImageViews(BaseEstimator):
-    """Views of images: flips and shifts, and operations of RandAugment with a hole cut out.
+    """Views of images: flips and shifts are weak; RandAugment's operations and a cut-out square are strong.
 
-    Rows are n × height × width, n × height × width × channels (1, 3 or 4) or n × channels × height × width.
-    Values are scaled to the range that they have, and standardized at last.
+    Images are n × height × width, n × height × width × channels (1, 3 or 4) or n × channels × height × width.
+    Values are scaled from their range to [0, 1], and standardized after the operations.
 
     Parameters
     ----------
     flip : bool, default=True
-        Whether the mirror image of a row has the same label.
+        Mirror half of the images. Set it to False if a mirror image can have another label.
     shift : float, default=0.125
-        Greatest shift of a weak view, a share of the side.
+        Largest shift of a weak view, as a share of the side.
     n_operations : int, default=2
-        Operations of the strong view: of none, rotation, two shears, two shifts, brightness, contrast,
-        solarise and posterise, so many are drawn for each image, with a strength drawn for each.
+        Number of operations that the strong view draws for each image, each with a random strength, from
+        identity, rotation, two shears, two shifts, brightness, contrast, solarize and posterize.
 
     Notes
     -----
-    After Cubuk et al., "RandAugment: Practical Automated Data Augmentation with a Reduced Search Space",
-    NeurIPS 2020, and FixMatch; equalise, sharpness and color are left out (ours), and the geometric ones of
-    an image are one affine map.
+    These follow Cubuk et al., "RandAugment: Practical Automated Data Augmentation with a Reduced Search
+    Space", NeurIPS 2020, and FixMatch, with two differences: equalize, sharpness and color are omitted, and
+    the geometric operations of an image are combined into one affine map.
     """
 
     def __init__(self, flip: bool = True, shift: float = 0.125, n_operations: int = 2) -> None:
@@ -115,7 +124,7 @@ class ImageViews(BaseEstimator):
         self.n_operations = n_operations
 
     def fit(self, X: Any) -> ImageViews:
-        """Learn the range, and mean and deviation within it."""
+        """Compute the range of the values, and the mean and deviation after scaling to [0, 1]."""
         self.low_, self.high_ = float(X.min()), float(X.max())
         spread = self.high_ - self.low_ or 1.0
         self.mean_ = (float(X.mean(dtype=np.float64)) - self.low_) / spread
@@ -123,33 +132,29 @@ class ImageViews(BaseEstimator):
         return self
 
     def load(self, X: Any, rng: np.random.Generator | None = None) -> Any:
-        """Return ``X`` itself: it is scaled a batch at a time."""
+        """Return ``X`` itself; each batch is scaled when it is used."""
         return X
 
-    def plain(self, store: Any, rows: np.ndarray) -> torch.Tensor:
+    def plain(self, loaded: Any, rows: np.ndarray) -> torch.Tensor:
         """Return the images, float32 of shape (n, channels, height, width)."""
-        return self._standardized(self._images(store, rows))
+        return self._standardized(self._images(loaded, rows))
 
-    def weak(self, store: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
-        """Return the images shifted by whole pixels, half of them mirrored."""
-        import torch
-
-        images = self._images(store, rows)
+    def weak(self, loaded: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
+        """Return the images shifted by whole pixels, and half of them mirrored."""
+        images = self._images(loaded, rows)
         n, _, height, width = images.shape
         affine = torch.eye(2, 3).repeat(n, 1, 1)
         if self.flip:
             affine[:, 0, 0] = 1.0 - 2.0 * torch.randint(0, 2, (n,), generator=generator)
         for axis, side in enumerate((width, height)):
-            most = round(self.shift * side)
-            pixels = torch.randint(-most, most + 1, (n,), generator=generator)
+            largest = round(self.shift * side)
+            pixels = torch.randint(-largest, largest + 1, (n,), generator=generator)
             affine[:, axis, 2] = 2.0 * pixels / side  # affine_grid's coordinates span 2
         return self._standardized(_warped(images, affine))
 
-    def strong(self, store: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
-        """Return the images after drawn operations, with a square at the mean cut out of each."""
-        import torch
-
-        images = self._images(store, rows)
+    def strong(self, loaded: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
+        """Return the images after random operations, with a square of each set to the mean."""
+        images = self._images(loaded, rows)
         shape = (self.n_operations, len(images))
         drawn = torch.randint(0, _N_OPERATIONS, shape, generator=generator)
         strength = 2.0 * torch.rand(shape, generator=generator) - 1.0
@@ -158,10 +163,8 @@ class ImageViews(BaseEstimator):
             images = self._photometric(images, which, s)
         return self._standardized(images) * self._holes(images, generator)
 
-    def _images(self, store: Any, rows: np.ndarray) -> torch.Tensor:
-        import torch
-
-        images = torch.from_numpy(np.asarray(store[rows], dtype=np.float32))
+    def _images(self, loaded: Any, rows: np.ndarray) -> torch.Tensor:
+        images = torch.from_numpy(np.asarray(loaded[rows], dtype=np.float32))
         if images.ndim == 3:
             images = images.unsqueeze(1)
         elif images.shape[-1] in (1, 3, 4):
@@ -174,11 +177,9 @@ class ImageViews(BaseEstimator):
     def _geometric(
         self, drawn: torch.Tensor, strength: torch.Tensor, generator: torch.Generator
     ) -> torch.Tensor:
-        """Return an affine map an image: operations 1 to 5, and half of the images mirrored."""
-        import torch
-
-        def amount(operation: int, most: float) -> torch.Tensor:
-            return (strength * most * (drawn == operation)).sum(dim=0)
+        """Return one affine map per image: operations 1 to 5, and a reflection for half of the images."""
+        def amount(operation: int, largest: float) -> torch.Tensor:
+            return (strength * largest * (drawn == operation)).sum(dim=0)
 
         angle = amount(1, _ROTATION)
         affine = torch.zeros(drawn.shape[1], 2, 3)
@@ -192,15 +193,13 @@ class ImageViews(BaseEstimator):
         return affine
 
     def _photometric(self, images: torch.Tensor, drawn: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
-        """Apply operations 6 to 9 to the images that drew them; values stay in [0, 1]."""
-        import torch
-
-        def column(values: torch.Tensor) -> torch.Tensor:
+        """Apply operations 6 to 9 to the images that drew them, and keep values in [0, 1]."""
+        def per_image(values: torch.Tensor) -> torch.Tensor:
             return values[:, None, None, None]
 
-        gain = column(1.0 + 0.9 * strength)
+        gain = per_image(1.0 + 0.9 * strength)
         mean = images.mean(dim=(1, 2, 3), keepdim=True)
-        level = column(strength.abs())
+        level = per_image(strength.abs())
         steps = 2.0 ** (8.0 - 4.0 * level).round() - 1.0  # down to four bits
         for operation, changed in (
             (6, images * gain),
@@ -208,14 +207,12 @@ class ImageViews(BaseEstimator):
             (8, torch.where(images > level, 1.0 - images, images)),
             (9, (images * steps).floor() / steps),
         ):
-            images = torch.where(column(drawn == operation), changed.clamp(0.0, 1.0), images)
+            images = torch.where(per_image(drawn == operation), changed.clamp(0.0, 1.0), images)
         return images
 
     @staticmethod
     def _holes(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Return 0 in a square of at most half the side of each image, 1 elsewhere."""
-        import torch
-
+        """Return a mask per image: 0 in a square of at most half the side, 1 elsewhere."""
         n, _, height, width = images.shape
         outside = []
         half = torch.rand(n, 1, generator=generator) * _CUTOUT / 2
@@ -226,21 +223,21 @@ class ImageViews(BaseEstimator):
 
 
 class TextViews(BaseEstimator):
-    """Views of texts through an encoder: words that are left out, and neighbors that change places.
+    """Views of texts through an encoder: dropped words and swapped neighboring words.
 
-    Variants of every text are encoded once, before training: encoding anew in every step would cost more
-    than all the rest.
+    Variants of every text are made and encoded once, before training: encoding in every step would take
+    longer than all the rest.
 
     Parameters
     ----------
     encoder : None, str, path, estimator or callable, default=None
-        Texts to vectors, as in :class:`~skprune.AnchorFilter`: None is TF-IDF with SVD.
+        Turns texts into vectors, as in :class:`~skprune.AnchorFilter`; None is TF-IDF with SVD.
     n_variants : int, default=3
-        Strongly changed texts for each; half as many (rounded up) weakly changed ones.
+        Number of strongly changed variants per text; there are half as many weakly changed ones, rounded up.
     weak_dropout, strong_dropout : float, default=0.1 and 0.4
-        Probability that a word is left out.
+        Probability that a word is dropped.
     swaps : float, default=0.2
-        Share of the words that the strong view lets change places with the next one.
+        Probability that the strong view swaps a word with the next one.
     """
 
     def __init__(
@@ -259,16 +256,14 @@ class TextViews(BaseEstimator):
         self.swaps = swaps
 
     def fit(self, X: Any) -> TextViews:
-        """Fit the encoder, where it has to be, and learn the scale of its vectors."""
-        from skprune.encoders import make_encoder  # which imports this package: no circle at import
-
+        """Fit the encoder if it is not fitted, and compute the scale of its vectors."""
         texts = check_texts(X)
         self.encode_ = fitted_on(make_encoder(self.encoder), texts, name="encoder")
         self.views_ = VectorViews().fit(np.asarray(self.encode_(texts)))
         return self
 
     def load(self, X: Any, rng: np.random.Generator | None = None) -> list[np.ndarray]:
-        """Return the vectors of the texts, of their weak and of their strong variants."""
+        """Return a list of the vectors of the texts, of each weak variant and of each strong variant."""
         texts = check_texts(X).tolist()
         n_weak = 0 if rng is None else -(-self.n_variants // 2)
         n_strong = 0 if rng is None else self.n_variants
@@ -278,24 +273,22 @@ class TextViews(BaseEstimator):
         ]
         return [np.asarray(self.encode_(variant)) for variant in [texts, *weak, *strong]]
 
-    def plain(self, store: Any, rows: np.ndarray) -> torch.Tensor:
+    def plain(self, loaded: Any, rows: np.ndarray) -> torch.Tensor:
         """Return the scaled vectors of the texts, float32 of shape (n, n_dimensions)."""
-        return self.views_.plain(store[0], rows)
+        return self.views_.plain(loaded[0], rows)
 
-    def weak(self, store: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
-        """Return vectors of texts with a few words left out."""
+    def weak(self, loaded: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
+        """Return the scaled vectors of texts with a few words dropped."""
         n_weak = -(-self.n_variants // 2)
-        return self._one_of(store[1 : 1 + n_weak], rows, generator)
+        return self._one_of(loaded[1 : 1 + n_weak], rows, generator)
 
-    def strong(self, store: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
-        """Return vectors of texts with many words left out and others swapped."""
-        return self._one_of(store[-self.n_variants :], rows, generator)
+    def strong(self, loaded: Any, rows: np.ndarray, generator: torch.Generator) -> torch.Tensor:
+        """Return the scaled vectors of texts with many words dropped and others swapped."""
+        return self._one_of(loaded[-self.n_variants :], rows, generator)
 
     def _one_of(
         self, variants: list[np.ndarray], rows: np.ndarray, generator: torch.Generator
     ) -> torch.Tensor:
-        import torch
-
         which = torch.randint(0, len(variants), (len(rows),), generator=generator).numpy()
         vectors = np.empty((len(rows), variants[0].shape[1]), dtype=np.float32)
         for i, variant in enumerate(variants):
@@ -304,7 +297,7 @@ class TextViews(BaseEstimator):
 
 
 def altered(text: str, dropout: float, swaps: float, rng: Any) -> str:
-    """Return the text with words left out by chance, at least one kept, and neighbors swapped.
+    """Return the text with random words dropped, except at least one, and random neighbors swapped.
 
     Examples
     --------
@@ -321,28 +314,22 @@ def altered(text: str, dropout: float, swaps: float, rng: Any) -> str:
     return " ".join(words)
 
 
-def views_of(X: Any, views: Any) -> Any:
-    """Return a fresh copy of ``views``, or for ``"auto"`` the ones that suit the rows of ``X``."""
+def views_for(X: Any, views: Any) -> Any:
+    """Return an unfitted copy of ``views``, or for ``"auto"`` new views for the kind of rows in ``X``."""
     if views != "auto":
         return clone(views)
     return ImageViews() if getattr(X, "ndim", 2) > 2 else VectorViews()
 
 
 def _noisy(rows: torch.Tensor, level: float, generator: torch.Generator) -> torch.Tensor:
-    import torch
-
     return rows + level * torch.randn(rows.shape, generator=generator)
 
 
 def _dropped(rows: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
-    import torch
-
     return rows * (torch.rand(rows.shape, generator=generator) >= share)
 
 
 def _warped(images: torch.Tensor, affine: torch.Tensor) -> torch.Tensor:
-    """Return the images under one affine map each; what comes from outside repeats the border."""
-    from torch.nn import functional
-
+    """Apply one affine map to each image; pixels outside the image repeat its border."""
     grid = functional.affine_grid(affine, list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
