@@ -59,7 +59,7 @@ def measure(vectors: np.ndarray) -> None:
     rows = Candidates(
         difficulty=dual(log),
         mean_p=log.p_label.mean(axis=0, dtype=np.float64),
-        luck=np.sort(rng.random(n_rows)),
+        uniforms=np.sort(rng.random(n_rows)),
         vectors=lambda: vectors,
     )
     steps: dict[str, Callable[[], object]] = {score.__name__: partial(score, log) for score in SCORES}

@@ -118,7 +118,7 @@ class FixMatchModule(nn.Module):
         self.n_labeled = n_labeled
 
     def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return the logits of the labeled, weak and strong views; those of the weak ones have no gradient."""
+        """Return the logits of the labeled, weak and strong views; the weak ones have no gradient."""
         labeled = rows[: self.n_labeled]
         weak, strong = rows[self.n_labeled :].chunk(2)
         with torch.no_grad():
@@ -138,8 +138,16 @@ class FixMatchNet(NeuralNet):
         Weight of the loss on the strong views (λ_u).
     """
 
-    def __init__(self, *args: Any, threshold: float = 0.95, lambda_u: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        module: nn.Module,
+        criterion: Any = nn.CrossEntropyLoss,
+        *,
+        threshold: float = 0.95,
+        lambda_u: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(module, criterion, **kwargs)
         self.threshold = threshold
         self.lambda_u = lambda_u
 

@@ -1,10 +1,13 @@
 """Views of a row for consistency training: plain, weakly changed, strongly changed.
 
-The operations on images are written here, not taken from torchvision (0.29.1, transforms.v2), for three
-reasons. Its wheel on PyPI needs the CUDA build of torch: with torch 2.13.0 for the CPU, ``import torchvision``
-fails ("operator torchvision::nms does not exist"). Its transforms draw one operation per call, so every image
-of a batch needs a call of its own: the strong view of 448 images of 28 × 28 takes 330 ms on one core, against
-18 ms here; the weak view takes 210 ms, against 9 ms. And its transforms draw from torch's global generator.
+The operations on images are written here instead of taken from torchvision (0.29.1, ``transforms.v2``), for
+three reasons:
+
+- Its wheel on PyPI needs the CUDA build of torch. With the CPU build of torch 2.13.0, ``import torchvision``
+  fails: "operator torchvision::nms does not exist".
+- Its transforms draw once per call, so every image of a batch needs its own call. For 448 images of 28 × 28
+  on one core, the strong view takes 330 ms, against 18 ms here; the weak view takes 210 ms, against 9 ms.
+- They draw from torch's global generator and take no other.
 """
 
 from __future__ import annotations
@@ -178,6 +181,7 @@ class ImageViews(BaseEstimator):
         self, drawn: torch.Tensor, strength: torch.Tensor, generator: torch.Generator
     ) -> torch.Tensor:
         """Return one affine map per image: operations 1 to 5, and a reflection for half of the images."""
+
         def amount(operation: int, largest: float) -> torch.Tensor:
             return (strength * largest * (drawn == operation)).sum(dim=0)
 
@@ -194,6 +198,7 @@ class ImageViews(BaseEstimator):
 
     def _photometric(self, images: torch.Tensor, drawn: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
         """Apply operations 6 to 9 to the images that drew them, and keep values in [0, 1]."""
+
         def per_image(values: torch.Tensor) -> torch.Tensor:
             return values[:, None, None, None]
 

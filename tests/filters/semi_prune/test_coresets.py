@@ -14,7 +14,7 @@ def candidates(n=200, seed=0, **settings):
     given = {
         "difficulty": rng.gamma(2.0, 0.1, n),
         "mean_p": rng.beta(3, 1, n),
-        "luck": np.sort(rng.random(n)),
+        "uniforms": np.sort(rng.random(n)),
     }
     vectors = rng.normal(size=(n, 3))
     return Candidates(**(given | settings), vectors=lambda: vectors)
@@ -83,7 +83,7 @@ def test_ccs_gives_each_stratum_what_the_algorithm_says(k):
         rest -= share
         # Which of two strata of one size comes first is open: the sizes add up either way.
         assert abs(len(kept & set(stratum)) - share) <= 1
-        luckiest = sorted(stratum, key=lambda i: rows.luck[i])[: len(kept & set(stratum))]
+        luckiest = sorted(stratum, key=lambda i: rows.uniforms[i])[: len(kept & set(stratum))]
         assert kept & set(stratum) == set(luckiest)
     assert rest == 0
     assert kept <= set(left)
@@ -106,7 +106,7 @@ def test_dual_beta_draws_by_the_density_times_the_score(k):
     n_draws = 4000
     first = np.zeros(200)
     for _ in range(n_draws):
-        first[dual_beta(candidates(200, luck=rng.random(200)), k)[0]] += 1
+        first[dual_beta(candidates(200, uniforms=rng.random(200)), k)[0]] += 1
     spread = np.sqrt(weight * (1 - weight) / n_draws)
     assert (np.abs(first / n_draws - weight) <= 5 * spread + 1e-3).all()
 
