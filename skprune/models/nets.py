@@ -20,6 +20,7 @@ from torch import nn
 
 from skprune.exceptions import ModelLoadError
 from skprune.hub.devices import has_native_bfloat16
+from skprune.hub.padding import pad_right
 from skprune.hub.sources import looks_local, quiet_transformers, state_of
 
 
@@ -330,10 +331,7 @@ def pad(
     token_ids: list[list[int]], pad_id: int, device: torch.device | str = "cpu"
 ) -> dict[str, torch.Tensor]:
     """Return the rows as one tensor, padded on the right, and its attention mask."""
-    lengths = np.array([len(ids) for ids in token_ids])
-    mask = np.arange(lengths.max()) < lengths[:, None]
-    ids = np.full(mask.shape, pad_id, dtype=np.int64)
-    ids[mask] = np.concatenate(token_ids)
+    ids, mask = pad_right(token_ids, pad_id)
     arrays = {"input_ids": ids, "attention_mask": mask.astype(np.int64)}
     return {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
 

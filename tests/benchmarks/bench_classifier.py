@@ -1,6 +1,6 @@
 """How fast ``TransformerClassifier`` trains and predicts, by precision, dropout and frozen layers.
 
-Run ``python tests/benchmarks/bench_classifier.py``; the ratio is against float32 with everything trained.
+Run ``python tests/benchmarks/bench_classifier.py``. The ratio compares with float32 without frozen layers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ N_TRAIN, N_POOL, N_RUNS = 128, 800, 3
 
 
 def main() -> None:
-    """Print steps and texts a second on one thread, medians of three interleaved runs."""
+    """Print steps and texts per second on one thread, as medians of three interleaved runs."""
     torch.set_num_threads(1)
     data = load_movie_snippets()
     train, labels, pool = data.data[:N_TRAIN], data.target[:N_TRAIN], data.data[-N_POOL:]

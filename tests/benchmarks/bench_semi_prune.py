@@ -1,9 +1,10 @@
-"""Seconds and memory of SemiPrune's scores and coresets at two sizes, once the proxy is trained.
+"""Time and memory of SemiPrune's difficulty scores and coresets at two sizes, after the proxy is trained.
 
-The vectors are Fashion-MNIST's pixels. The log is of drawn probabilities that drift to the labels: what it
-holds changes no cost but that of ties. Peaks of a step are of what Python and NumPy allocate beyond log and
-vectors, in a run of their own; that of the process counts what scikit-learn's search allocates too. The least
-that D2's exact search must do is the product of all rows with all rows.
+The vectors are the pixels of Fashion-MNIST. The log holds random probabilities that drift to the labels; its
+content affects only the cost of ties. The peak of a step is measured in a separate run, and counts what
+Python and NumPy allocate beyond the log and the vectors. The peak of the process also counts what
+scikit-learn's search allocates. For comparison with D2's exact search, the last step multiplies all rows with
+all rows, which is the least that such a search must do.
 
     python tests/benchmarks/bench_semi_prune.py [n_rows ...]
 """
@@ -31,7 +32,7 @@ SCORES = (aum, dual, dyn_unc, el2n, forgetting)
 
 
 def main() -> None:
-    """Print a table a size."""
+    """Print one table per size."""
     images = load_fashion_mnist().data
     vectors = np.float32(images.reshape(len(images), -1)) / 255
     for n_rows in map(int, sys.argv[1:] or ("30000", "60000")):
@@ -54,7 +55,7 @@ def measure(vectors: np.ndarray) -> None:
         recording += time.perf_counter() - start
     log_bytes = sum(array.nbytes for array in vars(log).values())
     print(f"{n_rows:,} rows, {N_CLASSES} classes, {N_EPOCHS} epochs, keep {KEEP}")
-    print(f"{'step':<28}{'s':>8}{'peak, bytes a row':>20}")
+    print(f"{'step':<28}{'s':>8}{'peak, bytes per row':>20}")
     print(f"{'recording, all epochs':<28}{recording:>8.2f}{log_bytes / n_rows:>20,.0f} (the log itself)")
     rows = Candidates(
         difficulty=dual(log),
@@ -78,14 +79,14 @@ def measure(vectors: np.ndarray) -> None:
 
 
 def timed(step: Callable[[], object]) -> float:
-    """Return the seconds of one call."""
+    """Return the duration of one call in seconds."""
     start = time.perf_counter()
     step()
     return time.perf_counter() - start
 
 
 def peak(step: Callable[[], object]) -> int:
-    """Return the most bytes that one call holds."""
+    """Return the peak memory of one call in bytes."""
     tracemalloc.start()
     step()
     most = tracemalloc.get_traced_memory()[1]
@@ -94,12 +95,12 @@ def peak(step: Callable[[], object]) -> int:
 
 
 def process_peak() -> int:
-    """Return the most bytes that this process has held."""
+    """Return the peak memory of this process in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def product(vectors: np.ndarray) -> None:
-    """Multiply all rows with all rows, a block at a time."""
+    """Multiply all rows with all rows, one block at a time."""
     for start in range(0, len(vectors), 1024):
         vectors[start : start + 1024] @ vectors.T
 

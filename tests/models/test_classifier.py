@@ -54,7 +54,7 @@ FRAMES = ["we talked about the {} and the {}", "a {} or a {}", "she wrote of her
 
 
 def toy_texts(words: slice) -> tuple[list[str], list[str]]:
-    """Sentences on three topics; the topic is in the nouns alone."""
+    """Return sentences on three topics; only the nouns show the topic."""
     rows = [
         (frame.format(*pair), topic)
         for topic, nouns in WORDS.items()
@@ -64,11 +64,11 @@ def toy_texts(words: slice) -> tuple[list[str], list[str]]:
 
 
 TRAIN, TOPICS = toy_texts(slice(0, 5))  # 30 texts
-TEST, TEST_TOPICS = toy_texts(slice(5, 10))  # 30 texts, of other nouns
+TEST, TEST_TOPICS = toy_texts(slice(5, 10))  # 30 texts with other nouns
 
 
 def quick(model: Path, **params: Any) -> TransformerClassifier:
-    """A recipe that learns the toy task in two seconds."""
+    """Return a classifier that learns the toy task in two seconds."""
     recipe: dict[str, Any] = {
         "lr": 3e-4,
         "head_lr": 3e-3,
@@ -101,7 +101,7 @@ def test_learns_topics_from_other_words(fitted: TransformerClassifier) -> None:
     assert fitted.history_[-1]["train_loss"] < fitted.history_[0]["train_loss"] / 2
 
 
-def test_probabilities_are_the_heads_view_of_the_embedding(fitted: TransformerClassifier) -> None:
+def test_probabilities_are_the_softmax_of_the_head(fitted: TransformerClassifier) -> None:
     proba, features = fitted.predict_proba(TEST), fitted.penultimate(TEST)
     assert proba.shape == (30, 3)
     assert proba.sum(axis=1) == pytest.approx(1)
@@ -116,7 +116,7 @@ def test_probabilities_are_the_heads_view_of_the_embedding(fitted: TransformerCl
 
 
 @pytest.mark.parametrize("strategy", [BADGE, CAL])
-def test_what_needs_both_runs_the_encoder_once_a_row(
+def test_strategies_that_need_features_and_probabilities_encode_each_row_once(
     strategy: type, fitted: TransformerClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     apart = SimpleNamespace(
@@ -129,14 +129,14 @@ def test_what_needs_both_runs_the_encoder_once_a_row(
     monkeypatch.setattr(
         TransformerClassifier, "_infer", lambda self, X, *args: (rows.extend(X), infer(self, X, *args))[1]
     )
-    learner = SimpleNamespace(query_strategy=None, estimator=fitted, X_training=TRAIN)  # as modAL holds it
+    learner = SimpleNamespace(query_strategy=None, estimator=fitted, X_training=TRAIN)  # as in modAL
     found = strategy(random_state=0)(learner, TEST, n_instances=6)
     assert found[0].tolist() == indices.tolist()
     assert found[1] == pytest.approx(metrics, abs=1e-5)
     assert sorted(rows) == sorted([*TEST, *TRAIN] if strategy is CAL else TEST)
 
 
-def test_same_seed_same_model_and_no_global_generator_moves(
+def test_the_seed_decides_the_model_and_global_generators_do_not_change(
     minilm: Path, fitted: TransformerClassifier
 ) -> None:
     torch.manual_seed(17)
@@ -178,21 +178,21 @@ def test_containers(container: Any, minilm: Path) -> None:
 @pytest.mark.parametrize(
     "labels", [np.array([7, -3] * 4), [True, False] * 4, pd.Categorical(["b", "a"] * 4), [2.0, 1.0] * 4]
 )
-def test_labels_of_any_kind_come_back(labels: Any, minilm: Path) -> None:
+def test_predictions_have_the_type_of_the_labels(labels: Any, minilm: Path) -> None:
     model = quick(minilm, max_epochs=1).fit(TRAIN[:8], labels)
     assert model.classes_.tolist() == sorted(set(labels))
     assert set(model.predict(TEST)) <= set(labels)
     assert model.classes_.dtype == np.asarray(labels).dtype
 
 
-def test_no_text_no_prediction(fitted: TransformerClassifier) -> None:
+def test_predictions_for_no_texts_are_empty(fitted: TransformerClassifier) -> None:
     assert fitted.predict_proba([]).shape == (0, 3)
     assert fitted.predict([]).shape == (0,)
     assert fitted.penultimate([]).shape == (0, 384)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(None, 1e-5), (torch.bfloat16, 0.03)])
-def test_a_text_is_judged_alone_as_in_company(
+def test_probabilities_do_not_depend_on_the_batch(
     dtype: torch.dtype | None, tolerance: float, fitted: TransformerClassifier
 ) -> None:
     model = copy.deepcopy(fitted)
@@ -203,7 +203,7 @@ def test_a_text_is_judged_alone_as_in_company(
     assert together == pytest.approx(alone, abs=tolerance)
 
 
-def test_bfloat16_ranks_as_float32_does(minilm: Path, fitted: TransformerClassifier) -> None:
+def test_bfloat16_ranks_like_float32(minilm: Path, fitted: TransformerClassifier) -> None:
     mixed = [f"{a} near the {b}" for a in WORDS["space"] for b in WORDS["sport"]]
     by_precision = {}
     model = copy.deepcopy(fitted)
@@ -214,25 +214,27 @@ def test_bfloat16_ranks_as_float32_does(minilm: Path, fitted: TransformerClassif
     assert by_precision[torch.bfloat16].nunique() == len(set(mixed))
 
 
-def test_many_texts_pass_in_chunks(fitted: TransformerClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_change_no_probabilities(
+    fitted: TransformerClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
     expected = fitted.predict_proba(TEST)
     monkeypatch.setattr("skprune.models.fine_tuning._CHUNK", 7)
     assert fitted.predict_proba(TEST) == pytest.approx(expected, abs=0.03)
 
 
-def test_clone_and_params_stay_as_given(minilm: Path, fitted: TransformerClassifier) -> None:
+def test_params_stay_as_given_and_a_clone_is_unfitted(minilm: Path, fitted: TransformerClassifier) -> None:
     assert fitted.get_params() == quick(minilm).get_params()
     unfitted = clone(fitted)
     assert unfitted.get_params() == fitted.get_params()
     assert not hasattr(unfitted, "net_")
 
 
-def test_pickle_needs_no_model_folder_in_another_process(
+def test_a_pickle_loads_in_another_process_without_the_model_folder(
     fitted: TransformerClassifier, tmp_path: Path
 ) -> None:
     content = pickle.dumps(fitted)
     n_bytes = 4 * sum(p.numel() for p in fitted.net_.module_.parameters())
-    assert len(content) < 1.05 * n_bytes  # the weights once, no optimizer
+    assert len(content) < 1.05 * n_bytes  # the weights once and no optimizer
     (tmp_path / "model.pkl").write_bytes(content)
     script = (
         "import pickle, sys, numpy, torch; torch.set_num_threads(1)\n"
@@ -273,8 +275,8 @@ def test_teaching_starts_from_the_pretrained_weights(minilm: Path, fitted: Trans
     assert np.array_equal(learner.predict_proba(TEST), again.predict_proba(TEST))
 
 
-def test_class_weights_move_the_probabilities(minilm: Path) -> None:
-    texts, labels = TRAIN[:12], TOPICS[:12]  # ten of cooking, two of space
+def test_class_weights_raise_the_probability_of_a_rare_class(minilm: Path) -> None:
+    texts, labels = TRAIN[:12], TOPICS[:12]  # ten on cooking, two on space
     mean_of_rare = [
         quick(minilm, max_epochs=2, class_weight=w).fit(texts, labels).predict_proba(TEST)[:, 1].mean()
         for w in (None, "balanced", {"cooking": 1, "space": 50})
@@ -282,7 +284,7 @@ def test_class_weights_move_the_probabilities(minilm: Path) -> None:
     assert mean_of_rare[0] + 0.05 < mean_of_rare[1] < mean_of_rare[2]
 
 
-def test_epochs_are_repeated_until_the_least_number_of_steps(minilm: Path) -> None:
+def test_epochs_are_added_until_min_steps(minilm: Path) -> None:
     steps: list[int] = []
     model = quick(minilm, batch_size=4, max_epochs=1, min_steps=5)
     with pytest.MonkeyPatch.context() as patch:
@@ -291,7 +293,7 @@ def test_epochs_are_repeated_until_the_least_number_of_steps(minilm: Path) -> No
             TrainableNet, "train_step", lambda *args, **kw: steps.append(1) or train_step(*args, **kw)
         )
         model.fit(TRAIN[7:15], TOPICS[7:15])
-    assert model.n_steps_ == len(steps) == 6  # two batches an epoch
+    assert model.n_steps_ == len(steps) == 6  # two batches per epoch
     assert [epoch["epoch"] for epoch in model.history_] == [1, 2, 3]
 
 
@@ -304,7 +306,7 @@ def test_epochs_are_repeated_until_the_least_number_of_steps(minilm: Path) -> No
         ({"patience": 2, "validation_fraction": 0.5}, 3),
     ],
 )
-def test_stops_when_the_loss_stands_still(params: dict[str, Any], n_epochs: int, minilm: Path) -> None:
+def test_training_stops_on_a_plateau(params: dict[str, Any], n_epochs: int, minilm: Path) -> None:
     model = quick(minilm, lr=1e-12, head_lr=1e-12, batch_size=8, max_epochs=7, **params)
     model.fit(TRAIN[7:15], TOPICS[7:15])
     assert len(model.history_) == n_epochs
@@ -321,7 +323,7 @@ def test_the_best_epoch_is_kept(minilm: Path) -> None:
     assert np.array_equal(stopped.predict_proba(TEST), until_best.predict_proba(TEST))
 
 
-def test_an_interrupt_is_no_early_stop(minilm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_is_not_taken_for_an_early_stop(minilm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*args: Any, **kwargs: Any) -> None:
         raise KeyboardInterrupt
 
@@ -342,7 +344,7 @@ def test_frozen_layers_keep_their_weights(minilm: Path, fitted: TransformerClass
         quick(minilm, frozen_layers=7).fit(TRAIN, TOPICS)
 
 
-def test_everything_learns_where_nothing_is_frozen(minilm: Path) -> None:
+def test_all_weights_change_if_no_layer_is_frozen(minilm: Path) -> None:
     model = TransformerClassifier(minilm, max_epochs=1, min_steps=2, random_state=0).fit(TRAIN, TOPICS)
     pretrained = load_encoder(minilm).model.base_model
     tuned = model.net_.module_.encoder
@@ -352,7 +354,7 @@ def test_everything_learns_where_nothing_is_frozen(minilm: Path) -> None:
     assert model.n_steps_ == 2
 
 
-def test_active_prunes_recipe(minilm: Path) -> None:
+def test_the_recipe_of_active_prune(minilm: Path) -> None:
     recipe = {"lr": 2e-5, "batch_size": 16, "max_epochs": 5, "patience": None, "weight_decay": 0.028}
     schedule = {"schedule": "linear", "warmup": 0.1, "max_grad_norm": 0.28}
     model = quick(minilm, pooling="model", head_lr=None, **recipe, **schedule).fit(TRAIN, TOPICS)
@@ -370,7 +372,7 @@ def test_learning_rate_rises_then_falls() -> None:
 
 @pytest.fixture(scope="module")
 def tiny_roberta(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random RoBERTa without a head: its head has a layer before the last, which has no weights either."""
+    """Return a random RoBERTa without a head, whose head has two layers without weights."""
     folder = tmp_path_factory.mktemp("roberta")
     config = transformers.RobertaConfig(
         vocab_size=30522,
@@ -416,7 +418,7 @@ def test_weights_are_read_once_and_again_when_the_folder_changes(minilm: Path, t
     assert load_encoder(folder) is not first
 
 
-def test_loading_leaves_transformers_as_talkative_as_it_was(tiny_roberta: Path) -> None:
+def test_loading_restores_the_verbosity_of_transformers(tiny_roberta: Path) -> None:
     transformers.utils.logging.set_verbosity_info()
     try:
         _load_encoder.__wrapped__(str(tiny_roberta), ())
@@ -436,7 +438,7 @@ def test_loading_leaves_transformers_as_talkative_as_it_was(tiny_roberta: Path) 
         ("a text", TypeError, "one str"),
     ],
 )
-def test_what_is_no_text_is_named(
+def test_errors_name_rows_that_are_not_texts(
     texts: Any, error: type[Exception], message: str, minilm: Path, fitted: TransformerClassifier
 ) -> None:
     with pytest.raises(error, match=message):
@@ -456,7 +458,7 @@ def test_what_is_no_text_is_named(
         (np.zeros((30, 2)), "1d array"),
     ],
 )
-def test_labels_that_cannot_be_learned(labels: Any, message: str, minilm: Path) -> None:
+def test_bad_labels_are_refused(labels: Any, message: str, minilm: Path) -> None:
     with pytest.raises(ValueError, match=message):
         quick(minilm).fit(TRAIN, labels)
 
@@ -487,7 +489,7 @@ def test_not_fitted(minilm: Path) -> None:
             getattr(quick(minilm), method)(TEST)
 
 
-def test_model_folders_that_do_not_load(minilm: Path, tmp_path: Path) -> None:
+def test_errors_name_model_folders_that_do_not_load(minilm: Path, tmp_path: Path) -> None:
     truncated, pickled, empty = (tmp_path / name for name in ("truncated", "pickled", "empty"))
     for folder in (truncated, pickled):
         shutil.copytree(minilm, folder, ignore=shutil.ignore_patterns("*.safetensors"))
@@ -499,7 +501,7 @@ def test_model_folders_that_do_not_load(minilm: Path, tmp_path: Path) -> None:
             quick(folder).fit(TRAIN, TOPICS)
 
 
-def test_tags_say_texts(minilm: Path) -> None:
+def test_tags_declare_texts_as_input(minilm: Path) -> None:
     tags = get_tags(quick(minilm))
     assert tags.estimator_type == "classifier"
     assert tags.input_tags.string

@@ -1,4 +1,4 @@
-"""The fine-tuned encoder–decoder: a tiny T5 made on the spot, and the packaged one."""
+"""The fine-tuned encoder–decoder, on a tiny T5 and a tiny BART made here."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ DIGITS = {
 
 
 def toy_pairs(*sizes: int) -> tuple[list[str], list[str]]:
-    """Sequences of number words, and their translation one by one."""
+    """Return sequences of number words, and their translations word by word."""
     words = [words for size in sizes for words in itertools.product(DIGITS, repeat=size)]
     return [" ".join(w) for w in words], [" ".join(DIGITS[word] for word in w) for w in words]
 
 
 ENGLISH, GERMAN = toy_pairs(1, 2)  # 42 pairs
-POOL, REFERENCES = (rows[::7] for rows in toy_pairs(3))  # 31 longer ones
+POOL, REFERENCES = (rows[::7] for rows in toy_pairs(3))  # 31 longer pairs
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -54,7 +54,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def make_tokenizer(folder: Path) -> int:
-    """Train a word tokenizer that ends each text as T5's does; return the size of its vocabulary."""
+    """Train a word tokenizer that ends texts like T5's, and return the size of its vocabulary."""
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(unk_token="<unk>"))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
     tokenizer.decoder = tokenizers.decoders.Metaspace()
@@ -71,7 +71,7 @@ def make_tokenizer(folder: Path) -> int:
 
 @pytest.fixture(scope="module")
 def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random T5 of 40,000 weights."""
+    """Return a random T5 of 40,000 weights."""
     folder = tmp_path_factory.mktemp("t5")
     config = transformers.T5Config(
         vocab_size=make_tokenizer(folder),
@@ -92,7 +92,7 @@ def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tiny_bart(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random BART, whose decoder starts with another token and whose positions are limited."""
+    """Return a random BART with another start token and a limited number of positions."""
     folder = tmp_path_factory.mktemp("bart")
     config = transformers.BartConfig(
         vocab_size=make_tokenizer(folder),
@@ -118,7 +118,7 @@ def tiny_bart(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def quick(model: Path, **params: Any) -> TransformerSeq2Seq:
-    """A recipe that learns the toy task in seconds."""
+    """Return an estimator that learns the toy task in seconds."""
     recipe: dict[str, Any] = {
         "lr": 1e-2,
         "max_epochs": 40,
@@ -137,7 +137,7 @@ def fitted(tiny_t5: Path) -> TransformerSeq2Seq:
 
 @pytest.fixture(scope="module")
 def unsure(tiny_t5: Path) -> TransformerSeq2Seq:
-    """One that was stopped early, so that beams differ and some predictions never end."""
+    """Return an undertrained model, whose beams differ and whose predictions may not end."""
     return quick(tiny_t5, max_epochs=3).fit(ENGLISH, GERMAN)
 
 
@@ -149,7 +149,7 @@ def test_learns_to_translate(fitted: TransformerSeq2Seq) -> None:
     assert fitted.score(ENGLISH, GERMAN) > 80
 
 
-def test_the_loss_is_cross_entropy_a_token(tiny_t5: Path, unsure: TransformerSeq2Seq) -> None:
+def test_the_loss_is_cross_entropy_per_token(tiny_t5: Path, unsure: TransformerSeq2Seq) -> None:
     model, tokenizer = unsure.net_.module_.model, unsure.tokenizer_
     again = quick(tiny_t5, max_epochs=1, lr=1e-12, batch_size=100).set_params(patience=1)
     again.net_, again.tokenizer_ = unsure.net_, tokenizer
@@ -164,7 +164,7 @@ def test_the_loss_is_cross_entropy_a_token(tiny_t5: Path, unsure: TransformerSeq
 
 
 def by_hand(model: TransformerSeq2Seq, text: str, num_beams: int) -> tuple[str, float]:
-    """Predict one text and score it token by token, with transformers alone."""
+    """Predict and score one text token by token, using only transformers."""
     network, tokenizer = model.net_.module_.model, model.tokenizer_
     source = tokenizer(text, return_tensors="pt")
     with torch.inference_mode():
@@ -181,7 +181,7 @@ def by_hand(model: TransformerSeq2Seq, text: str, num_beams: int) -> tuple[str, 
 
 
 @pytest.mark.parametrize("num_beams", [1, 3])
-def test_predictions_and_scores_are_what_transformers_gives_one_by_one(
+def test_predictions_and_scores_match_transformers_one_by_one(
     num_beams: int, unsure: TransformerSeq2Seq
 ) -> None:
     model = copy.copy(unsure).set_params(num_beams=num_beams)
@@ -195,12 +195,12 @@ def test_predictions_and_scores_are_what_transformers_gives_one_by_one(
     assert len(set(scores.round(6))) > 20
 
 
-def test_a_wider_beam_finds_likelier_sequences(unsure: TransformerSeq2Seq) -> None:
+def test_a_wider_beam_finds_more_likely_sequences(unsure: TransformerSeq2Seq) -> None:
     greedy, beams = (copy.copy(unsure).set_params(num_beams=n).sequence_scores(POOL) for n in (1, 8))
     assert beams.mean() > greedy.mean()
 
 
-def test_the_beams_own_score_is_ours(unsure: TransformerSeq2Seq) -> None:
+def test_scores_match_those_of_the_beam_search(unsure: TransformerSeq2Seq) -> None:
     source = unsure.tokenizer_(POOL[:5], padding=True, return_tensors="pt")
     with torch.inference_mode():
         output = unsure.net_.module_.model.generate(
@@ -209,16 +209,16 @@ def test_the_beams_own_score_is_ours(unsure: TransformerSeq2Seq) -> None:
     assert unsure.sequence_scores(POOL[:5]) == pytest.approx(output.sequences_scores.numpy(), abs=1e-5)
 
 
-def test_the_end_token_counts_only_where_it_came(fitted: TransformerSeq2Seq) -> None:
+def test_the_end_token_counts_only_if_it_was_generated(fitted: TransformerSeq2Seq) -> None:
     cut = copy.copy(fitted).set_params(max_target_length=3, num_beams=1)
     whole = copy.copy(fitted).set_params(num_beams=1)
-    for text in ("one two", "one"):  # five tokens with the end, and three
+    for text in ("one two", "one"):  # five and three tokens, with the end token
         assert cut.sequence_scores([text])[0] == pytest.approx(by_hand(cut, text, 1)[1], abs=1e-6)
     assert cut.predict(["one two", "one"]).tolist() == ["die eins die", "die eins"]
     assert whole.sequence_scores(["one"]) == pytest.approx(cut.sequence_scores(["one"]))
 
 
-def test_company_and_order_change_nothing(
+def test_batches_and_order_do_not_change_the_results(
     unsure: TransformerSeq2Seq, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = [*POOL, *ENGLISH, "one " * 30]
@@ -232,7 +232,7 @@ def test_company_and_order_change_nothing(
     assert unsure.sequence_scores(shuffled) == pytest.approx(scores[order], abs=1e-5)
 
 
-def test_same_seed_same_model_and_no_global_generator_moves(
+def test_the_seed_decides_the_model_and_global_generators_do_not_change(
     tiny_t5: Path, unsure: TransformerSeq2Seq
 ) -> None:
     torch.manual_seed(17)
@@ -245,7 +245,7 @@ def test_same_seed_same_model_and_no_global_generator_moves(
     assert not np.array_equal(other.sequence_scores(POOL), unsure.sequence_scores(POOL))
 
 
-def test_a_prefix_stands_before_every_source(tiny_t5: Path, unsure: TransformerSeq2Seq) -> None:
+def test_the_prefix_is_put_before_every_source(tiny_t5: Path, unsure: TransformerSeq2Seq) -> None:
     prefixed = copy.copy(unsure).set_params(prefix="two ")
     assert np.array_equal(
         prefixed.sequence_scores(["one"] * 2), unsure.sequence_scores(["two one"] * 2), equal_nan=False
@@ -278,28 +278,30 @@ def test_containers(container: Any, tiny_t5: Path) -> None:
     assert np.array_equal(model.predict(container(POOL)), expected.predict(POOL))
 
 
-def test_no_text_no_prediction(fitted: TransformerSeq2Seq) -> None:
+def test_predictions_for_no_texts_are_empty(fitted: TransformerSeq2Seq) -> None:
     assert fitted.predict([]).shape == (0,)
     assert fitted.sequence_scores([]).shape == (0,)
 
 
-def test_clone_and_params_stay_as_given(tiny_t5: Path, fitted: TransformerSeq2Seq) -> None:
+def test_params_stay_as_given_and_a_clone_is_unfitted(tiny_t5: Path, fitted: TransformerSeq2Seq) -> None:
     assert fitted.get_params() == quick(tiny_t5).get_params()
     unfitted = clone(fitted)
     assert unfitted.get_params() == fitted.get_params()
     assert not hasattr(unfitted, "net_")
 
 
-def test_a_pickle_holds_the_weights_once_and_needs_no_model_folder(fitted: TransformerSeq2Seq) -> None:
+def test_a_pickle_holds_the_weights_once_and_needs_no_model_folder(
+    fitted: TransformerSeq2Seq,
+) -> None:
     content = pickle.dumps(fitted)
     n_bytes = 4 * sum(p.numel() for p in fitted.net_.module_.parameters())
-    assert len(content) < n_bytes + 100_000  # no optimizer, no second copy
+    assert len(content) < n_bytes + 100_000  # no optimizer and no second copy
     again = pickle.loads(content).set_params(model="gone")
     assert np.array_equal(again.sequence_scores(POOL), fitted.sequence_scores(POOL))
     assert again.partial_fit(ENGLISH, GERMAN).n_updates_ == 1
 
 
-def test_partial_fit_goes_on_and_fit_begins_anew(tiny_t5: Path, unsure: TransformerSeq2Seq) -> None:
+def test_partial_fit_continues_and_fit_starts_anew(tiny_t5: Path, unsure: TransformerSeq2Seq) -> None:
     model = quick(tiny_t5, max_epochs=3).partial_fit(ENGLISH, GERMAN)
     assert np.array_equal(model.sequence_scores(POOL), unsure.sequence_scores(POOL))
     first = model.history_[0]["train_loss"]
@@ -312,7 +314,7 @@ def test_partial_fit_goes_on_and_fit_begins_anew(tiny_t5: Path, unsure: Transfor
     assert np.array_equal(model.sequence_scores(POOL), unsure.sequence_scores(POOL))
 
 
-def test_an_interrupted_update_leaves_the_model_as_it_was(
+def test_an_interrupted_update_leaves_the_model_unchanged(
     tiny_t5: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = quick(tiny_t5, max_epochs=2).fit(ENGLISH, GERMAN)
@@ -339,7 +341,7 @@ def test_early_stopping_watches_held_out_pairs(tiny_t5: Path) -> None:
     assert "valid_loss" in model.history_[0]
 
 
-def test_label_smoothing_makes_it_less_sure(tiny_t5: Path) -> None:
+def test_label_smoothing_lowers_the_confidence(tiny_t5: Path) -> None:
     scores = [
         quick(tiny_t5, max_epochs=8, label_smoothing=share).fit(ENGLISH, GERMAN).sequence_scores(ENGLISH)
         for share in (0.0, 0.5)
@@ -347,7 +349,7 @@ def test_label_smoothing_makes_it_less_sure(tiny_t5: Path) -> None:
     assert scores[1].mean() < scores[0].mean() - 0.2
 
 
-def test_bfloat16_learns_as_well(tiny_t5: Path) -> None:
+def test_bfloat16_learns_like_float32(tiny_t5: Path) -> None:
     model = quick(tiny_t5, precision="bfloat16", max_epochs=10).fit(ENGLISH, GERMAN)
     exact = quick(tiny_t5, max_epochs=10).fit(ENGLISH, GERMAN)
     assert model.net_.module_.compute_dtype is torch.bfloat16
@@ -372,7 +374,7 @@ def test_grid_search(tiny_t5: Path) -> None:
     assert search.best_params_["lr"] == 1e-2
 
 
-def test_metrics_tell_good_from_bad(fitted: TransformerSeq2Seq) -> None:
+def test_metrics_distinguish_good_from_bad(fitted: TransformerSeq2Seq) -> None:
     for metric, best in (("sacrebleu", 100), ("rouge_l", 1)):
         model = copy.copy(fitted).set_params(metric=metric)
         predicted = model.predict(POOL)
@@ -402,7 +404,7 @@ def test_a_loop_of_active_learning(container: Any, tiny_t5: Path) -> None:
 
 
 @pytest.mark.parametrize("strategy", [IDDS, RandomSampling])
-def test_a_strategy_that_looks_at_no_scores_serves_as_well(strategy: type, tiny_t5: Path) -> None:
+def test_strategies_without_scores_work_too(strategy: type, tiny_t5: Path) -> None:
     query = PrunedQuery(RandomFilter(keep=0.5, random_state=0), strategy(random_state=0))
     learner = ActiveLearner(quick(tiny_t5, max_epochs=2), query, ENGLISH[:8], GERMAN[:8])
     indices, rows = learner.query(POOL, n_instances=4)
@@ -422,7 +424,7 @@ def test_a_strategy_that_looks_at_no_scores_serves_as_well(strategy: type, tiny_
         (BERTKM, "penultimate features"),
     ],
 )
-def test_a_strategy_for_classifiers_says_what_it_lacks(
+def test_strategies_for_classifiers_name_the_missing_method(
     strategy: type, lacks: str, fitted: TransformerSeq2Seq
 ) -> None:
     with pytest.raises(
@@ -446,7 +448,7 @@ def test_a_strategy_for_classifiers_says_what_it_lacks(
         (["a", "b"], "ab", TypeError, "y is one str"),
     ],
 )
-def test_pairs_that_cannot_be_learned(
+def test_bad_pairs_are_refused(
     X: Any, y: Any, error: type[Exception], message: str, tiny_t5: Path, fitted: TransformerSeq2Seq
 ) -> None:
     model = quick(tiny_t5)
@@ -482,7 +484,7 @@ def test_not_fitted(tiny_t5: Path) -> None:
         quick(tiny_t5).score(POOL, REFERENCES)
 
 
-def test_model_folders_that_do_not_load(tiny_t5: Path, minilm: Path, tmp_path: Path) -> None:
+def test_errors_name_model_folders_that_do_not_load(tiny_t5: Path, minilm: Path, tmp_path: Path) -> None:
     truncated = tmp_path / "truncated"
     truncated.mkdir()
     for file in tiny_t5.iterdir():
@@ -492,7 +494,7 @@ def test_model_folders_that_do_not_load(tiny_t5: Path, minilm: Path, tmp_path: P
             quick(folder).fit(ENGLISH, GERMAN)
 
 
-def test_tags_say_texts(tiny_t5: Path) -> None:
+def test_tags_declare_texts_as_input(tiny_t5: Path) -> None:
     tags = get_tags(quick(tiny_t5))
     assert tags.input_tags.string
     assert not tags.input_tags.two_d_array

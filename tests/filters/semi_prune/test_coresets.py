@@ -27,7 +27,7 @@ def candidates(n=200, seed=0, **settings):
     st.sampled_from(["spread", "equal", "zero", "two values", "negative", "one far"]),
     st.integers(0, 1000),
 )
-def test_sizes_are_hit_exactly_whatever_the_scores(name, sizes, mis_ratio, kind, seed):
+def test_sizes_are_exact_for_all_kinds_of_scores(name, sizes, mis_ratio, kind, seed):
     n, k = sizes
     rng = np.random.default_rng(seed)
     difficulty = {
@@ -47,28 +47,28 @@ def test_sizes_are_hit_exactly_whatever_the_scores(name, sizes, mis_ratio, kind,
 
 @pytest.mark.parametrize("name", sorted(CORESETS))
 @pytest.mark.parametrize("mu", [0.0, 1.0])
-def test_a_proxy_that_is_sure_of_everything_is_no_obstacle(name, mu):
+def test_probabilities_of_0_and_1_are_handled(name, mu):
     rows = candidates(30, mean_p=np.full(30, mu), difficulty=np.zeros(30))
     for k in (1, 15, 30):
         assert len(set(CORESETS[name](rows, k).tolist())) == k
 
 
-def test_top_and_budget_by_sorting():
+def test_top_and_budget_match_sorting():
     rows = candidates(100, mis_ratio=0.13)
     by_hand = sorted(range(100), key=lambda i: -rows.difficulty[i])
     assert top(rows, 20).tolist() == by_hand[:20]
     assert budget(rows, 20).tolist() == by_hand[13:33]
-    assert budget(rows, 95).tolist() == by_hand[5:], "fewer are dropped than mis_ratio where they are needed"
+    assert budget(rows, 95).tolist() == by_hand[5:], "fewer than mis_ratio are dropped if they are needed"
     assert budget(rows, 100).tolist() == by_hand
 
 
-def test_of_rows_that_tie_the_luckiest_is_kept():
+def test_ties_go_to_the_row_with_the_lowest_random_number():
     rows = candidates(20, difficulty=np.r_[np.zeros(10), np.ones(10)])
     assert top(rows, 3).tolist() == [10, 11, 12]
 
 
 @pytest.mark.parametrize("k", [1, 7, 49, 50, 51, 120, 170, 180])
-def test_ccs_gives_each_stratum_what_the_algorithm_says(k):
+def test_ccs_fills_each_stratum_as_the_algorithm_says(k):
     rows = candidates(200, mis_ratio=0.1)
     hardest = np.argsort(-rows.difficulty)
     left = hardest[20:].tolist()
@@ -81,22 +81,22 @@ def test_ccs_gives_each_stratum_what_the_algorithm_says(k):
     for n_left, stratum in zip(range(50, 0, -1), sorted(strata, key=len), strict=True):
         share = min(len(stratum), rest // n_left)
         rest -= share
-        # Which of two strata of one size comes first is open: the sizes add up either way.
+        # Strata of equal size may be filled in either order; the sizes add up either way.
         assert abs(len(kept & set(stratum)) - share) <= 1
-        luckiest = sorted(stratum, key=lambda i: rows.uniforms[i])[: len(kept & set(stratum))]
-        assert kept & set(stratum) == set(luckiest)
+        drawn_first = sorted(stratum, key=lambda i: rows.uniforms[i])[: len(kept & set(stratum))]
+        assert kept & set(stratum) == set(drawn_first)
     assert rest == 0
     assert kept <= set(left)
 
 
-def test_ccs_covers_what_top_does_not():
+def test_ccs_covers_a_wider_range_than_budget():
     rows = candidates(1000)
     assert np.ptp(rows.difficulty[ccs(rows, 100)]) > 2 * np.ptp(rows.difficulty[budget(rows, 100)])
 
 
 @pytest.mark.parametrize("k", [40, 100, 160])
-def test_dual_beta_draws_by_the_density_times_the_score(k):
-    """The first row drawn is each row as often as its weight says."""
+def test_dual_beta_draws_by_density_times_score(k):
+    """Every row is drawn first in proportion to its weight."""
     rows = candidates(200)
     anchor = np.mean([rows.mean_p[i] for i in np.argsort(-rows.difficulty)[:10]])
     b = 15 * (1 - anchor) * (1 - (1 - k / 200) ** 3)
@@ -111,7 +111,7 @@ def test_dual_beta_draws_by_the_density_times_the_score(k):
     assert (np.abs(first / n_draws - weight) <= 5 * spread + 1e-3).all()
 
 
-def test_dual_beta_keeps_easier_rows_the_more_is_pruned():
+def test_dual_beta_keeps_easier_rows_if_more_is_pruned():
     rows = candidates(5000)
     easy = [rows.mean_p[dual_beta(rows, k)].mean() for k in (2500, 1000, 250)]
     assert easy == sorted(easy)
@@ -138,12 +138,12 @@ def slow_d2(rows, k, n_neighbors):
 
 
 @pytest.mark.parametrize("n_neighbors", [1, 5, 100])
-def test_d2_is_message_passing(n_neighbors):
+def test_d2_matches_message_passing_on_the_full_matrix(n_neighbors):
     rows = candidates(60, n_neighbors=n_neighbors)
     assert d2(rows, 40).tolist() == slow_d2(rows, 40, min(n_neighbors, 59))
 
 
-def test_d2_spreads_over_the_rows_and_copies_damp_each_other():
+def test_d2_takes_one_of_each_group_of_copies_first():
     X = np.repeat(np.random.default_rng(0).normal(size=(10, 3)), 8, axis=0)
     rows = Candidates(np.ones(80), np.full(80, 0.5), np.arange(1, 81) / 81, lambda: X)
     assert len({tuple(x) for x in X[d2(rows, 10)]}) == 10

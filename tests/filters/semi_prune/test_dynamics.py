@@ -11,7 +11,7 @@ from skprune.filters.semi_prune.dynamics import TrainingDynamics, aum, dual, dyn
 
 N_ROWS, N_EPOCHS, N_CLASSES = 40, 25, 4
 RNG = np.random.default_rng(0)
-# A proxy that learns: probabilities drift to the label, with noise. All [epochs, rows, classes] of it.
+# A proxy that learns: noisy probabilities that drift to the label, of shape [epochs, rows, classes].
 CODES = RNG.integers(N_CLASSES, size=N_ROWS)
 LOGITS = RNG.normal(0, 1.5, (N_EPOCHS, N_ROWS, N_CLASSES))
 LOGITS += np.linspace(0, 3, N_EPOCHS)[:, None, None] * np.eye(N_CLASSES)[CODES]
@@ -30,7 +30,7 @@ LOG = logged(PROBA, CODES)
 
 
 def brute_force(score, i):
-    """One row's score, epoch by epoch, from all probabilities."""
+    """Return the score of one row, computed epoch by epoch from all probabilities."""
     p = PROBA[:, i]
     y = CODES[i]
     p_y = [p[t][y] for t in range(N_EPOCHS)]
@@ -50,20 +50,20 @@ def brute_force(score, i):
 
 
 @pytest.mark.parametrize("score", [aum, el2n, forgetting, dyn_unc, dual])
-def test_scores_are_their_formulas(score):
+def test_scores_match_their_formulas(score):
     expected = [brute_force(score.__name__, i) for i in range(N_ROWS)]
     np.testing.assert_allclose(score(LOG), expected, rtol=1e-5, atol=1e-6)
     assert score(LOG).dtype == np.float64
     assert len(set(score(LOG).round(4))) > 3, "rows differ"
 
 
-def test_dual_at_t_is_dual_of_a_run_that_stopped_there():
+def test_dual_of_the_first_epochs_is_dual_of_a_shorter_run():
     short = logged(PROBA[:15], CODES)
     np.testing.assert_array_equal(dual(LOG, n_epochs=15), dual(short))
     assert not np.allclose(dual(LOG, n_epochs=15), dual(LOG))
 
 
-def test_windows_shrink_to_a_run_that_is_shorter_than_they_are():
+def test_windows_shrink_to_the_length_of_a_short_run():
     short = logged(PROBA[:4], CODES)
     np.testing.assert_allclose(dyn_unc(short), short.p_label.std(axis=0, dtype=np.float64))
     np.testing.assert_array_equal(dual(logged(PROBA[:1], CODES)), 0.0)
@@ -95,19 +95,19 @@ def test_a_probability_that_is_not_finite_is_refused_with_its_epoch():
         log.record(2, [[0.5, 0.5], [np.nan, np.nan]])
 
 
-def test_a_single_class_has_a_margin_of_its_probability():
+def test_the_margin_of_a_single_class_is_its_probability():
     log = TrainingDynamics([0], 1)
     log.record(0, [[1.0]])
     assert aum(log) == [1.0]
     assert el2n(log) == [0.0]
 
 
-def test_a_log_survives_pickling():
+def test_a_log_can_be_pickled():
     again = pickle.loads(pickle.dumps(LOG))
     np.testing.assert_array_equal(dual(again), dual(LOG))
 
 
-def test_certainties_written_as_integers_are_probabilities():
+def test_integer_probabilities_are_accepted():
     log = TrainingDynamics(np.array([0, 1]), 1)
     log.record(0, [[1, 0], [1, 0]])
     assert aum(log).tolist() == [1.0, -1.0]

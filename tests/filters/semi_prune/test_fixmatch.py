@@ -1,4 +1,4 @@
-"""FixMatchClassifier and the views it compares, on real digits and posts."""
+"""FixMatchClassifier and its views, on real digits and posts."""
 
 import pickle
 
@@ -22,7 +22,7 @@ QUICK = {"min_steps": 60, "max_epochs": 1, "batch_size": 32, "mu": 4, "random_st
 
 
 def few_labels(per_class, y=CLASSES):
-    """−1 but for the first rows of each class."""
+    """Return −1 for all rows except the first of each class."""
     few = np.full(len(y), -1)
     for c in np.unique(y):
         rows = np.flatnonzero(y == c)[:per_class]
@@ -37,8 +37,8 @@ def generator():
 # ---------------------------------------------------------------------- learning
 
 
-def test_images_without_a_label_teach_what_few_labels_do_not():
-    """Against the same net trained on the labeled rows alone, at three labels a class."""
+def test_unlabeled_images_improve_on_the_labels_alone():
+    """Compared with the same net trained on the labeled rows alone, three per class."""
     y = few_labels(3)
     free = y == -1
     views = ImageViews(flip=False)
@@ -49,15 +49,15 @@ def test_images_without_a_label_teach_what_few_labels_do_not():
     assert any("Conv" in type(part).__name__ for part in model.module_)
 
 
-def test_rows_are_learned_through_vector_views():
-    """Noise is no view that adds much: the labeled rows alone teach as much here."""
+def test_it_learns_from_vector_views():
+    """Noisy views add little here: the labeled rows alone teach as much."""
     y = few_labels(3)
     model = FixMatchClassifier(**QUICK).fit(DIGITS, y)
     assert model.score(DIGITS[y == -1], CLASSES[y == -1]) > 0.7
     assert model.n_steps_ >= 60
 
 
-def test_texts_are_learned_through_text_views():
+def test_it_learns_from_text_views():
     posts = load_newsgroups("train")
     rows = np.random.default_rng(0).permutation(np.flatnonzero(np.isin(posts.target, (0, 7))))[:240]
     texts, topics = [posts.data[i][:600] for i in rows], posts.target[rows]
@@ -68,8 +68,8 @@ def test_texts_are_learned_through_text_views():
     assert model.predict_proba(texts[:3]).shape == (3, 2)
 
 
-def test_the_loss_is_fixmatchs():
-    """L_sup + λ · mean 1[max p_weak ≥ τ] · CE(argmax p_weak, p_strong), written out."""
+def test_the_loss_matches_the_formula_of_fixmatch():
+    """L_sup + λ_u · mean of 1[max p_weak ≥ τ] · CE(argmax p_weak, p_strong), written out."""
     rng = np.random.default_rng(0)
     labeled, weak, strong = (torch.tensor(rng.normal(0, 3, (n, 4))) for n in (5, 12, 12))
     y = rng.integers(4, size=5)
@@ -88,7 +88,7 @@ def test_the_loss_is_fixmatchs():
     assert loss == pytest.approx(supervised + 0.5 * consistency)
 
 
-def test_no_gradient_flows_through_the_weak_views():
+def test_weak_views_have_no_gradient():
     module = FixMatchModule(torch.nn.Linear(3, 2), n_labeled=2)
     rows = torch.randn(2 + 2 * 4, 3, generator=generator(), requires_grad=True)
     labeled, weak, strong = module(rows)
@@ -99,7 +99,7 @@ def test_no_gradient_flows_through_the_weak_views():
     assert moved.tolist() == [True] * 2 + [False] * 4 + [True] * 4
 
 
-def test_an_epoch_shows_every_row_once_and_the_labeled_ones_round_and_round():
+def test_an_epoch_shows_every_row_once_and_repeats_labeled_rows():
     X = np.arange(50, dtype=np.float64).reshape(50, 1)
     y = np.where(np.arange(50) < 6, np.arange(50) % 2, -1)
     views = VectorViews(weak_noise=0.0, strong_noise=0.0, dropout=0.0).fit(X)
@@ -119,7 +119,7 @@ def test_an_epoch_shows_every_row_once_and_the_labeled_ones_round_and_round():
 
 
 @pytest.mark.parametrize("X", [DIGITS, IMAGES], ids=["rows", "images"])
-def test_the_same_seed_gives_the_same_model_and_another_another(X):
+def test_the_seed_decides_the_model(X):
     y = few_labels(3)
     quick = QUICK | {"min_steps": 5}
     before = torch.get_rng_state()
@@ -130,14 +130,14 @@ def test_the_same_seed_gives_the_same_model_and_another_another(X):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_pickle_predicts_alike_and_a_clone_is_unfitted():
+def test_a_pickle_predicts_the_same_and_a_clone_is_unfitted():
     model = FixMatchClassifier(**QUICK | {"min_steps": 5}).fit(DIGITS, few_labels(3))
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict_proba(DIGITS), model.predict_proba(DIGITS))
     assert not hasattr(clone(model), "module_")
 
 
-def test_labels_of_any_kind_and_sparse_rows():
+def test_labels_of_any_kind_and_sparse_rows_are_accepted():
     names = np.array([f"digit {i}" for i in range(10)], dtype=object)
     y = few_labels(5)
     named = np.where(y == -1, None, names[y])
@@ -160,7 +160,7 @@ def test_labels_of_any_kind_and_sparse_rows():
         ({"lambda_u": -1.0}, DIGITS, few_labels(2), "'lambda_u' parameter"),
     ],
 )
-def test_bad_input_is_refused_with_its_name(settings, X, y, message):
+def test_errors_name_the_bad_input(settings, X, y, message):
     with pytest.raises(ValueError, match=message):
         FixMatchClassifier(**settings).fit(X, y)
 
@@ -173,7 +173,7 @@ def test_text_views_need_texts():
 # ---------------------------------------------------------------------- views
 
 
-def test_vector_views_are_noise_and_features_at_their_mean():
+def test_vector_views_add_noise_and_set_features_to_their_mean():
     views = VectorViews(weak_noise=0.1, strong_noise=0.0, dropout=0.25).fit(DIGITS)
     rows = np.arange(500)
     plain = views.plain(views.load(DIGITS), rows)
@@ -186,12 +186,12 @@ def test_vector_views_are_noise_and_features_at_their_mean():
     varies = plain.std(dim=0) > 0
     left_out = (strong != plain)[:, varies]
     assert left_out.float().mean().item() == pytest.approx(0.25, abs=0.02)
-    assert (strong[:, varies][left_out] == 0).all(), "the mean, after centring"
+    assert (strong[:, varies][left_out] == 0).all(), "the mean, after centering"
     sparse = VectorViews().fit(sp.csr_array(DIGITS))
     np.testing.assert_allclose(sparse.plain(sp.csr_array(DIGITS), rows), plain, atol=1e-4)
 
 
-def test_images_come_in_three_orders_of_axes():
+def test_images_have_one_of_three_axis_orders():
     rows = np.arange(30)
     gray = ImageViews().fit(IMAGES).plain(IMAGES, rows)
     assert gray.shape == (30, 1, 8, 8)
@@ -205,7 +205,7 @@ def test_images_come_in_three_orders_of_axes():
     torch.testing.assert_close(a[:, :1], gray)
 
 
-def test_a_weak_image_is_a_shift_by_whole_pixels_and_perhaps_the_mirror_image():
+def test_a_weak_image_is_shifted_by_whole_pixels_and_may_be_mirrored():
     views = ImageViews(shift=0.25).fit(IMAGES)
     plain = views.plain(IMAGES, np.arange(40)).numpy()[:, 0]
     weak = views.weak(IMAGES, np.arange(40), generator()).numpy()[:, 0]
@@ -221,14 +221,14 @@ def test_a_weak_image_is_a_shift_by_whole_pixels_and_perhaps_the_mirror_image():
             )
             if np.allclose(shifted, after, atol=1e-4)
         ]
-        assert found, "no shift of at most two pixels makes this view"
+        assert found, "no shift of at most two pixels gives this view"
         drawn |= set(found[:1])
     assert len(drawn) > 10
     still = ImageViews(flip=False, shift=0.0).fit(IMAGES)
     np.testing.assert_allclose(still.weak(IMAGES, np.arange(40), generator())[:, 0], plain, atol=1e-5)
 
 
-def test_a_strong_image_has_a_square_cut_out_and_keeps_its_range():
+def test_a_strong_image_has_a_square_at_the_mean_and_keeps_its_range():
     views = ImageViews(flip=False, n_operations=0).fit(IMAGES)
     rows = np.arange(200)
     plain, strong = views.plain(IMAGES, rows), views.strong(IMAGES, rows, generator())
@@ -245,7 +245,7 @@ def test_a_strong_image_has_a_square_cut_out_and_keeps_its_range():
     assert changed.max() <= plain.max() + 1e-4
 
 
-def test_a_constant_image_is_no_obstacle():
+def test_constant_images_give_finite_views():
     X = np.full((4, 6, 6), 7.0)
     views = ImageViews().fit(X)
     for view in (views.plain(X, np.arange(4)), views.weak(X, np.arange(4), generator())):
@@ -265,7 +265,7 @@ def test_text_views_encode_every_variant_once():
     store = views.load(posts, np.random.default_rng(0))
     assert len(seen) == 40 * (1 + 2 + 3)
     words = [sum(len(t.split()) for t in seen[start : start + 40]) for start in range(0, 240, 40)]
-    assert words[0] > max(words[1:3]) > 0.85 * words[0], "a tenth of the words is left out"
+    assert words[0] > max(words[1:3]) > 0.85 * words[0], "a tenth of the words is dropped"
     assert 0.5 * words[0] < min(words[3:]) <= max(words[3:]) < 0.7 * words[0], "and four tenths"
     seen.clear()
     rows = np.arange(40)
@@ -276,10 +276,10 @@ def test_text_views_encode_every_variant_once():
         assert which.any(dim=0).all(), "each row is one of its own variants"
         assert which.any(dim=1).all(), "and every variant is drawn"
     assert not seen
-    assert len(views.load(posts)) == 1, "for prediction the texts alone are encoded"
+    assert len(views.load(posts)) == 1, "for prediction only the texts are encoded"
 
 
-def test_text_views_fit_the_encoder_that_has_to_be():
+def test_text_views_fit_an_unfitted_encoder():
     posts = load_newsgroups("train").data[:60]
     views = TextViews(TfidfEncoder(8)).fit(posts)
     assert views.plain(views.load(posts[:5]), np.arange(5)).shape == (5, 8)
@@ -291,7 +291,7 @@ def test_text_views_fit_the_encoder_that_has_to_be():
     st.sampled_from([0.0, 0.5, 1.0]),
     st.integers(0, 100),
 )
-def test_an_altered_text_is_some_of_its_words(text, dropout, swaps, seed):
+def test_an_altered_text_keeps_some_of_its_words(text, dropout, swaps, seed):
     words = text.split()
     left = altered(text, dropout, swaps, np.random.default_rng(seed)).split()
     pool = words.copy()
@@ -304,7 +304,7 @@ def test_an_altered_text_is_some_of_its_words(text, dropout, swaps, seed):
             assert left == words
 
 
-def test_numbers_marked_by_none_stay_numbers():
+def test_numeric_labels_stay_numeric_beside_none():
     y = [*load_digits().target[:60], *[None] * 60]
     model = FixMatchClassifier(**QUICK).fit(DIGITS[:120], y)
     assert model.classes_.dtype.kind == "i"

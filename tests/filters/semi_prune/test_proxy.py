@@ -1,4 +1,4 @@
-"""ProxyClassifier: a small net that learns, an epoch a call, the same again with the same seed."""
+"""ProxyClassifier: a small net that learns one epoch per call and repeats with the same seed."""
 
 import pickle
 
@@ -20,7 +20,7 @@ TEST, TEST_IMAGES, TEST_CLASSES = (part[600:1000] for part in (DATA.data, DATA.i
     ("module", "X", "X_test"),
     [("mlp", DIGITS, TEST), ("conv", IMAGES, TEST_IMAGES), ("auto", IMAGES, TEST_IMAGES)],
 )
-def test_it_learns_digits_as_rows_and_as_images(module, X, X_test):
+def test_it_learns_digits_from_rows_and_from_images(module, X, X_test):
     model = ProxyClassifier(module, max_epochs=12, lr=3e-3, random_state=0).fit(X, CLASSES)
     assert model.score(X_test, TEST_CLASSES) > 0.85
     proba = model.predict_proba(X_test)
@@ -32,7 +32,7 @@ def test_it_learns_digits_as_rows_and_as_images(module, X, X_test):
     assert has_convolution == (module != "mlp")
 
 
-def test_so_many_calls_of_partial_fit_are_a_fit_of_so_many_epochs():
+def test_n_calls_of_partial_fit_equal_a_fit_of_n_epochs():
     whole = ProxyClassifier(max_epochs=4, random_state=0).fit(DIGITS, CLASSES)
     stepwise = ProxyClassifier(random_state=0)
     accuracy = [stepwise.partial_fit(DIGITS, CLASSES).score(DIGITS, CLASSES) for _ in range(4)]
@@ -41,10 +41,10 @@ def test_so_many_calls_of_partial_fit_are_a_fit_of_so_many_epochs():
     assert stepwise.n_epochs_ == 4
     again = stepwise.set_params(max_epochs=4).fit(DIGITS, CLASSES)
     assert again.n_epochs_ == 4
-    np.testing.assert_array_equal(again.predict_proba(TEST), whole.predict_proba(TEST)), "fit begins anew"
+    np.testing.assert_array_equal(again.predict_proba(TEST), whole.predict_proba(TEST)), "fit starts anew"
 
 
-def test_seeds_decide_and_global_generators_are_left_alone():
+def test_seeds_decide_and_global_generators_do_not_change():
     import torch
 
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
@@ -58,7 +58,7 @@ def test_seeds_decide_and_global_generators_are_left_alone():
     assert (np.random.get_state()[1] == numpy_state).all()  # noqa: NPY002
 
 
-def test_a_pickle_of_half_a_training_goes_on_alike():
+def test_training_continues_the_same_from_a_pickle():
     model = ProxyClassifier(random_state=0)
     for _ in range(2):
         model.partial_fit(DIGITS, CLASSES)
@@ -69,7 +69,7 @@ def test_a_pickle_of_half_a_training_goes_on_alike():
     assert not hasattr(clone(model), "module_")
 
 
-def test_classes_that_come_later_have_their_columns_from_the_start():
+def test_classes_without_rows_yet_have_their_columns_from_the_start():
     first = CLASSES < 5
     model = ProxyClassifier(lr=3e-3, random_state=0).partial_fit(
         DIGITS[first], CLASSES[first], classes=range(10)
@@ -84,7 +84,7 @@ def test_classes_that_come_later_have_their_columns_from_the_start():
     assert (named.predict(TEST) == names[numbered.predict(TEST)]).all()
 
 
-def test_sparse_rows_are_what_they_are_as_an_array():
+def test_sparse_rows_give_the_same_as_dense_rows():
     dense, sparse = (
         ProxyClassifier(max_epochs=2, random_state=0).fit(kind(DIGITS), CLASSES).predict_proba(kind(TEST))
         for kind in (np.asarray, sp.csr_array)
@@ -100,7 +100,7 @@ def test_the_unit_of_the_rows_does_not_matter():
     np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def test_a_module_of_ones_own_gets_the_shape_of_a_row_and_the_number_of_classes():
+def test_a_custom_module_gets_the_row_shape_and_the_number_of_classes():
     from torch import nn
 
     def linear(row_shape, n_classes):
@@ -111,12 +111,12 @@ def test_a_module_of_ones_own_gets_the_shape_of_a_row_and_the_number_of_classes(
     assert model.score(TEST, TEST_CLASSES) > 0.8
 
 
-def test_it_is_an_estimator_like_any_other():
+def test_it_can_be_cross_validated():
     scores = cross_val_score(ProxyClassifier(max_epochs=6, lr=3e-3, random_state=0), DIGITS, CLASSES, cv=3)
     assert scores.min() > 0.75
 
 
-def test_a_users_interrupt_is_no_end_of_the_training():
+def test_an_interrupt_by_the_user_is_raised():
     from torch import nn
 
     class Interrupted(nn.Linear):
@@ -147,12 +147,12 @@ def test_a_users_interrupt_is_no_end_of_the_training():
         ({"device": "abacus"}, DIGITS, CLASSES, "abacus"),
     ],
 )
-def test_bad_input_is_refused_with_its_name(settings, X, y, message):
+def test_errors_name_the_bad_input(settings, X, y, message):
     with pytest.raises((ValueError, RuntimeError), match=message):
         ProxyClassifier(**settings).fit(X, y)
 
 
-def test_rows_and_labels_that_do_not_fit_an_earlier_call_are_refused():
+def test_rows_and_labels_unlike_those_of_an_earlier_call_are_refused():
     model = ProxyClassifier(random_state=0).partial_fit(DIGITS[CLASSES < 5], CLASSES[CLASSES < 5])
     with pytest.raises(ValueError, match=r"y\[3\] is 7, which is not in classes"):
         model.partial_fit(DIGITS[:5], [0, 1, 2, 7, 8])

@@ -1,4 +1,4 @@
-"""SemiPruneFilter: pseudo-labels, the proxy's log, and what is kept of it, on real digits and posts."""
+"""SemiPruneFilter: pseudo-labels, the log of the proxy and the rows kept, on real digits and posts."""
 
 import pickle
 from itertools import product
@@ -24,7 +24,7 @@ from skprune.filters.semi_prune.views import ImageViews, TextViews
 N_ROWS = 400
 DATA = load_digits()
 DIGITS, IMAGES, CLASSES = (part[:N_ROWS] for part in (DATA.data, DATA.images, DATA.target))
-SEEDS = np.random.default_rng(0).choice(N_ROWS, 80, replace=False)  # rows with a label
+SEEDS = np.random.default_rng(0).choice(N_ROWS, 80, replace=False)  # labeled rows
 
 
 def labels(rows, names=CLASSES):
@@ -43,8 +43,8 @@ def fitted():
 
 
 @pytest.mark.parametrize(("score", "coreset"), list(product(sorted(DIFFICULTIES), sorted(CORESETS))))
-def test_every_score_pairs_with_every_coreset(fitted, score, coreset):
-    """After one fit; sizes are exact, and no labeled row comes back."""
+def test_every_difficulty_works_with_every_coreset(fitted, score, coreset):
+    """After one fit, sizes are exact and no labeled row is returned."""
     fitted.set_params(difficulty=score, coreset=coreset)
     for keep, size in ((0.3, 96), (1, 1), (317, 317), (1.0, 320)):
         kept = fitted.set_params(keep=keep).select(DIGITS)
@@ -54,7 +54,7 @@ def test_every_score_pairs_with_every_coreset(fitted, score, coreset):
     assert why["kept"].sum() == 96
 
 
-def test_budget_and_top_are_those_of_the_log(fitted):
+def test_budget_and_top_match_sorting_by_the_log(fitted):
     """The log holds each row of this pool once, in the pool's order."""
     free = np.setdiff1d(np.arange(N_ROWS), SEEDS)
     by_margin = free[np.argsort(aum(fitted.dynamics_)[free])]
@@ -65,7 +65,7 @@ def test_budget_and_top_are_those_of_the_log(fitted):
     assert kept.tolist() == by_dual[:50].tolist()
 
 
-def test_a_score_of_ones_own_is_difficulty(fitted):
+def test_difficulty_can_be_a_function(fitted):
     fitted.set_params(difficulty=lambda log: -log.p_label[-1], coreset="top", keep=30)
     free = np.setdiff1d(np.arange(N_ROWS), SEEDS)
     expected = free[np.argsort(fitted.dynamics_.p_label[-1][free], kind="stable")][:30]
@@ -75,18 +75,18 @@ def test_a_score_of_ones_own_is_difficulty(fitted):
 @pytest.mark.parametrize(
     "score", [lambda log: np.zeros(3), lambda log: np.full(len(log.codes), np.nan), lambda log: 0.0]
 )
-def test_a_score_of_another_shape_is_refused(fitted, score):
+def test_a_difficulty_function_must_return_one_finite_number_per_row(fitted, score):
     with pytest.raises(ValueError, match="difficulty must return one finite number for each of the 400 rows"):
         fitted.set_params(difficulty=score, coreset="top", keep=30).select(DIGITS)
 
 
-def test_pseudo_labels_are_those_of_ssl_and_known_labels_stay(fitted):
+def test_pseudo_labels_come_from_ssl_and_known_labels_stay(fitted):
     y = labels(SEEDS)
     alone = default_ssl().fit(DIGITS, y)
     free = y == -1
     assert (fitted.pseudo_labels_[SEEDS] == CLASSES[SEEDS]).all()
     assert (fitted.pseudo_confidence_[SEEDS] == 1.0).all()
-    # The rows reach ssl in another order: the solver ends elsewhere in the last digits.
+    # The rows reach ssl in another order, so the last digits of the solution differ.
     assert (fitted.pseudo_labels_[free] == alone.predict(DIGITS[free])).mean() > 0.99
     np.testing.assert_allclose(
         fitted.pseudo_confidence_[free], alone.predict_proba(DIGITS[free]).max(axis=1), atol=0.05
@@ -95,7 +95,7 @@ def test_pseudo_labels_are_those_of_ssl_and_known_labels_stay(fitted):
     assert (fitted.dynamics_.codes == fitted.pseudo_labels_).all()
 
 
-def test_agreement_is_near_what_it_estimates():
+def test_agreement_is_near_the_share_of_right_pseudo_labels():
     y = labels(np.arange(0, N_ROWS, 2))
     pruner = semi_prune(holdout=0.4, n_epochs=1).fit(DIGITS, y)
     right = (pruner.pseudo_labels_ == CLASSES)[y == -1].mean()
@@ -105,7 +105,7 @@ def test_agreement_is_near_what_it_estimates():
 
 
 def test_agreement_is_measured_on_labels_that_ssl_has_not_seen():
-    """Of labels that mean nothing, a learner that remembers them all would agree with every one."""
+    """A learner that memorizes random labels would agree with all of them."""
     y = labels(SEEDS, np.random.default_rng(0).integers(10, size=N_ROWS))
     remembers = SelfTrainingClassifier(KNeighborsClassifier(1))
     pruner = semi_prune(ssl=remembers, holdout=0.5, n_epochs=1).fit(DIGITS, y)
@@ -132,7 +132,7 @@ def test_without_a_holdout_agreement_is_unknown():
     ids=lambda ssl: type(ssl).__name__,
 )
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
-def test_any_semi_supervised_classifier_fits_the_slot(ssl):
+def test_any_semi_supervised_classifier_works_as_ssl(ssl):
     before = clone(ssl).get_params().keys()
     pruner = semi_prune(ssl=ssl).fit(DIGITS, labels(SEEDS))
     free = labels(SEEDS) == -1
@@ -141,8 +141,8 @@ def test_any_semi_supervised_classifier_fits_the_slot(ssl):
     assert not hasattr(ssl, "classes_"), "a clone is trained"
 
 
-def test_rows_that_no_label_reaches_get_the_commonest_one():
-    """Label propagation says NaN of them."""
+def test_rows_that_no_label_reaches_get_the_most_common_label():
+    """Label propagation returns NaN for them."""
     rng = np.random.default_rng(0)
     X = np.r_[rng.normal(0, 1, (40, 2)), rng.normal(1e4, 1, (20, 2))]
     y = np.full(60, -1)
@@ -156,20 +156,20 @@ def test_rows_that_no_label_reaches_get_the_commonest_one():
 @pytest.mark.parametrize(
     "proxy", [SGDClassifier(loss="log_loss", random_state=0), ProxyClassifier(n_hidden=16, lr=0.01)]
 )
-def test_any_incremental_classifier_is_a_proxy(proxy):
+def test_any_incremental_classifier_works_as_proxy(proxy):
     pruner = semi_prune(proxy=proxy, n_epochs=6).fit(DIGITS / 16, labels(SEEDS))
     assert pruner.dynamics_.p_label.shape == (6, N_ROWS)
     assert pruner.dynamics_.correct[-1].mean() > 0.7
 
 
-def test_sparse_rows_are_taken_as_they_are():
+def test_sparse_rows_are_accepted():
     dense = semi_prune(keep=50).fit(DIGITS, labels(SEEDS))
     sparse = semi_prune(keep=50).fit(sp.csr_array(DIGITS), labels(SEEDS))
     assert sparse.transform(sp.csr_array(DIGITS)).shape == (50, 64)
     assert (sparse.pseudo_labels_ == dense.pseudo_labels_).mean() > 0.95
 
 
-def test_images_reach_what_reads_images_and_come_back_as_images():
+def test_estimators_that_read_images_get_images_and_so_does_the_caller():
     y = labels(SEEDS)
     pruner = semi_prune(
         keep=40,
@@ -191,7 +191,7 @@ def test_images_reach_what_reads_images_and_come_back_as_images():
         FixMatchClassifier(views=TextViews(TfidfEncoder(30), n_variants=2), min_steps=60, max_epochs=1, mu=3),
     ],
 )
-def test_texts_go_through_the_encoder_and_to_what_reads_texts(ssl):
+def test_texts_are_encoded_except_for_estimators_that_read_texts(ssl):
     posts = load_newsgroups("train")
     rows = np.random.default_rng(0).permutation(np.flatnonzero(np.isin(posts.target, (0, 7))))[:150]
     texts = [posts.data[i][:500] for i in rows]
@@ -203,7 +203,7 @@ def test_texts_go_through_the_encoder_and_to_what_reads_texts(ssl):
     assert right > 0.6, "chance is a half"
 
 
-def test_rows_never_seen_take_the_score_of_the_nearest_row(fitted):
+def test_unseen_rows_take_the_score_of_the_nearest_row(fitted):
     fitted.set_params(difficulty="dual", coreset="top", keep=30)
     rows = np.setdiff1d(np.arange(N_ROWS), SEEDS)[::7]
     near = DIGITS[rows] + np.random.default_rng(0).normal(0, 1e-3, (len(rows), 64))
@@ -214,7 +214,7 @@ def test_rows_never_seen_take_the_score_of_the_nearest_row(fitted):
 
 
 @pytest.mark.parametrize("coreset", sorted(CORESETS))
-def test_explain_says_what_a_row_was_taken_for_and_why_it_went(fitted, coreset):
+def test_explain_gives_pseudo_label_difficulty_and_reason(fitted, coreset):
     fitted.set_params(difficulty="aum", coreset=coreset, keep=60, mis_ratio=0.2)
     why = fitted.explain()
     columns = [
@@ -243,7 +243,7 @@ def test_explain_says_what_a_row_was_taken_for_and_why_it_went(fitted, coreset):
         assert (why["threshold"][free] == last).all()
 
 
-def test_where_every_row_has_a_label_the_set_itself_is_pruned_and_no_label_is_made_up():
+def test_a_fully_labeled_set_is_pruned_by_its_own_labels():
     wrong = CLASSES.copy()
     flipped = np.arange(0, N_ROWS, 20)
     wrong[flipped] = (wrong[flipped] + 5) % 10
@@ -258,7 +258,7 @@ def test_where_every_row_has_a_label_the_set_itself_is_pruned_and_no_label_is_ma
     assert np.isin(flipped, suspects).mean() > 0.9, "wrong labels have the lowest margins"
 
 
-def test_names_of_labels_change_nothing_but_names():
+def test_the_names_of_labels_do_not_change_the_picks():
     names = np.array([f"digit {i}" for i in range(10)], dtype=object)
     y = labels(SEEDS)
     named = np.where(y == -1, None, names[y])
@@ -284,7 +284,7 @@ def test_rows_are_drawn_at_random_until_two_classes_have_labels():
     assert (pruner.explain()["stage"] == "dual_beta").sum() == 30
 
 
-def test_labels_that_come_later_make_better_pseudo_labels():
+def test_later_labels_improve_the_pseudo_labels():
     pruner = semi_prune(n_epochs=2).fit(DIGITS, labels(SEEDS[:15]))
     before = (pruner.pseudo_labels_ == CLASSES).mean()
     pruner.partial_fit(DATA.data[N_ROWS : N_ROWS + 300], DATA.target[N_ROWS : N_ROWS + 300])
@@ -301,7 +301,7 @@ def test_copies_are_trained_on_once_and_share_their_score():
     np.testing.assert_array_equal(once.dynamics_.p_label, pruner.dynamics_.p_label)
 
 
-def test_a_clone_is_unfitted_and_a_pickle_goes_on_alike(fitted):
+def test_a_clone_is_unfitted_and_a_pickle_continues_the_same(fitted):
     fitted.set_params(difficulty="dual", coreset="d2", keep=40)
     again = pickle.loads(pickle.dumps(fitted))
     assert again.select(DIGITS).tolist() == fitted.select(DIGITS).tolist()
@@ -334,14 +334,14 @@ def test_a_clone_is_unfitted_and_a_pickle_goes_on_alike(fitted):
         ({"n_epochs": 0}, labels(SEEDS), ValueError, "'n_epochs' parameter"),
     ],
 )
-def test_bad_input_is_refused_with_its_name(settings, y, error, message):
+def test_errors_name_the_bad_input(settings, y, error, message):
     pruner = semi_prune(**settings)
     with pytest.raises(error, match=message):
         pruner.fit(DIGITS, y)
     assert not hasattr(pruner, "pool_")
 
 
-def test_a_proxy_that_diverges_is_an_error_and_leaves_no_half_a_fit():
+def test_a_proxy_that_diverges_is_an_error_and_leaves_the_filter_unfitted():
     pruner = semi_prune(proxy=ProxyClassifier(lr=1e30), n_epochs=8)
     with pytest.raises(ValueError, match=r"a probability is not finite.*learning rate"):
         pruner.fit(DIGITS, labels(SEEDS))
