@@ -33,7 +33,7 @@ def test_tfidf_serves_tiny_pools(texts):
 
 
 def test_tfidf_without_a_word_says_so():
-    with pytest.raises(ValueError, match="no text of the pool holds a word"):
+    with pytest.raises(ValueError, match="no text of the pool contains a word"):
         TfidfEncoder().fit(["!!", "??"])
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,8 @@ from torch import nn
 
 from skprune.exceptions import ModelLoadError
 from skprune.hub.devices import has_native_bfloat16
-from skprune.hub.sources import looks_local, quiet_transformers, state_of
+from skprune.hub.fingerprints import state_of
+from skprune.hub.sources import local_path, quiet_transformers
 
 
 class TextClassifierModule(nn.Module):
@@ -205,13 +205,12 @@ def load_pretrained(model: str | os.PathLike[str]) -> Pretrained:
 
 def located(model: str | os.PathLike[str]) -> tuple[str, tuple[Any, ...]]:
     """Return the folder or hub name that is meant, and a stamp that another state of the folder changes."""
-    name = os.fspath(model)
-    folder = Path(name).expanduser()
-    if folder.exists() or looks_local(name):
-        if not (folder / "config.json").is_file():
-            raise ModelLoadError(f"model={name!r} is no folder with a config.json and weights")
-        name = str(folder)
-    return name, state_of(folder)
+    folder = local_path(model)
+    if folder is None:
+        return os.fspath(model), ()
+    if not (folder / "config.json").is_file():
+        raise ModelLoadError(f"model={os.fspath(model)!r} is no folder with a config.json and weights")
+    return str(folder), state_of(folder)
 
 
 def load_pair(loader: Any, name: str, *, kind: str) -> tuple[Any, Any, list[str]]:

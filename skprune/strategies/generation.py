@@ -15,7 +15,7 @@ from skprune.pools import check_pool
 from skprune.store import Remembered
 from skprune.strategies.base import Picks, Strategy, best_first, first_of_best
 from skprune.strategies.capabilities import labeled_rows, sequence_scores
-from skprune.strategies.distances import dense, squared_norms
+from skprune.vectors import dense, squared_norms
 
 
 class NSP(Strategy):
