@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import DTypeLike
 
 
 def dense(rows: Any) -> np.ndarray:
@@ -14,7 +13,7 @@ def dense(rows: Any) -> np.ndarray:
     return rows.toarray() if sp.issparse(rows) else np.asarray(rows)
 
 
-def squared_norms(rows: Any, dtype: DTypeLike = np.float64) -> np.ndarray:
+def squared_norms(rows: Any, dtype: Any = np.float64) -> np.ndarray:
     """Return the squared length of each row.
 
     Parameters

@@ -129,7 +129,7 @@ def stamp(path: str | os.PathLike[str], kind: str) -> tuple[str, int, int]:
 
 
 def state_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return the stamps of all files in a folder: a key for caches. It is empty if the folder does not exist."""
+    """Return the stamps of all files in a folder, none if it does not exist: a key for caches."""
     return tuple(_stamp(file) for file in sorted(folder.rglob("*")) if file.is_file())
 
 
