@@ -1,4 +1,4 @@
-"""Seconds that ``import skprune`` takes, against ``import numpy``, each in a fresh interpreter."""
+"""Time of ``import skprune``, ``import numpy`` and ``import sklearn``, each in a fresh interpreter."""
 
 import statistics
 import subprocess
@@ -7,7 +7,7 @@ import time
 
 
 def seconds(statement: str) -> float:
-    """Median of nine fresh interpreters, less the interpreter itself."""
+    """Return the median over nine fresh interpreters, without the start of the interpreter."""
 
     def once(code: str) -> float:
         start = time.perf_counter()
