@@ -90,7 +90,7 @@ class ExactNeighbors:
         return [self._ranked(q, rows, k) for q, rows in zip(queries, candidates, strict=True)]
 
     def _candidates(self, queries: np.ndarray, k: int, allowed: np.ndarray | None) -> list[np.ndarray]:
-        """Return, for each query, a superset of the k nearest rows with few rows more."""
+        """Return, for each query, rows that include the k nearest, and few others."""
         directions = np.ascontiguousarray(queries.T, dtype=self._inverse_norms.dtype)
         floor = np.full(len(queries), -np.inf)  # the k-th best similarity so far, for each query
         pieces: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in queries]
@@ -226,6 +226,7 @@ def build_index(vectors: Any, kind: str, *, n_jobs: int | None = None, seed: int
     Parameters
     ----------
     vectors : ndarray or csr_array, shape (n_rows, n_features)
+        The rows to search.
     kind : {"auto", "exact", "hnsw"}
         "exact" is :class:`ExactNeighbors`, "hnsw" :class:`HNSWNeighbors`. "auto" is exact below 4,000,000
         rows and for sparse vectors: the few dozen queries of a round read the vectors once, whereas a graph
@@ -234,6 +235,10 @@ def build_index(vectors: Any, kind: str, *, n_jobs: int | None = None, seed: int
         Threads that query an HNSW graph. Exact search uses the threads of BLAS.
     seed : int, default=0
         Seed of an HNSW graph.
+
+    Returns
+    -------
+    ExactNeighbors or HNSWNeighbors
     """
     if kind == "hnsw" or (kind == "auto" and vectors.shape[0] >= _HNSW_FROM and not sp.issparse(vectors)):
         return HNSWNeighbors(vectors, n_jobs=n_jobs, seed=seed)

@@ -19,8 +19,9 @@ def squared_norms(rows: Any, dtype: Any = np.float64) -> np.ndarray:
     Parameters
     ----------
     rows : ndarray or csr_array, shape (n, n_features)
+        The vectors.
     dtype : dtype, default=float64
-        The precision to compute in; squares of small integers overflow in their own type.
+        The precision to compute in. It must not be a small integer type, whose squares overflow.
 
     Returns
     -------

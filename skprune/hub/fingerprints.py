@@ -38,6 +38,7 @@ def content_digest(path: str | os.PathLike[str], kind: str) -> str:
     Parameters
     ----------
     path : path-like
+        The file.
     kind : str
         The kind of file that is expected, for the error message.
 
@@ -111,6 +112,7 @@ def stamp(path: str | os.PathLike[str], kind: str) -> tuple[str, int, int]:
     Parameters
     ----------
     path : path-like
+        The file.
     kind : str
         The kind of file that is expected, for the error message.
 

@@ -35,6 +35,7 @@ class FileClaim:
     folder : Path
         Folder of the claims, made if it does not exist.
     fingerprint : str
+        Identifies what computes the values.
     keys : ndarray of uint64, shape (n, 2)
         The keys that the owner wants to compute.
 

@@ -93,6 +93,7 @@ class Remembered:
         Parameters
         ----------
         texts : ndarray of object, shape (n,)
+            Texts, which may repeat.
         keys : ndarray of uint64, shape (n, 2), default=None
             The content hashes of the texts, if the caller has them.
         limit : int, default=None

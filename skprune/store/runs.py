@@ -27,7 +27,9 @@ def sorted_run(keys: np.ndarray, payload: np.ndarray) -> Run:
     Parameters
     ----------
     keys : ndarray of uint64, shape (n, 2)
+        First and second halves of the keys.
     payload : ndarray of uint64, shape (n,)
+        What is stored under each key.
 
     Returns
     -------
@@ -54,6 +56,7 @@ def n_to_merge(sizes: Sequence[int], n_rows: int) -> int:
     sizes : sequence of int
         Rows of each run, oldest first.
     n_rows : int
+        Rows of the new run.
 
     Returns
     -------
@@ -79,6 +82,7 @@ def find(runs: Sequence[Run], keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     runs : sequence of Run
         No two may share a key.
     keys : ndarray of uint64, shape (n, 2)
+        First and second halves of the keys.
 
     Returns
     -------
@@ -125,6 +129,7 @@ def rows_at(addresses: np.ndarray, width: int, block: Callable[[int], np.ndarray
     addresses : ndarray of uint64, shape (n,)
         See :func:`row_addresses`.
     width : int
+        Length of a row.
     block : callable
         Returns the block with a number, of shape (n_rows, width).
 
