@@ -1,4 +1,4 @@
-"""Optional dependencies, imported where they are used."""
+"""Import of optional dependencies at the place that needs them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ _MODAL_COMMAND = "pip install --no-deps modAL-python"
 
 
 def require(module: str, *, extra: str, purpose: str) -> ModuleType:
-    """Import ``module`` or say which extra of skprune brings it.
+    """Import a module, or say which extra of skprune installs it.
 
     Parameters
     ----------
     module : str
         Dotted name to import.
     extra : str
-        The extra in ``pyproject.toml`` that installs it.
+        The extra in ``pyproject.toml`` that installs the module.
     purpose : str
-        What needs it, as the beginning of the error message.
+        What needs the module: the beginning of the error message.
+
+    Returns
+    -------
+    module
 
     Raises
     ------
@@ -54,6 +58,6 @@ def optional_imports(*, extra: str, purpose: str) -> Iterator[None]:
 
 
 def _missing(module: str, extra: str, purpose: str) -> ImportError:
-    # modAL pins a skorch that no longer imports, so no extra of ours can name it.
+    # modAL pins an old skorch that no longer imports, so no extra of skprune can depend on modAL.
     command = _MODAL_COMMAND if extra == "modal" else f"pip install 'skprune[{extra}]'"
     return ImportError(f"{purpose} needs {module.partition('.')[0]}: {command}")

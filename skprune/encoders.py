@@ -1,8 +1,9 @@
-"""Texts to vectors: whatever encodes them, behind ``fit`` and ``__call__``."""
+"""Encoders, which turn texts into vectors: TF-IDF, sentence-transformers, scikit-learn transformers."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from functools import lru_cache
 from numbers import Integral
 from pathlib import Path
@@ -23,11 +24,13 @@ from sklearn.utils.validation import check_is_fitted
 from skprune._optional import require
 from skprune.exceptions import ModelLoadError
 from skprune.hub.devices import choose_device, has_native_bfloat16
-from skprune.hub.sources import commit_of, first_line, looks_local, quiet_transformers, state_of
+from skprune.hub.fingerprints import content_of, state_of
+from skprune.hub.sources import first_line, local_path, quiet_transformers
 from skprune.pools import check_texts, digests
+from skprune.vectors import dense
 
-# Part of the fingerprint of what is fitted here: another version may find another basis, and vectors of two
-# bases must not mix. A model that comes as a file means the same vectors whatever reads it.
+# Part of the fingerprint of encoders that are fitted here. Another version of scikit-learn may find other
+# components, and vectors from two fits must not mix. A pretrained model does not depend on this version.
 _LEARNED_BY = f"scikit-learn {sklearn.__version__}"
 
 
@@ -37,17 +40,18 @@ class TfidfEncoder(BaseEstimator):
     Parameters
     ----------
     n_components : int, default=256
-        Length of the vectors; fewer where the corpus has fewer terms or rows.
+        Length of the vectors. It is smaller if the corpus has fewer terms or rows.
     max_train_texts : int, default=50_000
-        Fit the SVD on at most so many texts, evenly spaced in the corpus.
+        Maximum number of texts to fit the SVD on, evenly spaced in the corpus.
     random_state : int, default=0
-        Seed of the randomized SVD.
+        Seed of the randomized SVD. Part of the fingerprint.
 
     Attributes
     ----------
     pipeline_ : Pipeline
+        The fitted steps.
     fingerprint : str
-        Parameters, training corpus and the version of scikit-learn.
+        Parameters, training corpus and version of scikit-learn.
 
     Examples
     --------
@@ -64,12 +68,24 @@ class TfidfEncoder(BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> TfidfEncoder:
-        """Learn the vocabulary and the components from the pool.
+        """Learn the vocabulary and the components from texts.
+
+        Parameters
+        ----------
+        X : sequence of str
+            The pool.
+        y : ignored
+            Present for compatibility with scikit-learn.
+
+        Returns
+        -------
+        TfidfEncoder
+            The encoder itself.
 
         Raises
         ------
         ValueError
-            If no text holds a word.
+            If no text contains a word.
         """
         texts = check_texts(X)
         step = -(-len(texts) // self.max_train_texts) or 1
@@ -78,14 +94,14 @@ class TfidfEncoder(BaseEstimator):
         try:
             terms = tfidf.fit_transform(sample)
         except ValueError as error:
-            raise ValueError("no text of the pool holds a word: name another encoder") from error
-        # Arrays, whatever a user has scikit-learn's transformers return.
+            raise ValueError("no text of the pool contains a word; use another encoder") from error
+        # set_output makes each step return arrays, whatever scikit-learn is configured to return.
         self.pipeline_ = make_pipeline(tfidf, Normalizer(copy=False).set_output(transform="default"))
-        if terms.shape[1] > 1:  # else there is nothing to decompose
+        if terms.shape[1] > 1:  # a single term cannot be decomposed
             n_components = max(1, min(self.n_components, terms.shape[1] - 1, len(sample) - 1))
             svd = TruncatedSVD(n_components, n_iter=2, random_state=self.random_state)
             svd.set_output(transform="default")
-            with np.errstate(invalid="ignore"):  # equal rows have no variance to explain
+            with np.errstate(invalid="ignore"):  # the explained variance of equal rows is 0 / 0
                 self.pipeline_.steps.insert(1, ("svd", svd.fit(terms)))
         self.fingerprint = f"tfidf {self.get_params()} {_corpus_digest(sample)} {_LEARNED_BY}"
         return self
@@ -93,35 +109,35 @@ class TfidfEncoder(BaseEstimator):
     def __call__(self, texts: Any) -> np.ndarray:
         """Return float32 vectors of shape (n, n_components), of unit length or zero."""
         check_is_fitted(self)
-        vectors = self.pipeline_.transform(check_texts(texts))
-        return np.asarray(vectors.toarray() if hasattr(vectors, "toarray") else vectors, np.float32)
+        return dense(self.pipeline_.transform(check_texts(texts))).astype(np.float32, copy=False)
 
 
 class SentenceEncoder(BaseEstimator):
-    """A SentenceTransformer by name or path.
+    """A SentenceTransformer, by name or path.
 
     Parameters
     ----------
-    model : str or path
+    model : str or path-like
         A hub name such as ``"sentence-transformers/all-mpnet-base-v2"`` (AnchorAL's), or a folder.
     batch_size : int, default=64
+        Texts per forward pass.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        "auto" is bfloat16 on a CPU that multiplies it natively and on CUDA, float32 elsewhere. Vectors come
-        back as float32 in any case.
+        "auto" is bfloat16 on CUDA devices and CPUs that multiply it natively, else float32. Vectors are
+        returned as float32 in any case.
     device : str, default="auto"
-        A torch device; "auto" is CUDA, MPS or the CPU, whichever there is.
+        A torch device. "auto" is CUDA or MPS if available, else the CPU.
     verbose : int, default=0
-        Show a progress bar.
+        1 shows a progress bar.
 
     Attributes
     ----------
     fingerprint : str
-        Content of the model (a hub name: name and revision) and precision, hashed.
+        Content of the model (for a hub name: the name and its commit) and precision.
     """
 
     def __init__(
         self,
-        model: str,
+        model: str | os.PathLike[str],
         *,
         batch_size: int = 64,
         precision: str = "auto",
@@ -137,13 +153,18 @@ class SentenceEncoder(BaseEstimator):
     @property
     def fingerprint(self) -> str:
         """What identifies the vectors."""
-        model = str(self.model)
-        return f"sentence-transformer {_model_digest(model, state_of(Path(model)))} {self._dtype()}"
+        source = self._source()
+        try:
+            content = content_of(source, subfolders=True)
+        except ModelLoadError as error:
+            raise _not_loaded(self.model, error.__cause__ or error) from error
+        return f"sentence-transformer {content} {self._dtype()}"
 
     def __call__(self, texts: Any) -> np.ndarray:
         """Return float32 vectors of shape (n, n_dimensions)."""
-        model = str(self.model)
-        encoder = _load_sentence_transformer(model, state_of(Path(model)), str(self._device()), self._dtype())
+        source = self._source()
+        state = state_of(source) if isinstance(source, Path) else ()
+        encoder = _load_sentence_transformer(source, state, str(self._device()), self._dtype())
         return np.asarray(
             encoder.encode(
                 check_texts(texts).tolist(),
@@ -153,6 +174,15 @@ class SentenceEncoder(BaseEstimator):
             ),
             dtype=np.float32,
         )
+
+    def _source(self) -> Path | str:
+        """Return the folder that ``model`` means, or the hub name."""
+        folder = local_path(self.model)
+        if folder is None:
+            return os.fspath(self.model)
+        if not folder.is_dir():
+            raise _not_loaded(self.model, FileNotFoundError("there is no such folder"))
+        return folder
 
     def _dtype(self) -> str:
         if self.precision != "auto":
@@ -164,40 +194,46 @@ class SentenceEncoder(BaseEstimator):
 
 
 class TransformerEncoder(BaseEstimator):
-    """Any scikit-learn transformer of texts, fitted on the pool.
+    """A scikit-learn transformer of texts.
 
     Parameters
     ----------
     transformer : estimator with ``fit`` and ``transform``
-        For instance ``make_pipeline(HashingVectorizer(), TruncatedSVD(100))``. Sparse output is made
-        dense, so end with a step of few columns. As in all of scikit-learn, a clone of it is fitted; one in
-        a :class:`~sklearn.frozen.FrozenEstimator` stays as it is. Give each step that draws a number as its
-        ``random_state``: without, each fit is another one, whose vectors no other run can take up.
+        For instance ``make_pipeline(HashingVectorizer(), TruncatedSVD(100))``. Sparse output is made dense,
+        so end with a step that returns few columns. As everywhere in scikit-learn, a clone is fitted; a
+        transformer in a :class:`~sklearn.frozen.FrozenEstimator` is used as it is. Give each random step an
+        int ``random_state``. Otherwise every fit differs, and no other run can reuse its vectors.
+
+    Attributes
+    ----------
+    transformer_ : estimator
+        The fitted transformer.
+    fingerprint : str
+        The transformer, its training corpus and the version of scikit-learn.
     """
 
     def __init__(self, transformer: Any) -> None:
         self.transformer = transformer
 
     def fit(self, X: Any, y: Any = None) -> TransformerEncoder:
-        """Fit a clone of the transformer."""
+        """Fit a clone of the transformer, unless it is frozen."""
         texts = check_texts(X)
         frozen = isinstance(self.transformer, FrozenEstimator)
         self.transformer_ = self.transformer if frozen else clone(self.transformer).fit(texts.tolist())
-        corpus = "" if frozen else _corpus_digest(texts)  # all pools share the vectors of what is frozen
-        if not frozen and _draws_at_random(self.transformer):
-            corpus += f" {uuid4().hex}"  # another fit is another basis
+        corpus = "" if frozen else _corpus_digest(texts)  # vectors of a frozen transformer suit every pool
+        if not frozen and _is_random(self.transformer):
+            corpus += f" {uuid4().hex}"  # the next fit will give other vectors
         self.fingerprint = f"sklearn {joblib.hash(self.transformer)} {corpus} {_LEARNED_BY}"
         return self
 
     def __call__(self, texts: Any) -> np.ndarray:
         """Return float32 vectors."""
         check_is_fitted(self)
-        vectors = self.transformer_.transform(check_texts(texts).tolist())
-        return np.asarray(vectors.toarray() if hasattr(vectors, "toarray") else vectors, np.float32)
+        return dense(self.transformer_.transform(check_texts(texts).tolist())).astype(np.float32, copy=False)
 
 
-def _draws_at_random(transformer: Any) -> bool:
-    """Return whether two fits on the same texts may differ: some ``random_state`` in it is no number."""
+def _is_random(transformer: Any) -> bool:
+    """Return whether two fits on the same texts may differ: some ``random_state`` in it is not an int."""
     params = transformer.get_params(deep=True).items()
     states = [value for name, value in params if name.rpartition("__")[2] == "random_state"]
     return not all(isinstance(state, Integral) for state in states)
@@ -208,20 +244,37 @@ def make_encoder(encoder: Any, *, verbose: int = 0) -> Any:
 
     Parameters
     ----------
-    encoder : None, str, path, estimator or callable
-        None is :class:`TfidfEncoder`; a string or path a SentenceTransformer. One that is loaded, as any
-        object with ``encode``, serves too; a search does better with its name, for clones of an object are
-        copies, which share no vectors.
+    encoder : None, str, path-like, estimator or callable
+        - None: :class:`TfidfEncoder`.
+        - str or path-like: :class:`SentenceEncoder`, for a hub name or a folder.
+        - scikit-learn transformer: :class:`TransformerEncoder`.
+        - object with ``encode``, such as a loaded SentenceTransformer: its ``encode`` method. For a search,
+          pass the name instead: clones copy the object, and the copies share no vectors.
+        - callable ``texts -> vectors``, such as the encoders of this module: itself.
+
+        An encoder or transformer in a :class:`~sklearn.frozen.FrozenEstimator` keeps its fit.
+    verbose : int, default=0
+        Passed on to :class:`SentenceEncoder`.
+
+    Returns
+    -------
+    callable
+        Not fitted yet if it has a ``fit`` method, unless ``encoder`` was.
 
     Raises
     ------
     TypeError
-        If it is none of these.
+        If ``encoder`` is none of these.
+
+    Examples
+    --------
+    >>> make_encoder("sentence-transformers/all-mpnet-base-v2")
+    SentenceEncoder(model='sentence-transformers/all-mpnet-base-v2')
     """
     if encoder is None:
         return TfidfEncoder()
-    if isinstance(encoder, (str, Path)):
-        return SentenceEncoder(str(encoder), verbose=verbose)
+    if isinstance(encoder, (str, os.PathLike)):
+        return SentenceEncoder(encoder, verbose=verbose)
     if isinstance(encoder, FrozenEstimator) and callable(encoder.estimator):
         return encoder
     if isinstance(encoder, type):
@@ -239,43 +292,26 @@ def make_encoder(encoder: Any, *, verbose: int = 0) -> Any:
 
 
 @lru_cache(maxsize=2)
-def _load_sentence_transformer(model: str, state: tuple[Any, ...], device: str, dtype: str) -> Any:
-    library = require("sentence_transformers", extra="encoders", purpose=f"encoder={model!r}")
-    torch = require("torch", extra="encoders", purpose=f"encoder={model!r}")
+def _load_sentence_transformer(source: Path | str, state: tuple[Any, ...], device: str, dtype: str) -> Any:
+    """Load a model, once for each ``state`` of its folder."""
+    library = require("sentence_transformers", extra="encoders", purpose=f"encoder={str(source)!r}")
+    torch = require("torch", extra="encoders", purpose=f"encoder={str(source)!r}")
     try:
         with quiet_transformers():
             return library.SentenceTransformer(
-                model,
+                str(source),
                 device=device,
                 model_kwargs={"dtype": getattr(torch, dtype), "use_safetensors": True},
                 trust_remote_code=False,
             )
     except Exception as error:
-        raise _not_loaded(model, error) from error
+        raise _not_loaded(source, error) from error
 
 
-@lru_cache(maxsize=8)
-def _model_digest(model: str, state: tuple[Any, ...]) -> str:
-    folder = Path(model)
-    if not folder.is_dir():
-        if looks_local(model):
-            raise _not_loaded(model, FileNotFoundError("there is no such folder"))
-        try:
-            return f"{model}@{commit_of(model, None)}"
-        except ModelLoadError as error:
-            raise _not_loaded(model, error.__cause__ or error) from error
-    content = hashlib.blake2b(digest_size=16)
-    for file in sorted(folder.rglob("*")):
-        if file.suffix in {".safetensors", ".json", ".txt", ".model"}:
-            content.update(file.relative_to(folder).as_posix().encode())
-            content.update(file.read_bytes())
-    return content.hexdigest()
-
-
-def _not_loaded(model: str, error: BaseException) -> ModelLoadError:
+def _not_loaded(model: str | os.PathLike[str], error: BaseException) -> ModelLoadError:
     return ModelLoadError(
-        f"encoder={model!r} could not be loaded as a SentenceTransformer: {first_line(error)}. "
-        "Pass a folder that holds one, a name the hub can serve from here, or None for TF-IDF"
+        f"encoder={os.fspath(model)!r} could not be loaded as a SentenceTransformer: {first_line(error)}. "
+        "Pass a folder that holds one, a name that the hub provides, or None for TF-IDF"
     )
 
 

@@ -1,4 +1,4 @@
-"""Errors that a caller may want to catch by name."""
+"""Errors that callers may want to catch by name."""
 
 
 class EmptyPoolError(ValueError):
@@ -6,8 +6,8 @@ class EmptyPoolError(ValueError):
 
 
 class PoolExhaustedError(ValueError):
-    """Every row of the pool is labeled already: nothing is left to select."""
+    """Every row of the pool is labeled: no row is left to select."""
 
 
 class ModelLoadError(OSError):
-    """A model file is missing, truncated or of another kind than it should be."""
+    """A model file is missing, truncated or of the wrong kind."""

@@ -1,45 +1,56 @@
-"""Nearest neighbors by cosine: exact search and HNSW behind one small face."""
+"""Nearest neighbors by cosine similarity: exact search and HNSW, with one interface."""
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
+import joblib
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import DTypeLike
 
 from skprune._optional import require
+from skprune.vectors import dense, squared_norms
 
-# A block of the vectors, and its similarities, stay in the cache (4,096 x 384 floats are 6 MB).
+# Rows in a block: the block and its similarities fit the cache (4,096 x 384 float32 are 6 MB).
 _BLOCK = 4_096
-# Rows beyond which an approximate index pays for being built (measured: docs/benchmarks.md).
+# Rows from which building an approximate index takes less time than it saves (docs/benchmarks.md).
 _HNSW_FROM = 4_000_000
-# Single precision misplaces a cosine by less; what lies closer to the border is compared in double.
+# Bound on the rounding error of a cosine in single precision. Candidates this close to the k-th best
+# similarity are compared in double precision.
 _SLACK = 1e-5
 
 
 class Neighbors(Protocol):
-    """Rows that can be searched."""
+    """An index of rows that can be searched.
+
+    Attributes
+    ----------
+    vectors : ndarray or csr_array, shape (n_rows, n_features)
+        The rows.
+    """
 
     vectors: Any
 
     def query(
         self, vectors: Any, k: int, allowed: np.ndarray | None = None
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return ``(rows, similarities)`` of the k most similar allowed rows, for each query vector."""
+        """Return ``(rows, similarities)`` of the k most similar allowed rows for each query vector."""
 
 
 class ExactNeighbors:
-    """Exact search, one matrix product a query batch; no copy of the vectors is made.
+    """Exact search: one matrix product per batch of queries.
 
     Parameters
     ----------
     vectors : ndarray or csr_array, shape (n_rows, n_features)
+        The rows to search. They are not copied.
 
     Notes
     -----
-    Candidates are found in the vectors' own precision and compared in double precision, so that equal rows
-    are equally similar wherever they stand, and the answer does not depend on the number of threads. Of
-    equally similar rows the first ones are returned. A zero vector has similarity 0 to everything.
+    Candidates are found in the precision of the vectors and compared in double precision. Equal rows
+    therefore have equal similarities wherever they are, and the number of threads does not change the
+    result. Ties go to the row that comes first. A zero vector has similarity 0 to every row.
 
     Examples
     --------
@@ -51,9 +62,8 @@ class ExactNeighbors:
 
     def __init__(self, vectors: Any) -> None:
         self.vectors = vectors
-        self._inverse_norms = _inverse(_norms(vectors)).astype(
-            vectors.dtype if vectors.dtype.kind == "f" else np.float64
-        )
+        dtype = vectors.dtype if vectors.dtype.kind == "f" else np.float64
+        self._inverse_norms = _inverse_norms(vectors, dtype).astype(dtype)
 
     def query(
         self, vectors: Any, k: int, allowed: np.ndarray | None = None
@@ -62,21 +72,27 @@ class ExactNeighbors:
 
         Parameters
         ----------
-        vectors : array of shape (n_queries, n_features)
+        vectors : ndarray or csr_array, shape (n_queries, n_features)
+            The queries.
         k : int
-            Clipped to the number of allowed rows.
+            Number of rows to return; all allowed rows if there are fewer.
         allowed : ndarray of bool, shape (n_rows,), default=None
-            Rows that may be returned.
+            Rows that may be returned. None allows all.
+
+        Returns
+        -------
+        list of (ndarray of int, ndarray of float64)
+            For each query, the rows and their similarities, most similar first.
         """
-        queries = _dense(vectors).astype(np.float64)
-        queries *= _inverse(_norms(queries))[:, None]
+        queries = dense(vectors).astype(np.float64)
+        queries *= _inverse_norms(queries)[:, None]
         candidates = self._candidates(queries, k, allowed)
         return [self._ranked(q, rows, k) for q, rows in zip(queries, candidates, strict=True)]
 
     def _candidates(self, queries: np.ndarray, k: int, allowed: np.ndarray | None) -> list[np.ndarray]:
-        """For each query all rows that may be among the k nearest, and few others."""
+        """Return, for each query, rows that include the k nearest, and few others."""
         directions = np.ascontiguousarray(queries.T, dtype=self._inverse_norms.dtype)
-        floor = np.full(len(queries), -np.inf)  # the k-th best similarity so far
+        floor = np.full(len(queries), -np.inf)  # the k-th best similarity so far, for each query
         pieces: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in queries]
         for start in range(0, self.vectors.shape[0], _BLOCK):
             stop = start + _BLOCK
@@ -85,34 +101,49 @@ class ExactNeighbors:
             if allowed is not None:
                 similarity[~allowed[start:stop]] = -np.inf
             hits = np.flatnonzero(similarity > (floor - _SLACK).astype(similarity.dtype))
-            rows, which = np.divmod(hits, len(queries))
-            for q in np.unique(which):
-                mine = rows[which == q]
-                pieces[q].append((start + mine, similarity[mine, q]))
+            rows, query_of = np.divmod(hits, len(queries))
+            for q in np.unique(query_of):
+                near = rows[query_of == q]
+                pieces[q].append((start + near, similarity[near, q]))
                 pieces[q], floor[q] = _prune(pieces[q], k)
         empty = np.empty(0, dtype=np.intp)
         return [np.concatenate([empty, *(rows for rows, _ in piece)]) for piece in pieces]
 
     def _ranked(self, query: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        exact = _dense(self.vectors[rows]).astype(np.float64)
-        similarity = np.einsum("ij,j->i", exact, query) * _inverse(_norms(exact))
-        # 12 decimals: equal rows tie whatever the last bit says.
+        """Return the k best of the candidate ``rows``, compared in double precision."""
+        exact = dense(self.vectors[rows]).astype(np.float64)
+        similarity = np.einsum("ij,j->i", exact, query) * _inverse_norms(exact)
+        # Rounded to 12 decimals so that equal rows tie even if the last bits differ.
         order = np.lexsort((rows, -similarity.round(12)))[:k]
         return rows[order], similarity[order]
 
 
 class HNSWNeighbors:
-    """Approximate search in a hierarchical navigable small-world graph.
+    """Approximate search in a hierarchical navigable small-world (HNSW) graph.
 
     Parameters
     ----------
     vectors : ndarray of float32, shape (n_rows, n_features)
-    M, ef_construction, ef : int
-        Links a node, breadth of the search while building, breadth of a query. The defaults are those of
-        AnchorAL, appendix A.1.
-    n_threads : int, default=1
-        Threads that build the graph. More than one is faster and not reproducible.
+        The rows to search.
+    M : int, default=64
+        Links per node. The defaults of ``M``, ``ef_construction`` and ``ef`` are those of AnchorAL,
+        appendix A.1.
+    ef_construction : int, default=200
+        Number of candidates that are kept while a row is inserted.
+    ef : int, default=200
+        Number of candidates that are kept during a query.
+    n_jobs : int or None, default=None
+        Threads that answer queries. None is 1 and -1 is all processors. The graph is always built by one
+        thread, because only then is it reproducible.
     seed : int, default=0
+        Seed of the graph's random levels.
+
+    Raises
+    ------
+    ImportError
+        If hnswlib is not installed.
+    TypeError
+        If the vectors are sparse.
 
     References
     ----------
@@ -127,7 +158,7 @@ class HNSWNeighbors:
         M: int = 64,
         ef_construction: int = 200,
         ef: int = 200,
-        n_threads: int = 1,
+        n_jobs: int | None = None,
         seed: int = 0,
     ) -> None:
         hnswlib = require("hnswlib", extra="hnsw", purpose="index='hnsw'")
@@ -135,14 +166,15 @@ class HNSWNeighbors:
             raise TypeError("index='hnsw' needs dense vectors; use index='exact' for sparse ones")
         self.vectors = vectors
         self.ef = ef
+        self.n_jobs = n_jobs
         self._graph = hnswlib.Index(space="cosine", dim=vectors.shape[1])
         self._graph.init_index(
             max_elements=len(vectors), M=M, ef_construction=ef_construction, random_seed=seed
         )
-        self._graph.add_items(vectors, np.arange(len(vectors)), num_threads=n_threads)
+        self._graph.add_items(vectors, np.arange(len(vectors)), num_threads=1)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_graph": self._graph.__getstate__()}  # arrays, which skops can keep
+        return {**self.__dict__, "_graph": self._graph.__getstate__()}  # arrays, which skops can store
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         hnswlib = require("hnswlib", extra="hnsw", purpose="index='hnsw'")
@@ -153,19 +185,30 @@ class HNSWNeighbors:
     def query(
         self, vectors: Any, k: int, allowed: np.ndarray | None = None
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """As :meth:`ExactNeighbors.query`; falls back to it where few rows are allowed."""
+        """Return ``(rows, similarities)`` of the k most similar rows for each query vector.
+
+        Parameters and results are those of :meth:`ExactNeighbors.query`. A query whose search in the graph
+        reaches fewer than k allowed rows is answered by exact search.
+
+        Raises
+        ------
+        ValueError
+            If a query vector is not finite.
+        """
         n_rows = len(self.vectors)
         n_allowed = n_rows if allowed is None else int(allowed.sum())
         k = min(k, n_allowed)
-        # Rows that are not allowed are fetched and dropped, so that the graph serves any subset.
+        # Fetch more than k rows, because those that are not allowed are dropped afterwards.
         fetch = k if allowed is None else k + min(n_rows - n_allowed, 3 * k)
-        queries = np.ascontiguousarray(_dense(vectors), dtype=np.float32)
+        queries = np.ascontiguousarray(dense(vectors), dtype=np.float32)
         if not np.isfinite(queries).all():
             raise ValueError("query vectors must be finite")
-        self._graph.set_ef(max(self.ef, fetch))  # a loaded graph forgets it; below k it is an error
+        self._graph.set_ef(max(self.ef, fetch))  # not stored in pickles; must be at least k
         try:
-            rows, distances = self._graph.knn_query(queries, k=fetch, num_threads=1)
-        except RuntimeError:  # fewer than `fetch` rows reachable
+            rows, distances = self._graph.knn_query(
+                queries, k=fetch, num_threads=joblib.effective_n_jobs(self.n_jobs)
+            )
+        except RuntimeError:  # fewer than `fetch` rows can be reached
             return ExactNeighbors(self.vectors).query(queries, k, allowed)
         answers = []
         for query, found, distance in zip(queries, rows.astype(np.intp), distances, strict=True):
@@ -177,21 +220,35 @@ class HNSWNeighbors:
         return answers
 
 
-def build_index(vectors: Any, kind: str, *, n_threads: int = 1, seed: int = 0) -> Neighbors:
-    """Return the index that ``kind`` names: ``"exact"``, ``"hnsw"`` or ``"auto"``.
+def build_index(vectors: Any, kind: str, *, n_jobs: int | None = None, seed: int = 0) -> Neighbors:
+    """Return an index of the vectors.
 
-    ``"auto"`` is exact: a few dozen queries a round read the vectors once, which beats the minutes that
-    a graph takes to build until the pool has some millions of rows.
+    Parameters
+    ----------
+    vectors : ndarray or csr_array, shape (n_rows, n_features)
+        The rows to search.
+    kind : {"auto", "exact", "hnsw"}
+        "exact" is :class:`ExactNeighbors`, "hnsw" :class:`HNSWNeighbors`. "auto" is exact below 4,000,000
+        rows and for sparse vectors: the few dozen queries of a round read the vectors once, whereas a graph
+        takes minutes to build.
+    n_jobs : int or None, default=None
+        Threads that query an HNSW graph. Exact search uses the threads of BLAS.
+    seed : int, default=0
+        Seed of an HNSW graph.
+
+    Returns
+    -------
+    ExactNeighbors or HNSWNeighbors
     """
     if kind == "hnsw" or (kind == "auto" and vectors.shape[0] >= _HNSW_FROM and not sp.issparse(vectors)):
-        return HNSWNeighbors(vectors, n_threads=n_threads, seed=seed)
+        return HNSWNeighbors(vectors, n_jobs=n_jobs, seed=seed)
     return ExactNeighbors(vectors)
 
 
 def _prune(
     pieces: list[tuple[np.ndarray, np.ndarray]], k: int
 ) -> tuple[list[tuple[np.ndarray, np.ndarray]], float]:
-    """Drop what cannot be among the k best any more; return the rest and the k-th best similarity."""
+    """Drop rows that cannot be among the k best; return the rest and the k-th best similarity."""
     rows = np.concatenate([r for r, _ in pieces])
     similarity = np.concatenate([s for _, s in pieces])
     if len(rows) <= k:
@@ -201,17 +258,7 @@ def _prune(
     return [(rows[near], similarity[near])], floor
 
 
-def _norms(vectors: Any) -> np.ndarray:
-    if sp.issparse(vectors):
-        values = vectors if vectors.dtype.kind == "f" else vectors.astype(np.float64)  # squares overflow
-        return np.sqrt(np.asarray(values.multiply(values).sum(axis=1)).ravel())
-    dtype = vectors.dtype if vectors.dtype.kind == "f" else np.float64
-    return np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=dtype))
-
-
-def _inverse(norms: np.ndarray) -> np.ndarray:
+def _inverse_norms(vectors: Any, dtype: DTypeLike = np.float64) -> np.ndarray:
+    """Return 1 / length of each row, 0 for a zero vector."""
+    norms = np.sqrt(squared_norms(vectors, dtype))
     return np.divide(1.0, norms, out=np.zeros(len(norms)), where=norms > 0)
-
-
-def _dense(vectors: Any) -> np.ndarray:
-    return vectors.toarray() if sp.issparse(vectors) else np.asarray(vectors)

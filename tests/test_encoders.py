@@ -1,6 +1,7 @@
-"""Texts to vectors, whatever encodes them."""
+"""Encoders turn texts into vectors; fingerprints tell apart what gives different vectors."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from skprune.exceptions import ModelLoadError
 TEXTS = ["a red fox runs", "a red dog runs", "the blue sea", "the blue sky", "the gray sky"]
 
 
-def test_tfidf_vectors_have_unit_length_and_near_texts_are_near():
+def test_tfidf_vectors_have_unit_length_and_similar_texts_similar_vectors():
     encoder = TfidfEncoder(n_components=3).fit(TEXTS)
     vectors = encoder(TEXTS)
     assert vectors.dtype == np.float32
@@ -28,16 +29,16 @@ def test_tfidf_vectors_have_unit_length_and_near_texts_are_near():
 
 
 @pytest.mark.parametrize("texts", [["one"], ["same", "same"], ["x y"], ["a", "b", "c"]])
-def test_tfidf_serves_tiny_pools(texts):
+def test_tfidf_on_tiny_pools(texts):
     assert TfidfEncoder().fit(texts)(texts).shape[0] == len(texts)
 
 
-def test_tfidf_without_a_word_says_so():
-    with pytest.raises(ValueError, match="no text of the pool holds a word"):
+def test_tfidf_without_a_word_is_refused():
+    with pytest.raises(ValueError, match="no text of the pool contains a word"):
         TfidfEncoder().fit(["!!", "??"])
 
 
-def test_fingerprints_tell_corpora_and_parameters_apart():
+def test_fingerprints_differ_by_corpus_and_parameters():
     prints = {
         TfidfEncoder().fit(TEXTS).fingerprint,
         TfidfEncoder().fit(TEXTS[:4]).fingerprint,
@@ -49,9 +50,10 @@ def test_fingerprints_tell_corpora_and_parameters_apart():
     assert TfidfEncoder().fit(TEXTS).fingerprint in prints
 
 
-def test_what_an_encoder_parameter_means():
+def test_make_encoder():
     assert isinstance(make_encoder(None), TfidfEncoder)
     assert isinstance(make_encoder("some/name"), SentenceEncoder)
+    assert isinstance(make_encoder(Path("folder")), SentenceEncoder)
     pipeline = make_pipeline(CountVectorizer(), TruncatedSVD(2, random_state=0))
     encoder = make_encoder(pipeline).fit(TEXTS)
     assert np.allclose(encoder(TEXTS), pipeline.fit_transform(TEXTS), atol=1e-6)
@@ -72,28 +74,28 @@ def test_sentence_encoder_agrees_with_the_library(minilm):
     assert np.allclose(make_encoder(loaded)(TEXTS), expected, atol=1e-5)
     pruner = KMeansFilter(keep=2, encoder=loaded, random_state=0).fit(TEXTS)
     assert len(pruner.select([*TEXTS, "a new one"])) == 2
-    assert np.allclose(SentenceEncoder(str(minilm), precision="float32")(TEXTS), expected, atol=1e-5)
+    assert np.allclose(SentenceEncoder(minilm, precision="float32")(TEXTS), expected, atol=1e-5)
     fast = SentenceEncoder(str(minilm))(TEXTS)
     cosine = (fast * expected).sum(axis=1) / np.linalg.norm(fast, axis=1) / np.linalg.norm(expected, axis=1)
     assert (cosine > 0.999).all()
 
 
-def test_sentence_encoder_is_known_by_content(minilm, tmp_path):
+def test_the_fingerprint_of_a_sentence_encoder_depends_on_content_only(minilm, tmp_path):
     copy = tmp_path / "copy"
     copy.symlink_to(minilm, target_is_directory=True)
     encoder = SentenceEncoder(str(minilm), precision="float32")
-    assert SentenceEncoder(str(copy), precision="float32", batch_size=3).fingerprint == encoder.fingerprint
+    assert SentenceEncoder(copy, precision="float32", batch_size=3).fingerprint == encoder.fingerprint
     assert SentenceEncoder(str(minilm), precision="bfloat16").fingerprint != encoder.fingerprint
 
 
-def test_a_folder_that_holds_no_model_is_refused(tmp_path):
+def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(ModelLoadError, match="could not be loaded as a SentenceTransformer"):
         SentenceEncoder(str(tmp_path))(TEXTS)
     with pytest.raises(ModelLoadError, match=r"missing' could not be loaded .*: there is no such folder\."):
         AnchorFilter(encoder=str(tmp_path / "missing")).fit(TEXTS)
 
 
-def test_fits_that_draw_at_random_share_no_vectors():
+def test_random_fits_have_different_fingerprints():
     encoder = make_pipeline(TfidfVectorizer(), GaussianRandomProjection(5))
     first, second = (TransformerEncoder(encoder).fit(TEXTS) for _ in range(2))
     assert first.fingerprint != second.fingerprint
@@ -102,7 +104,7 @@ def test_fits_that_draw_at_random_share_no_vectors():
     assert first.fingerprint == second.fingerprint
 
 
-def test_a_model_that_was_written_anew_is_another(minilm, tmp_path):
+def test_a_model_that_was_overwritten_is_loaded_again(minilm, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(minilm, folder)
     before = SentenceEncoder(str(folder), precision="float32")

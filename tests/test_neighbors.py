@@ -1,4 +1,4 @@
-"""Exact search equals brute force in double precision; HNSW comes close."""
+"""Exact search agrees with brute force in double precision; HNSW comes close."""
 
 import pickle
 
@@ -29,9 +29,9 @@ def brute_force(X, queries, k, allowed=None):
     coarse=st.booleans(),
     dtype=st.sampled_from([np.float32, np.float64]),
 )
-def test_exact_equals_brute_force(n, d, k, seed, coarse, dtype):
+def test_exact_search_agrees_with_brute_force(n, d, k, seed, coarse, dtype):
     rng = np.random.default_rng(seed)
-    # Coarse vectors bring ties, equal rows and zero vectors.
+    # Coarse vectors have ties, equal rows and zero vectors.
     X = rng.integers(-1, 2, size=(n, d)) if coarse else rng.normal(size=(n, d))
     X = X.astype(dtype)
     queries = rng.normal(size=(3, d)).astype(dtype)
@@ -43,20 +43,20 @@ def test_exact_equals_brute_force(n, d, k, seed, coarse, dtype):
         assert [rows.tolist() for rows, _ in answers] == expected.tolist()
 
 
-def test_exact_goes_beyond_one_block():
+def test_exact_search_over_several_blocks():
     X = np.random.default_rng(0).normal(size=(40_000, 4)).astype(np.float32)
     answers = ExactNeighbors(X).query(X[:5], 100)
     assert [rows.tolist() for rows, _ in answers] == brute_force(X, X[:5], 100).tolist()
 
 
-def test_exact_serves_sparse_vectors():
+def test_exact_search_of_sparse_vectors():
     X = sp.random_array((500, 40), density=0.1, rng=np.random.default_rng(0), format="csr")
     dense = X.toarray()
     answers = ExactNeighbors(X).query(X[:4], 7)
     assert [rows.tolist() for rows, _ in answers] == brute_force(dense, dense[:4], 7).tolist()
 
 
-def test_exact_does_not_depend_on_the_number_of_threads():
+def test_exact_search_does_not_depend_on_the_number_of_threads():
     threadpoolctl = pytest.importorskip("threadpoolctl")
     X = np.random.default_rng(0).normal(size=(30_000, 16)).astype(np.float32)
     X[20_000:] = X[:10_000]
@@ -86,14 +86,14 @@ def test_hnsw_recall(clustered):
 
 
 @pytest.mark.parametrize("share", [0.9, 0.5, 0.01])
-def test_hnsw_returns_allowed_rows_only_and_enough_of_them(clustered, share):
+def test_hnsw_returns_k_rows_and_only_allowed_ones(clustered, share):
     allowed = np.random.default_rng(1).random(len(clustered)) < share
     answers = HNSWNeighbors(clustered).query(clustered[:20], 25, allowed)
     assert all(len(rows) == min(25, allowed.sum()) and allowed[rows].all() for rows, _ in answers)
     assert recall(answers, brute_force(clustered, clustered[:20], 25, allowed)) >= 0.95
 
 
-def test_hnsw_keeps_its_breadth_through_a_pickle(clustered):
+def test_hnsw_answers_the_same_after_a_pickle(clustered):
     index = HNSWNeighbors(clustered)
     again = pickle.loads(pickle.dumps(index))
     for (rows, _), (rows2, _) in zip(
@@ -102,19 +102,21 @@ def test_hnsw_keeps_its_breadth_through_a_pickle(clustered):
         assert (rows == rows2).all()
 
 
-def test_hnsw_built_by_one_thread_is_reproducible(clustered):
-    first, second = (HNSWNeighbors(clustered, seed=3).query(clustered[:9], 50) for _ in range(2))
+def test_hnsw_is_reproducible_whatever_n_jobs_is(clustered):
+    first, second = (
+        HNSWNeighbors(clustered, seed=3, n_jobs=n_jobs).query(clustered[:9], 50) for n_jobs in (None, 2)
+    )
     assert all((a[0] == b[0]).all() for a, b in zip(first, second, strict=True))
 
 
-def test_hnsw_refuses_what_it_cannot_search(clustered):
+def test_hnsw_refuses_sparse_vectors_and_queries_that_are_not_finite(clustered):
     with pytest.raises(TypeError, match="index='hnsw' needs dense vectors"):
         HNSWNeighbors(sp.csr_array(clustered[:10]))
     with pytest.raises(ValueError, match="finite"):
         HNSWNeighbors(clustered[:10]).query(np.full((1, 32), np.nan), 2)
 
 
-def test_auto_is_exact_for_pools_that_fit_a_round(clustered):
+def test_auto_is_exact_for_small_pools(clustered):
     assert isinstance(build_index(clustered, "auto"), ExactNeighbors)
 
 

@@ -67,7 +67,7 @@ class NeighborFilter(VectorFilter):
     def _fit_index(self, pool: Pool) -> None:
         self._embed_pool(pool)
         self._index: Neighbors = build_index(
-            self._vectors, self.index, n_threads=self.n_jobs or 1, seed=self.seed_ % 2**31
+            self._vectors, self.index, n_jobs=self.n_jobs, seed=self.seed_ % 2**31
         )
         self._labeled_vectors: Any = None  # in the order of labeled_
 

@@ -1,4 +1,4 @@
-"""Where a model runs, and what it multiplies in."""
+"""The device a model runs on, the precision it multiplies in, and its random numbers."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ if TYPE_CHECKING:
 
 
 def choose_device(device: str, *, extra: str, purpose: str) -> torch.device:
-    """Return the device that "auto" or a name stands for; "auto" is CUDA, MPS or the CPU.
+    """Return the torch device that a name means.
 
     Parameters
     ----------
     device : str
+        A torch device, or "auto": MPS if it is available, else CUDA, else the CPU.
     extra, purpose : str
-        Named where torch is missing.
+        The extra that installs torch and the part that needs it, for the error message.
 
     Raises
     ------
+    ImportError
+        If torch is not installed.
     ValueError
-        If there is no such device.
+        If the device is not available.
     """
     torch = require("torch", extra=extra, purpose=purpose)
     if device == "auto":
@@ -38,7 +41,7 @@ def choose_device(device: str, *, extra: str, purpose: str) -> torch.device:
 
 
 def has_native_bfloat16(device: torch.device) -> bool:
-    """Return whether the device multiplies bfloat16 natively: elsewhere it is slower than float32."""
+    """Return whether the device multiplies bfloat16 natively; without that, it is slower than float32."""
     import torch
 
     if device.type == "cuda":
@@ -48,7 +51,7 @@ def has_native_bfloat16(device: torch.device) -> bool:
 
 @contextmanager
 def seeded_torch(seed: int) -> Iterator[None]:
-    """Seed torch inside the context, and put its generators back on leaving it."""
+    """Seed torch inside the context; restore its generators, of the CPU and of CUDA, on leaving it."""
     import torch
 
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):

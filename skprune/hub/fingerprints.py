@@ -1,4 +1,4 @@
-"""Content under a short name: digests of model files and of settings, and the state of a file."""
+"""Digests of models, files and settings, and the state of files on disk."""
 
 from __future__ import annotations
 
@@ -8,52 +8,142 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
+from skprune._optional import require
 from skprune.exceptions import ModelLoadError
+from skprune.hub.sources import first_line, quiet_transformers
 
 GZIP_MAGIC = b"\x1f\x8b"
-
-
-def stamp(path: str | os.PathLike[str], kind: str) -> tuple[str, int, int]:
-    """Return (absolute path, bytes, time of the last change in ns): what a cache of files keys on.
-
-    Raises
-    ------
-    ModelLoadError
-        If there is no such file; ``kind`` says what was expected.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise ModelLoadError(f"{path} is not a {kind}: found a folder")
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise ModelLoadError(f"{path} is not a {kind}: {error.strerror}") from error
-    return str(path.absolute()), status.st_size, status.st_mtime_ns
-
-
-def content_digest(path: str | os.PathLike[str], kind: str) -> str:
-    """Return a 128-bit digest of a file's content, unpacked where it is a gzip file.
-
-    Raises
-    ------
-    ModelLoadError
-        If there is no such file; ``kind`` says what was expected.
-    """
-    return _content_digest(*stamp(path, kind))
-
-
-@lru_cache(maxsize=64)
-def _content_digest(path: str, size: int, modified: int) -> str:
-    with open(path, "rb") as file:
-        packed = file.read(2) == GZIP_MAGIC
-    with gzip.open(path) if packed else open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+# The files in a model's folder that can change a score or a vector.
+_MODEL_FILES = {".gguf", ".jinja", ".json", ".model", ".safetensors", ".txt"}
 
 
 def digest_of(*parts: str | bytes) -> str:
-    """Return a 128-bit digest of the parts in order; where one ends and the next begins counts."""
+    """Return a 128-bit digest of the parts, their order and their boundaries.
+
+    Examples
+    --------
+    >>> digest_of("ab", "c") == digest_of("a", "bc")
+    False
+    """
     whole = hashlib.blake2b(digest_size=16)
     for part in parts:
         encoded = part.encode() if isinstance(part, str) else part
         whole.update(len(encoded).to_bytes(8, "little") + encoded)
     return whole.hexdigest()
+
+
+def content_digest(path: str | os.PathLike[str], kind: str) -> str:
+    """Return a 128-bit digest of a file's content; a gzip file is unpacked first.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    kind : str
+        The kind of file that is expected, for the error message.
+
+    Raises
+    ------
+    ModelLoadError
+        If there is no such file.
+    """
+    return _file_digest(*stamp(path, kind), unpack=True)
+
+
+def content_of(source: str | Path, revision: str | None = None, *, subfolders: bool = False) -> str:
+    """Return what identifies the content of a model.
+
+    Parameters
+    ----------
+    source : str or Path
+        A name on the hub (str), or a file or folder (Path).
+    revision : str, default=None
+        Branch, tag or commit of a hub name.
+    subfolders : bool, default=False
+        Include the model files in subfolders: sentence-transformers keeps modules there.
+
+    Returns
+    -------
+    str
+        ``name@commit`` for a hub name, else a 128-bit digest of the content. The location of a file or
+        folder does not change its digest.
+
+    Raises
+    ------
+    ModelLoadError
+        If the commit is not in the local cache and the hub does not provide it.
+    """
+    if isinstance(source, str):
+        return f"{source}@{commit_of(source, revision)}"
+    if not source.is_dir():
+        return hashlib.blake2b(_file_digest(*_stamp(source)).encode(), digest_size=16).hexdigest()
+    digest = hashlib.blake2b(digest_size=16)
+    for file in sorted(source.rglob("*") if subfolders else source.iterdir()):
+        if file.suffix in _MODEL_FILES and file.is_file():
+            name = file.relative_to(source).as_posix()
+            digest.update(f"{name} {_file_digest(*_stamp(file))}\n".encode())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=256)
+def commit_of(name: str, revision: str | None) -> str:
+    """Return the commit of a hub name; this reads its config, a few hundred bytes, from the cache or the hub.
+
+    Raises
+    ------
+    ModelLoadError
+        If the config is not in the local cache and the hub does not provide it.
+    """
+    transformers = require("transformers", extra="llm", purpose=f"model={name!r}")
+    try:
+        with quiet_transformers():
+            config = transformers.AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
+    except Exception as error:  # the hub's client, json and transformers raise errors of many kinds
+        raise ModelLoadError(
+            f"model={name!r} is not a local path, and the hub provides no such model ({first_line(error)}). "
+            "If the hub cannot be reached, pass the path of a folder or GGUF file"
+        ) from error
+    return getattr(config, "_commit_hash", None) or revision or "main"
+
+
+def stamp(path: str | os.PathLike[str], kind: str) -> tuple[str, int, int]:
+    """Return a file's absolute path, size in bytes and time of last change in ns: a key for caches.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    kind : str
+        The kind of file that is expected, for the error message.
+
+    Raises
+    ------
+    ModelLoadError
+        If there is no such file.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ModelLoadError(f"{path} is not a {kind}: found a folder")
+    try:
+        return _stamp(path)
+    except OSError as error:
+        raise ModelLoadError(f"{path} is not a {kind}: {error.strerror}") from error
+
+
+def state_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return the stamps of all files in a folder, none if it does not exist: a key for caches."""
+    return tuple(_stamp(file) for file in sorted(folder.rglob("*")) if file.is_file())
+
+
+def _stamp(file: Path) -> tuple[str, int, int]:
+    status = file.stat()
+    return str(file.absolute()), status.st_size, status.st_mtime_ns
+
+
+@lru_cache(maxsize=256)
+def _file_digest(path: str, size: int, modified: int, *, unpack: bool = False) -> str:
+    """Return the digest of a file, computed once for each state of the file (about 1 s per gigabyte)."""
+    with open(path, "rb") as file:
+        packed = unpack and file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+    with gzip.open(path) if packed else open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,9 @@ from torch import nn
 
 from skprune.exceptions import ModelLoadError
 from skprune.hub.devices import has_native_bfloat16
+from skprune.hub.fingerprints import state_of
 from skprune.hub.padding import pad_right
-from skprune.hub.sources import looks_local, quiet_transformers, state_of
+from skprune.hub.sources import local_path, quiet_transformers
 
 
 class TextClassifierModule(nn.Module):
@@ -238,13 +238,12 @@ def locate_model(model: str | os.PathLike[str]) -> tuple[str, tuple[Any, ...]]:
     ModelLoadError
         If a path leads to no folder with a ``config.json``.
     """
-    name = os.fspath(model)
-    folder = Path(name).expanduser()
-    if folder.exists() or looks_local(name):
-        if not (folder / "config.json").is_file():
-            raise ModelLoadError(f"model={name!r} must be a folder with a config.json and weights")
-        name = str(folder)
-    return name, state_of(folder)
+    folder = local_path(model)
+    if folder is None:
+        return os.fspath(model), ()
+    if not (folder / "config.json").is_file():
+        raise ModelLoadError(f"model={os.fspath(model)!r} must be a folder with a config.json and weights")
+    return str(folder), state_of(folder)
 
 
 def load_with_tokenizer(loader: Any, name: str, *, kind: str) -> tuple[Any, Any, list[str]]:

@@ -1,4 +1,4 @@
-"""What every store does."""
+"""The interface of every store."""
 
 from __future__ import annotations
 
@@ -7,35 +7,41 @@ from typing import Any, Protocol
 import numpy as np
 
 
-class Turn(Protocol):
-    """What :meth:`Store.claim` gives."""
+class Claim(Protocol):
+    """The right to compute some keys of one fingerprint, until it is released.
+
+    Attributes
+    ----------
+    mine : ndarray of bool, shape (n,)
+        The requested keys that the owner of this claim may compute. Others are computing the rest.
+    """
 
     mine: np.ndarray
 
     def release(self) -> None:
-        """Let others compute what this one did not."""
+        """Give the keys back, computed or not."""
 
     def wait(self) -> None:
-        """Wait for those who are computing the rest."""
+        """Wait until those who compute the other keys are done. Release the claim first."""
 
 
 class Store(Protocol):
-    """Where values are kept: float64 scalars (width 0) or float32 vectors, by fingerprint and key.
+    """Values by fingerprint and key: float64 scalars (width 0) or float32 vectors.
 
-    What is kept stays as it is: a later value of the same key is not taken.
+    The first value of a key stays; later ones are ignored.
     """
 
     def get(self, fingerprint: str, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return ``(values, found)``; values are those of the found keys, in order."""
+        """Return ``(values, found)``: the values of the keys that were found, in order, and a mask."""
 
     def put(self, fingerprint: str, keys: np.ndarray, values: np.ndarray, what: str = "") -> None:
-        """Keep one value a key; ``what`` says in words whose they are."""
+        """Keep one value per key. ``what`` describes the fingerprint in words."""
 
-    def claim(self, fingerprint: str, keys: np.ndarray) -> Turn:
-        """Claim keys to compute, so that nobody else does; look for them again before you begin."""
+    def claim(self, fingerprint: str, keys: np.ndarray) -> Claim:
+        """Claim keys to compute, so that nobody else computes them. Look them up again before you start."""
 
     def info(self) -> Any:
-        """Return a DataFrame of what is kept: ``fingerprint, what, values, width, bytes``."""
+        """Return a DataFrame of the contents: ``fingerprint, what, values, width, bytes``."""
 
     def clear(self, fingerprint: str | None = None) -> None:
-        """Forget the values of one fingerprint, or of all."""
+        """Delete the values of one fingerprint, or of all if it is None."""

@@ -1,4 +1,4 @@
-"""A scorer or encoder in front of a store."""
+"""A scorer or encoder whose values are kept in a store."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ import numpy as np
 from skprune.pools import RowTable, digests
 from skprune.store.base import Store
 from skprune.store.process import open_store
+from skprune.vectors import dense
 
-# (positions, values) of one batch, as it becomes available
+# (positions, values) per batch
 Batches = Iterable[tuple[np.ndarray, np.ndarray]]
 
 _tokens: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
@@ -29,18 +30,31 @@ class Remembered:
     ----------
     compute : callable
         ``texts -> array`` of shape (n,) or (n, d), or an object with ``iter_scores(texts)`` that yields
-        ``(positions, values)`` a batch: each batch is kept as soon as it is there.
-    memory : None or path
-        None keeps values in this process; a folder keeps them on disk.
+        ``(positions, values)`` per batch. Each batch is kept as soon as it is computed. Values are kept under
+        ``compute.fingerprint``; without that attribute, under the identity of the object.
+    memory : None or path-like
+        None keeps values in this process, up to the limit of :func:`~skprune.store.set_process_limit`. A
+        path keeps them in that folder.
     name : str
-        The parameter that errors should name.
+        The parameter that holds ``compute``; errors and warnings name it.
     batch_size : int, default=1024
-        Texts that a plain callable is given at a time: what a crash loses at the most.
+        Texts per call of a plain callable. A crash loses at most one batch.
 
     Attributes
     ----------
     n_computed : int
-        Texts that were computed rather than found.
+        Number of texts that were computed rather than found in the store.
+
+    Warns
+    -----
+    UserWarning
+        If ``memory`` is a folder and ``compute`` has no fingerprint. Its values stay in this process then.
+
+    Examples
+    --------
+    >>> lengths = Remembered(lambda texts: [len(text) for text in texts], None, name="quality")
+    >>> lengths(np.array(["aa", "b", "aa"], dtype=object)), lengths.n_computed
+    (array([2., 1., 2.]), 2)
     """
 
     def __init__(self, compute: Any, memory: Any, *, name: str, batch_size: int = 1024) -> None:
@@ -64,59 +78,78 @@ class Remembered:
 
     @cached_property
     def store(self) -> Store:
-        """Where the values are kept."""
+        """The store of the values."""
         return open_store(self._memory)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A store is its process's own: a copy opens the folder again when it needs it.
+        # A store belongs to one process: a copy in another one opens it again when needed.
         return {name: value for name, value in self.__dict__.items() if name != "store"}
 
     def __call__(
         self, texts: np.ndarray, keys: np.ndarray | None = None, limit: int | None = None
     ) -> np.ndarray:
-        """Return the value of every text, from the store where it is known.
+        """Return the value of every text, from the store if it is known.
 
         Parameters
         ----------
         texts : ndarray of object, shape (n,)
+            Texts, which may repeat.
         keys : ndarray of uint64, shape (n, 2), default=None
-            Their content hashes, where the caller has them.
+            The content hashes of the texts, if the caller has them.
         limit : int, default=None
-            Compute at most so many; the first ones. The rest are NaN.
+            Maximum number of distinct texts to compute: the first unknown ones. The others are NaN.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,), or of float32, shape (n, d)
+
+        Raises
+        ------
+        ValueError
+            If ``compute`` returns no finite value for a text, or an array of the wrong shape.
         """
         table = RowTable(texts)
         first = np.unique(table.row_of, return_index=True)[1]
         distinct = texts[first]
         hashes = digests(distinct) if keys is None else keys[first]
-        held, found = self.store.get(self.fingerprint, hashes)
-        wanted = np.flatnonzero(~found)[:limit]
-        while len(wanted):  # again where another process claimed a text and died
-            self._compute(distinct[wanted], hashes[wanted])
-            held, found = self.store.get(self.fingerprint, hashes)
-            wanted = wanted[~found[wanted]]
-        width = held.shape[1:] if len(held) else ()
-        out = np.full((len(distinct), *width), np.nan, dtype=np.float32 if width else np.float64)
-        out[found] = held
-        return out[table.row_of]
+        known = _Known(len(distinct))
+        self._look_up(hashes, np.arange(len(distinct)), known)
+        wanted = np.flatnonzero(known.missing)[:limit]
+        while len(wanted):  # more than once only if another process claimed a text and died
+            self._compute(distinct, hashes, wanted, known)
+            wanted = wanted[known.missing[wanted]]
+            self._look_up(hashes, wanted, known)
+            wanted = wanted[known.missing[wanted]]
+        return known.values()[table.row_of]
 
-    def _compute(self, texts: np.ndarray, keys: np.ndarray) -> None:
-        """Compute and keep those texts that nobody else is computing, then wait for the others."""
-        claim = self.store.claim(self.fingerprint, keys)
+    def _look_up(self, hashes: np.ndarray, rows: np.ndarray, known: _Known) -> None:
+        """Add to ``known`` what the store holds of some rows."""
+        held, found = self.store.get(self.fingerprint, hashes[rows])
+        known.add(rows[found], held)
+
+    def _compute(self, texts: np.ndarray, hashes: np.ndarray, rows: np.ndarray, known: _Known) -> None:
+        """Compute and keep the rows that nobody else is computing, then wait for the others.
+
+        Values go into ``known`` at once: the store may drop them before they could be read back.
+        """
+        claim = self.store.claim(self.fingerprint, hashes[rows])
         try:
-            mine = np.flatnonzero(claim.mine)
-            mine = mine[~self.store.get(self.fingerprint, keys[mine])[1]]  # done while we claimed them
-            done = np.zeros(len(mine), dtype=bool)
-            for rows, values in self._computed(texts[mine]):
-                self.store.put(self.fingerprint, keys[mine[rows]], values, self._what)
-                self.n_computed += len(rows)
-                done[rows] = True
+            mine = rows[claim.mine]
+            self._look_up(hashes, mine, known)  # others may have computed them before the claim
+            mine = mine[known.missing[mine]]
+            for batch, values in self._computed(texts[mine]):
+                self.store.put(self.fingerprint, hashes[mine[batch]], values, self._what)
+                self.n_computed += len(batch)
+                known.add(mine[batch], values)
         finally:
             claim.release()
-        if not done.all():
-            raise ValueError(f"{self.name} returned no value for the text {texts[mine[~done]][0][:60]!r}")
+        left_out = mine[known.missing[mine]]
+        if len(left_out):
+            raise ValueError(f"{self.name} returned no value for the text {texts[left_out[0]][:60]!r}")
         claim.wait()
 
     def _computed(self, texts: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield checked ``(positions, values)`` per batch."""
         if not len(texts):
             return
         batches: Batches = (
@@ -133,12 +166,11 @@ class Remembered:
             yield rows, self.compute(texts[rows].tolist())
 
     def _checked(self, texts: np.ndarray, rows: np.ndarray, values: Any) -> np.ndarray:
-        if hasattr(values, "toarray"):
-            values = values.toarray()
-        values = np.asarray(values)
+        values = dense(values)
         if values.shape[:1] != (len(rows),) or values.ndim > 2:
             raise ValueError(
-                f"{self.name} must return one value or vector a text: shape {values.shape} for {len(rows)}"
+                f"{self.name} must return one value or vector per text: got shape {values.shape} for "
+                f"{len(rows)} texts"
             )
         bad = np.isnan(values) if values.ndim == 1 else ~np.isfinite(values).all(axis=1)
         if bad.any():
@@ -147,13 +179,37 @@ class Remembered:
         return values
 
 
+class _Known:
+    """The values of a call, as far as they are known."""
+
+    def __init__(self, n_texts: int) -> None:
+        self.missing = np.ones(n_texts, dtype=bool)
+        self._values: np.ndarray | None = None
+
+    def add(self, rows: np.ndarray, values: np.ndarray) -> None:
+        """Set the values of some rows, in the precision in which stores keep them."""
+        if len(rows):
+            if self._values is None:
+                self._values = _unknown(len(self.missing), *values.shape[1:])
+            self._values[rows] = values
+            self.missing[rows] = False
+
+    def values(self) -> np.ndarray:
+        """Return the values of all rows, NaN for missing ones."""
+        return _unknown(len(self.missing)) if self._values is None else self._values
+
+
+def _unknown(n_rows: int, *width: int) -> np.ndarray:
+    return np.full((n_rows, *width), np.nan, dtype=np.float32 if width else np.float64)
+
+
 def _token_of(compute: Any) -> str:
-    """Name a callable that has no fingerprint by its identity, for as long as it lives."""
+    """Return a name for a callable without a fingerprint: its identity, valid for as long as it lives."""
     token = f"object {uuid4()}"
     try:
         if compute not in _tokens:
             _tokens[compute] = token
-            weakref.finalize(compute, open_store(None).clear, token)  # nobody can ask for its values any more
+            weakref.finalize(compute, open_store(None).clear, token)  # the name cannot be looked up any more
         return _tokens[compute]
-    except TypeError:  # cannot be referenced weakly: never recognized again
+    except TypeError:  # no weak references to it, or not hashable: it gets a new name each time
         return token

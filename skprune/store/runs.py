@@ -1,8 +1,8 @@
-"""Sorted runs: 128-bit keys with 64 bits each, found by binary search, merged as they pile up.
+"""Sorted runs of 128-bit keys, each with a 64-bit payload: searched by bisection, merged as they accumulate.
 
-What a log-structured merge tree does, in a few array operations: rows that come together are one sorted
-run, and a run is merged with the one before it while that is less than twice as large. So there are few
-runs, each at least twice as large as the next, and a row is written again about log2(rows / batch) times.
+This is a log-structured merge tree in a few array operations. Each batch of rows becomes a sorted run, and a
+run is merged with the one before it while that one is less than twice as large. There are therefore few
+runs, each at least twice as large as the next, and a row is rewritten about log2(rows / batch) times.
 """
 
 from __future__ import annotations
@@ -22,12 +22,18 @@ class Run(NamedTuple):
 
 
 def sorted_run(keys: np.ndarray, payload: np.ndarray) -> Run:
-    """Return one run of rows in any order; of rows that share a key, the first stays.
+    """Return a run of rows that are in any order; the first row of each key is kept.
 
     Parameters
     ----------
     keys : ndarray of uint64, shape (n, 2)
+        First and second halves of the keys.
     payload : ndarray of uint64, shape (n,)
+        What is stored under each key.
+
+    Returns
+    -------
+    Run
     """
     order = np.lexsort((keys[:, 1], keys[:, 0]))
     ordered = keys[order]
@@ -36,14 +42,25 @@ def sorted_run(keys: np.ndarray, payload: np.ndarray) -> Run:
 
 
 def merge(runs: Sequence[Run]) -> Run:
-    """Return one run of several that share no key."""
+    """Return one run that holds the rows of several; no two of them may share a key."""
     high, low, payload = (np.concatenate(column) for column in zip(*runs, strict=True))
-    order = np.argsort(high, kind="stable")  # which takes advantage of runs that are sorted already
+    order = np.argsort(high, kind="stable")  # a merge sort, which is fast on sorted runs
     return Run(high[order], low[order], payload[order])
 
 
 def n_to_merge(sizes: Sequence[int], n_rows: int) -> int:
-    """Return how many of the youngest runs ``n_rows`` new rows should be merged with.
+    """Return how many of the newest runs to merge with a run of ``n_rows`` new rows.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Rows of each run, oldest first.
+    n_rows : int
+        Rows of the new run.
+
+    Returns
+    -------
+    int
 
     Examples
     --------
@@ -58,17 +75,19 @@ def n_to_merge(sizes: Sequence[int], n_rows: int) -> int:
 
 
 def find(runs: Sequence[Run], keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Look keys up in runs that share none.
+    """Look up keys in runs.
 
     Parameters
     ----------
     runs : sequence of Run
+        No two may share a key.
     keys : ndarray of uint64, shape (n, 2)
+        First and second halves of the keys.
 
     Returns
     -------
     payload : ndarray of uint64, shape (n,)
-        Zero where there is none.
+        0 for keys that are not found.
     found : ndarray of bool, shape (n,)
 
     Examples
@@ -79,11 +98,11 @@ def find(runs: Sequence[Run], keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """
     payload = np.zeros(len(keys), dtype=np.uint64)
     found = np.zeros(len(keys), dtype=bool)
-    wanted = np.argsort(keys[:, 0])  # in order, neighbors share the pages and the caches they touch
+    wanted = np.argsort(keys[:, 0])  # sorted lookups share memory pages and cache lines
     high, low = keys[wanted, 0], keys[wanted, 1]
     for run in runs:
-        hits, places = _places(run, high, low)
-        payload[wanted[hits]] = run.payload[places]
+        hits, rows = _search(run, high, low)
+        payload[wanted[hits]] = run.payload[rows]
         found[wanted[hits]] = True
         if len(hits):
             missing = ~found[wanted]
@@ -91,64 +110,69 @@ def find(runs: Sequence[Run], keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return payload, found
 
 
-def places_in(block: int, n_rows: int) -> np.ndarray:
-    """Return the payload that stands for each row of a block: its number and the row, 32 bits each.
+def row_addresses(block: int, n_rows: int) -> np.ndarray:
+    """Return the payloads of a block's rows: the number of the block and the row in it, 32 bits each.
 
     Examples
     --------
-    >>> places_in(1, 2) - 2**32
+    >>> row_addresses(1, 2) - 2**32
     array([0, 1], dtype=uint64)
     """
     return np.uint64(block << 32) | np.arange(n_rows, dtype=np.uint64)
 
 
-def gather(places: np.ndarray, width: int, block: Callable[[int], np.ndarray]) -> np.ndarray:
-    """Return the rows at ``places``, float32 of shape (n, width), one block after the other.
+def rows_at(addresses: np.ndarray, width: int, block: Callable[[int], np.ndarray]) -> np.ndarray:
+    """Return the rows at some addresses. Each block is read once.
 
     Parameters
     ----------
-    places : ndarray of uint64, shape (n,)
-        As :func:`places_in` gives them.
+    addresses : ndarray of uint64, shape (n,)
+        See :func:`row_addresses`.
     width : int
+        Length of a row.
     block : callable
-        Returns the block of that number, of shape (n_rows, width).
+        Returns the block with a number, of shape (n_rows, width).
+
+    Returns
+    -------
+    ndarray of float32, shape (n, width)
     """
-    rows = np.empty((len(places), width), dtype=np.float32)
-    order = np.argsort(places)
-    numbers, within = places[order] >> np.uint64(32), places[order] & np.uint64(2**32 - 1)
-    ends = np.flatnonzero(np.diff(numbers, append=~numbers[-1:])) + 1  # where another block begins
+    rows = np.empty((len(addresses), width), dtype=np.float32)
+    order = np.argsort(addresses)
+    numbers, within = addresses[order] >> np.uint64(32), addresses[order] & np.uint64(2**32 - 1)
+    ends = np.flatnonzero(np.diff(numbers, append=~numbers[-1:])) + 1  # where the next block starts
     for start, end in zip([0, *ends], ends, strict=False):
         rows[order[start:end]] = block(int(numbers[start]))[within[start:end]]
     return rows
 
 
 def check_width(fingerprint: str, width: int, known: int) -> None:
-    """Refuse values of another width than those that are kept under the same fingerprint."""
+    """Refuse values whose width differs from that of the values kept under the same fingerprint."""
     if width != known:
         raise ValueError(
-            f"values of fingerprint {fingerprint!r} have width {width}, those kept before have {known} (0: "
-            "scalars): two scorers or encoders share one fingerprint"
+            f"values of fingerprint {fingerprint!r} have width {width}, but width {known} was kept before (0 "
+            "means scalars): two scorers or encoders share one fingerprint"
         )
 
 
 def info_table(rows: Sequence[tuple[str, str, int, int, int]]) -> Any:
-    """Return the DataFrame of what a store keeps."""
+    """Return the DataFrame of :meth:`Store.info`."""
     import pandas as pd
 
     return pd.DataFrame(rows, columns=["fingerprint", "what", "values", "width", "bytes"])
 
 
-def _places(run: Run, high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return which of the keys are in the run, and where."""
-    places = np.searchsorted(run.high, high)
-    open_ = np.arange(len(high))
-    hits, at = [open_[:0]], [places[:0]]
-    while len(open_):
-        open_ = open_[places[open_] < len(run.high)]
-        open_ = open_[run.high[places[open_]] == high[open_]]
-        good = run.low[places[open_]] == low[open_]
-        hits.append(open_[good])
-        at.append(places[open_[good]])
-        open_ = open_[~good]
-        places[open_] += 1  # another key with the same first half
-    return np.concatenate(hits), np.concatenate(at)
+def _search(run: Run, high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions of the keys that are in the run, and their rows in the run."""
+    rows = np.searchsorted(run.high, high)
+    pending = np.arange(len(high))
+    hits, hit_rows = [pending[:0]], [rows[:0]]
+    while len(pending):
+        pending = pending[rows[pending] < len(run.high)]
+        pending = pending[run.high[rows[pending]] == high[pending]]
+        equal = run.low[rows[pending]] == low[pending]
+        hits.append(pending[equal])
+        hit_rows.append(rows[pending[equal]])
+        pending = pending[~equal]
+        rows[pending] += 1  # try the next row with the same first half
+    return np.concatenate(hits), np.concatenate(hit_rows)

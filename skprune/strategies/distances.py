@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from skprune.strategies.base import top_row
+from skprune.vectors import dense, squared_norms
 
 _BLOCK = 4_000_000  # numbers compared at a time
 
@@ -128,16 +128,3 @@ class OuterProducts:
             gains.append(nearest[row])
             picked.append(row)
         return np.array(gains)
-
-
-def squared_norms(rows: Any) -> np.ndarray:
-    """Return the squared length of each row, in double precision."""
-    if sp.issparse(rows):
-        squares = rows.astype(np.float64).power(2)
-        return np.asarray(squares.sum(axis=1)).ravel()
-    return np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
-
-
-def dense(rows: Any) -> np.ndarray:
-    """Return rows of either kind as an ndarray."""
-    return rows.toarray() if sp.issparse(rows) else np.asarray(rows)

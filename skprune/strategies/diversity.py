@@ -13,7 +13,8 @@ from sklearn.preprocessing import normalize
 
 from skprune.strategies.base import Picks, Strategy
 from skprune.strategies.capabilities import labeled_rows, penultimate_features
-from skprune.strategies.distances import OuterProducts, dense, squared_norms
+from skprune.strategies.distances import OuterProducts
+from skprune.vectors import dense, squared_norms
 
 _BLOCK = 1_000_000  # distances to labeled rows in memory at a time
 _ROWS_TO_START = 10_000  # rows that k-means++ samples from, unless 100 per cluster are more

@@ -15,7 +15,7 @@ from skprune.pools import check_pool
 from skprune.store import Remembered
 from skprune.strategies.base import Picks, Strategy, top_row, top_rows
 from skprune.strategies.capabilities import labeled_rows, sequence_scores
-from skprune.strategies.distances import dense, squared_norms
+from skprune.vectors import dense, squared_norms
 
 
 class NSP(Strategy):

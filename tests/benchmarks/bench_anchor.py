@@ -1,4 +1,4 @@
-"""Seconds a round and memory of AnchorFilter over a million vectors, against one plain matrix product.
+"""Time per round and memory of AnchorFilter over a million vectors, compared with one matrix product.
 
 python tests/benchmarks/bench_anchor.py [n_rows]
 """
@@ -20,7 +20,7 @@ N_FEATURES, N_CLASSES, N_ANCHORS, ROUNDS, BATCH = 384, 2, 10, 5, 25
 
 
 def peak_bytes() -> int:
-    """Most memory that this process has held, in bytes."""
+    """Return the peak memory of this process in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
@@ -67,7 +67,7 @@ def main() -> None:
     shrunk = X[labeled:].copy()
     start = time.perf_counter()
     pruner.select(shrunk)
-    print(f"a pool that is another array: {time.perf_counter() - start:.3f} s")
+    print(f"a pool in another array: {time.perf_counter() - start:.3f} s")
 
 
 if __name__ == "__main__":

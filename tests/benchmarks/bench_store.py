@@ -1,15 +1,15 @@
-"""Speed, size and memory of the stores, beside other embedded stores where these are installed.
+"""Speed, size and memory of the stores, and of other embedded stores that are installed.
 
-Scalars are written in batches of 32,768 and vectors in batches of 1,024, as scorers and encoders give them,
-under keys that are hashes; then all are read, in another order, 100,000 keys at a time, from the page cache.
-Writing is timed by the clock, reading by CPU time, so that other jobs on the machine do not count. A batch
-is on the disk when it is committed (SQLite with ``synchronous=FULL``, RocksDB with ``sync``). Bytes each: on
-the disk (MemoryStore: in memory) at the end, and how many were written in all.
+Scalars are written in batches of 32,768 and vectors in batches of 1,024, as by scorers and encoders, under
+random keys. Then all are read from the page cache in another order, 100,000 keys at a time. Writing is
+measured in elapsed time; reading in CPU time, so that other jobs on the machine do not count. A committed
+batch is on the disk (SQLite with ``synchronous=FULL``, RocksDB with ``sync``). The last two columns are bytes
+per value: on the disk at the end (MemoryStore: in memory), and written in total.
 
     python tests/benchmarks/bench_store.py [--scalars N] [--vectors N] [--width D] [--peers] [--folder F]
 
-``--peers`` adds one LMDB entry a value, SQLite, and RocksDB and diskcache where they are installed (``pip
-install rocksdict diskcache``).
+``--peers`` adds LMDB with one entry per value, SQLite, and, if they are installed, RocksDB and diskcache
+(``pip install rocksdict diskcache``).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from skprune.store import DiskStore, MemoryStore
 READ = 100_000
 
 
-class Ours:
+class OnDisk:
     """The store in a folder."""
 
     name = "DiskStore"
@@ -51,7 +51,7 @@ class Ours:
         return values
 
 
-class InMemory(Ours):
+class InMemory(OnDisk):
     """The store of a process."""
 
     name = "MemoryStore"
@@ -61,7 +61,7 @@ class InMemory(Ours):
 
 
 class Peer(ABC):
-    """What keeps one entry a value: ``write(pairs)`` and ``read(keys) -> values``, both of bytes."""
+    """A store with one entry per value. Keys and values are bytes."""
 
     name: str
 
@@ -77,15 +77,15 @@ class Peer(ABC):
 
     @abstractmethod
     def write(self, pairs: list[tuple[bytes, bytes]]) -> None:
-        """Keep each value under its key."""
+        """Store each value under its key."""
 
     @abstractmethod
     def read(self, keys: list[bytes]) -> list[bytes]:
-        """Return the values, in the keys' order."""
+        """Return the values in the order of the keys."""
 
 
 class OneEntryEach(Peer):
-    """LMDB, one entry a value."""
+    """LMDB with one entry per value."""
 
     name = "LMDB, an entry each"
 
@@ -104,7 +104,7 @@ class OneEntryEach(Peer):
 
 
 class OneEntryEachSorted(OneEntryEach):
-    """The same, read by a cursor over sorted keys."""
+    """LMDB with one entry per value, read by a cursor over sorted keys."""
 
     name = "LMDB, sorted getmulti"
 
@@ -115,7 +115,7 @@ class OneEntryEachSorted(OneEntryEach):
 
 
 class SQLite(Peer):
-    """A table without row ids, in WAL mode."""
+    """An SQLite table without row ids, in WAL mode."""
 
     name = "SQLite, WAL"
 
@@ -138,7 +138,7 @@ class SQLite(Peer):
 
 
 class RocksDB(Peer):
-    """A log-structured merge tree; one process at a time may write."""
+    """RocksDB, a log-structured merge tree; one process at a time may write."""
 
     name = "RocksDB"
 
@@ -161,7 +161,7 @@ class RocksDB(Peer):
 
 
 class DiskCache(Peer):
-    """SQLite again, behind a dictionary."""
+    """diskcache, a dictionary on top of SQLite."""
 
     name = "diskcache"
 
@@ -189,7 +189,7 @@ def main() -> None:
     arguments = parser.parse_args()
     columns = ("written/s", "read/s", "read MB/s", "bytes each", "written")
     print(f"{'values':<20}{'store':<24}" + "".join(f"{column:>12}" for column in columns))
-    stores: list[Any] = [Ours, InMemory]
+    stores: list[Any] = [OnDisk, InMemory]
     if arguments.peers:
         stores += [OneEntryEach, OneEntryEachSorted, SQLite]
         stores += [
@@ -204,7 +204,7 @@ def main() -> None:
 
 
 def run(kind: Any, folder: Path, n_rows: int, width: int, batch: int) -> None:
-    """Measure in a child, so that memory is its own."""
+    """Measure in a child process, so that its memory starts from zero."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -218,6 +218,7 @@ def run(kind: Any, folder: Path, n_rows: int, width: int, batch: int) -> None:
 
 
 def measure(kind: Any, folder: Path, n_rows: int, width: int, batch: int) -> None:
+    """Write and read all values, and print one row of the table."""
     rng = np.random.default_rng(0)
     keys = rng.integers(0, 2**64, size=(n_rows, 2), dtype=np.uint64)
     values = rng.standard_normal((n_rows, width), dtype=np.float32) if width else rng.standard_normal(n_rows)
@@ -246,13 +247,13 @@ def measure(kind: Any, folder: Path, n_rows: int, width: int, batch: int) -> Non
 
 
 def resident() -> int:
-    """Bytes of memory that are this process's own."""
+    """Return the resident memory of this process in bytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
 
 
 def bytes_written() -> int:
-    """Bytes that this process sent to the disk."""
+    """Return how many bytes this process has sent to the disk."""
     lines = Path("/proc/self/io").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))
 

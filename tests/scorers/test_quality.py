@@ -391,7 +391,7 @@ def test_a_missing_model_is_named(tmp_path):
         QualityScorer("/no/such/folder")(TEXTS)
     with pytest.raises(ModelLoadError, match=r"neither a config.json nor exactly one GGUF file \(0 found\)"):
         QualityScorer(tmp_path)(TEXTS)
-    with pytest.raises(ModelLoadError, match=r"model='nobody/nothing' is no local path.*pass the path"):
+    with pytest.raises(ModelLoadError, match=r"model='nobody/nothing' is not a local path.*pass the path"):
         QualityScorer("nobody/nothing")(TEXTS)
 
 

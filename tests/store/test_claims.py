@@ -1,4 +1,4 @@
-"""Processes and threads that want the same texts at the same time share the work, whatever happens to one."""
+"""Processes and threads that want the same texts at the same time share the work, even if one dies."""
 
 import os
 import signal
@@ -6,18 +6,19 @@ import threading
 import time
 
 import numpy as np
+import portalocker
 import pytest
 
 from skprune.pools import digests
 from skprune.store import MemoryStore, Remembered, open_store
-from skprune.store.claims import Claim
+from skprune.store.claims import FileClaim
 
 TEXTS = np.array([f"text {i}" for i in range(40)], dtype=object)
 KEYS = digests(TEXTS)
 
 
 class Slow:
-    """A scorer that writes down what it is asked."""
+    """A slow scorer that logs the texts it is called with."""
 
     fingerprint = "slow"
 
@@ -53,13 +54,13 @@ def test_two_processes_compute_each_text_once(tmp_path, forkserver):
     for worker in workers:
         worker.join(60)
     asked = (tmp_path / "log").read_text().splitlines()
-    assert sorted(asked) == sorted(f"text {i}" for i in range(60)), "each text once, between the two"
+    assert sorted(asked) == sorted(f"text {i}" for i in range(60)), "the two processes compute each text once"
     assert sum(computed) == 60
-    assert min(computed) >= 20, "what only one of them wants does not wait for the other"
+    assert min(computed) >= 20, "texts that only one process wants do not wait for the other"
     assert [path.name for path in (tmp_path / "scores" / "claims").iterdir()] == ["register"]
 
 
-def test_the_claim_of_a_killed_process_passes_on(tmp_path, forkserver):
+def test_another_process_takes_over_the_claim_of_a_killed_one(tmp_path, forkserver):
     begin, n_computed = forkserver.Event(), forkserver.Queue()
     begin.set()
     killed, heir = (
@@ -71,22 +72,22 @@ def test_the_claim_of_a_killed_process_passes_on(tmp_path, forkserver):
         time.sleep(0.01)
     os.kill(killed.pid, signal.SIGSTOP)
     heir.start()
-    time.sleep(0.5)  # it waits
+    time.sleep(0.5)  # the heir waits
     os.kill(killed.pid, signal.SIGKILL)
     killed.join(60)
-    assert 20 <= n_computed.get(timeout=60) <= 30, "batches that were done are not computed again"
+    assert 20 <= n_computed.get(timeout=60) <= 30, "finished batches are not computed again"
     heir.join(60)
     asked = log.read_text().splitlines()
     assert set(asked) == set(TEXTS)
-    assert len(asked) - len(set(asked)) <= 5, "at most the batch in flight is computed twice"
+    assert len(asked) - len(set(asked)) <= 5, "at most the current batch is computed twice"
 
 
 def test_a_forked_child_does_not_hold_its_parents_claim(tmp_path):
     read, write = os.pipe()
     parent = os.fork()
-    if parent == 0:  # claims, has a child, is killed while that lives on
+    if parent == 0:  # takes a claim, forks a child, and is killed while the child lives on
         try:
-            Claim(tmp_path, "a", KEYS)
+            FileClaim(tmp_path, "a", KEYS)
             child = os.fork()
             if child:
                 os.write(write, child.to_bytes(4, "little"))
@@ -94,14 +95,14 @@ def test_a_forked_child_does_not_hold_its_parents_claim(tmp_path):
         finally:
             os._exit(1)
     child = int.from_bytes(os.read(read, 4), "little")
-    busy = Claim(tmp_path, "a", KEYS)
+    busy = FileClaim(tmp_path, "a", KEYS)
     assert not busy.mine.any()
     busy.release()
     os.kill(parent, signal.SIGKILL)
     os.waitpid(parent, 0)
     try:
         busy.wait()
-        claim = Claim(tmp_path, "a", KEYS)
+        claim = FileClaim(tmp_path, "a", KEYS)
         assert claim.mine.all()
         claim.release()
     finally:
@@ -110,17 +111,49 @@ def test_a_forked_child_does_not_hold_its_parents_claim(tmp_path):
         os.close(write)
 
 
-def test_claims_of_one_process_exclude_each_other_and_fingerprints_do_not(tmp_path):
-    first = Claim(tmp_path, "a", KEYS[:30])
-    second = Claim(tmp_path, "a", KEYS[20:])
+def test_a_child_forked_while_a_claim_is_taken_does_not_block_later_claims(tmp_path, monkeypatch):
+    children = []
+
+    def write_and_fork(claim):
+        write(claim)
+        if (child := os.fork()) == 0:
+            time.sleep(60)
+            os._exit(0)
+        children.append(child)
+
+    write = FileClaim._write
+    with monkeypatch.context() as patch:
+        patch.setattr(FileClaim, "_write", write_and_fork)
+        FileClaim(tmp_path, "a", KEYS).release()
+    try:
+        later = FileClaim(tmp_path, "a", KEYS)
+        assert later.mine.all()
+        later.release()
+    finally:
+        os.kill(children[0], signal.SIGKILL)
+        os.waitpid(children[0], 0)
+
+
+def test_a_file_system_without_locks_is_an_error_that_names_the_folder(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise portalocker.LockException(1, "No locks available")
+
+    monkeypatch.setattr(portalocker, "lock", fail)
+    with pytest.raises(OSError, match=r"memory='.*': the folder cannot be locked: No locks available"):
+        open_store(tmp_path).claim("a", KEYS)
+
+
+def test_claims_on_one_fingerprint_exclude_each_other(tmp_path):
+    first = FileClaim(tmp_path, "a", KEYS[:30])
+    second = FileClaim(tmp_path, "a", KEYS[20:])
     assert second.mine.tolist() == [False] * 10 + [True] * 10
-    other = Claim(tmp_path, "b", KEYS)
+    other = FileClaim(tmp_path, "b", KEYS)
     assert other.mine.all()
     waited = threading.Thread(target=second.wait)
     second.release()
     waited.start()
     waited.join(0.05)
-    assert waited.is_alive(), "the first claim is held still"
+    assert waited.is_alive(), "the first claim is still held"
     first.release()
     waited.join(10)
     assert not waited.is_alive()
@@ -157,7 +190,7 @@ def test_threads_compute_each_text_once(tmp_path, where):
     assert len(results) == 3
 
 
-def test_a_scorer_that_fails_gives_its_claim_back(tmp_path):
+def test_a_failing_scorer_releases_its_claim(tmp_path):
     def broken(texts):
         raise RuntimeError("no model")
 

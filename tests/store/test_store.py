@@ -1,4 +1,4 @@
-"""Values are bought once, and a crash or a full disk loses the batch in flight at most."""
+"""Every value is computed once, and a crash or a full disk loses at most the current batch."""
 
 import gc
 import itertools
@@ -8,20 +8,21 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import numpy as np
 import pytest
 
 from skprune.pools import digests
-from skprune.store import DiskStore, MemoryStore, Remembered, open_store
+from skprune.store import DiskStore, MemoryStore, Remembered, open_store, set_process_limit
 
 TEXTS = np.array([f"text {i}" for i in range(10)], dtype=object)
 KEYS = digests(TEXTS)
 
 
 class Lengths:
-    """A scorer that counts what it is asked."""
+    """A scorer that records the texts it is called with."""
 
     fingerprint = "lengths"
 
@@ -39,7 +40,7 @@ def store(request, tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 3), (4, 2)], ids=["scalars", "vectors", "pairs"])
-def test_what_was_put_is_got(store, shape):
+def test_get_returns_what_was_put(store, shape):
     values = np.random.default_rng(0).normal(size=shape).astype(np.float64 if len(shape) == 1 else np.float32)
     store.put("a", KEYS[:4], values)
     got, found = store.get("a", KEYS[[2, 7, 0]])
@@ -57,9 +58,9 @@ def test_fingerprints_never_mix(store):
 
 
 @pytest.mark.parametrize("width", [0, 3])
-def test_many_puts_in_any_order_against_a_dictionary(store, width):
+def test_many_puts_in_any_order_agree_with_a_dictionary(store, width):
     rng = np.random.default_rng(0)
-    # Keys that repeat, and that share their first half: what hashes hardly ever do.
+    # Keys that repeat, and keys that share their first half, which hashes hardly ever do.
     keys = rng.integers(0, 60, size=(4_000, 2)).astype(np.uint64)
     values = rng.normal(size=(4_000, width) if width else 4_000).astype(np.float32 if width else float)
     kept = {}
@@ -75,7 +76,7 @@ def test_many_puts_in_any_order_against_a_dictionary(store, width):
     assert store.info()["values"].tolist() == [len(kept)]
 
 
-def test_what_is_kept_can_be_seen_and_cleared(store):
+def test_info_and_clear(store):
     store.put("lengths of texts", KEYS, np.arange(10.0), "quality=len")
     store.put("lengths of texts", KEYS[:2], np.arange(2.0), "not the first")
     store.put("vectors", KEYS[:2], np.ones((2, 5)))
@@ -96,7 +97,7 @@ def test_what_is_kept_can_be_seen_and_cleared(store):
     assert store.get("lengths of texts", KEYS)[0].sum() == 10
 
 
-def test_one_fingerprint_for_two_things_is_refused(store):
+def test_one_fingerprint_for_two_widths_is_refused(store):
     store.put("a", KEYS[:2], np.ones((2, 3)))
     for values in (np.ones((2, 4)), np.ones(2)):
         with pytest.raises(ValueError, match="two scorers or encoders share one fingerprint"):
@@ -116,12 +117,12 @@ def test_each_distinct_text_is_computed_once(tmp_path):
         assert again.n_computed == 1
 
 
-def test_a_limit_leaves_the_rest_unknown(tmp_path):
+def test_texts_beyond_the_limit_are_nan(tmp_path):
     values = Remembered(Lengths(), tmp_path, name="quality")(TEXTS, limit=3)
     assert np.isnan(values).tolist() == [False] * 3 + [True] * 7
 
 
-def test_batches_that_were_done_survive_an_interruption(tmp_path):
+def test_finished_batches_survive_an_interruption(tmp_path):
     class Interrupted(Lengths):
         def iter_scores(self, texts):
             for i in range(len(texts)):
@@ -134,35 +135,169 @@ def test_batches_that_were_done_survive_an_interruption(tmp_path):
     assert open_store(tmp_path).get("lengths", KEYS)[1].sum() == 4
 
 
-def test_values_that_are_no_numbers_name_the_text_and_are_not_kept(tmp_path):
+def test_invalid_values_are_refused_and_the_error_names_the_text(tmp_path):
     class Broken(Lengths):
         def __call__(self, texts):
             return np.where(np.array(texts) == "text 3", np.nan, 1.0)
 
     with pytest.raises(ValueError, match="quality returned no finite value for the text 'text 3'"):
         Remembered(Broken(), tmp_path, name="quality")(TEXTS)
-    with pytest.raises(ValueError, match=r"encoder must return one value or vector a text: shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"one value or vector per text: got shape \(2,\) for 10"):
         Remembered(lambda texts: [1.0, 2.0], None, name="encoder")(TEXTS)
     Broken.iter_scores = lambda self, texts: [(np.arange(9), np.ones(9))]
     with pytest.raises(ValueError, match="quality returned no value for the text 'text 9'"):
         Remembered(Broken(), tmp_path, name="quality")(TEXTS)
 
 
-def test_a_callable_without_fingerprint_is_not_kept_on_disk(tmp_path):
+def test_values_of_a_callable_without_fingerprint_stay_in_the_process(tmp_path):
     with pytest.warns(UserWarning, match=r"quality has no \.fingerprint"):
         remembered = Remembered(lambda texts: np.ones(len(texts)), tmp_path, name="quality")
     remembered(TEXTS)
     assert not list(tmp_path.iterdir())
     other = Remembered(lambda texts: np.zeros(len(texts)), None, name="quality")
-    assert other(TEXTS).sum() == 0, "two nameless callables are two scorers"
+    assert other(TEXTS).sum() == 0, "two callables without fingerprints are two scorers"
     names = {remembered.fingerprint, other.fingerprint}
     assert names <= set(open_store(None).info()["fingerprint"])
     del remembered, other
     gc.collect()
-    assert not names & set(open_store(None).info()["fingerprint"]), "their values go with them"
+    assert not names & set(open_store(None).info()["fingerprint"]), "their values are deleted with them"
 
 
-def test_memory_that_is_no_folder(tmp_path):
+def test_the_fingerprint_that_was_used_least_recently_is_dropped_first():
+    store = MemoryStore(max_bytes=3 * 240)
+    for fingerprint in ("a", "b", "c"):
+        store.put(fingerprint, KEYS, np.arange(10.0))
+    store.get("a", KEYS)
+    store.put("d", KEYS, np.arange(10.0))
+    assert sorted(store.info()["fingerprint"]) == ["a", "c", "d"]
+    assert store.get("a", KEYS)[0].tolist() == list(range(10))
+    assert not store.get("b", KEYS)[1].any()
+    store.max_bytes = 240
+    assert store.info()["fingerprint"].tolist() == ["a"]
+    store.max_bytes = None
+    for number in range(9):
+        store.put(str(number), KEYS, np.arange(10.0))
+    assert len(store.info()) == 10
+
+
+def test_the_fingerprint_being_written_may_exceed_the_limit_alone():
+    store = MemoryStore(max_bytes=100)
+    store.put("a", KEYS[:5], np.ones((5, 8)))
+    store.put("a", KEYS[5:], np.ones((5, 8)))
+    assert store.get("a", KEYS)[1].all()
+    store.put("b", KEYS[:2], np.ones(2))
+    assert store.info()["fingerprint"].tolist() == ["b"]
+
+
+def test_values_computed_again_after_they_were_dropped_are_reported():
+    store = MemoryStore(max_bytes=300)
+    store.put("a", KEYS, np.ones(10), "perplexity=model")
+    store.put("b", KEYS, np.ones(10))
+    with pytest.warns(UserWarning, match="values of perplexity=model are computed again.*set_process_limit"):
+        store.put("a", KEYS, np.ones(10), "perplexity=model")
+    assert store.get("a", KEYS)[1].all()
+
+
+@pytest.mark.parametrize("limit", [-1, 1.5, "1 GiB"])
+def test_a_limit_that_is_not_a_number_of_bytes_is_refused(limit):
+    with pytest.raises(ValueError, match="None or a number of bytes"):
+        set_process_limit(limit)
+    with pytest.raises(ValueError, match="None or a number of bytes"):
+        MemoryStore(limit)
+
+
+@pytest.fixture
+def small_process_store():
+    """Limit the process store to less than a batch."""
+    set_process_limit(100)
+    yield open_store(None)
+    set_process_limit(2**30)
+
+
+def test_the_process_store_keeps_one_gibibyte():
+    assert open_store(None).max_bytes == 2**30
+
+
+def test_a_batch_larger_than_the_limit_is_returned_and_computed_once(small_process_store):
+    encoder, texts = Lengths(), np.array([f"long text {i}" for i in range(50)], dtype=object)
+    encoder.fingerprint = "larger than the limit"
+    remembered = Remembered(encoder, None, name="encoder", batch_size=7)
+    assert remembered(texts).tolist() == [float(len(text)) for text in texts]
+    assert encoder.asked == texts.tolist()
+
+
+@pytest.mark.filterwarnings("ignore:values of .* are computed again")
+def test_scorers_that_drop_each_others_values_get_all_values_and_finish(small_process_store):
+    texts = np.array([f"shared text {i}" for i in range(40)], dtype=object)
+
+    class Disturbed(Lengths):
+        """A scorer during whose batches another fingerprint is written, so that its own is dropped."""
+
+        fingerprint = "disturbed"
+
+        def __call__(self, batch):
+            small_process_store.put("other", KEYS, np.arange(10.0))
+            return super().__call__(batch)
+
+    scorer = Disturbed()
+    remembered = Remembered(scorer, None, name="quality", batch_size=7)
+    assert remembered(texts).tolist() == [float(len(text)) for text in texts]
+    assert scorer.asked == texts.tolist(), "each text is computed once"
+    assert remembered.n_computed == len(texts)
+    small_process_store.put("other", KEYS, np.arange(10.0))
+    assert remembered(texts).tolist() == [float(len(text)) for text in texts]
+    assert remembered.n_computed == 2 * len(texts), "dropped values are computed again"
+
+
+@pytest.mark.filterwarnings("ignore:values of .* are computed again")
+def test_threads_with_a_store_that_is_too_small_get_all_values(small_process_store):
+    def score(number, results):
+        scorer = Lengths()
+        scorer.fingerprint = f"thread {number % 2}"
+        for repeat in range(20):
+            texts = np.array([f"{repeat} {i}" for i in range(30)], dtype=object)
+            values = Remembered(scorer, None, name="quality", batch_size=4)(texts)
+            results.append(values.tolist() == [float(len(text)) for text in texts])
+
+    results = []
+    threads = [threading.Thread(target=score, args=(number, results)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert results == [True] * 80
+
+
+def test_a_scorer_may_reuse_its_output_buffer(tmp_path):
+    class Buffered(Lengths):
+        def iter_scores(self, texts):
+            buffer = np.empty(1)
+            for i, text in enumerate(texts):
+                buffer[0] = len(text)
+                yield np.array([i]), buffer
+
+    texts = np.array(["a", "bbb", "cc"], dtype=object)
+    assert Remembered(Buffered(), tmp_path, name="quality")(texts).tolist() == [1.0, 3.0, 2.0]
+
+
+def test_threads_that_open_one_folder_share_one_store(tmp_path):
+    for number in range(20):
+        opened, barrier = [], threading.Barrier(4)
+
+        def open_at_once(folder=tmp_path / str(number), opened=opened, barrier=barrier):
+            barrier.wait()
+            opened.append(open_store(folder))
+
+        threads = [threading.Thread(target=open_at_once) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert len(opened) == 4
+        assert len(set(map(id, opened))) == 1
+
+
+def test_memory_that_is_not_a_folder_is_refused(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(OSError, match="cannot be used as a store"):
         open_store(tmp_path / "file")
@@ -173,7 +308,7 @@ def test_memory_that_is_no_folder(tmp_path):
         open_store(tmp_path)
 
 
-def test_the_map_grows(tmp_path):
+def test_the_memory_map_grows(tmp_path):
     store = DiskStore(tmp_path)
     store._env.set_mapsize(2**20)
     vectors = np.ones((2000, 512), dtype=np.float32)
@@ -183,7 +318,7 @@ def test_the_map_grows(tmp_path):
 
 
 def batch_of(number, n_rows=200):
-    """Keys, scalars and vectors of a batch; each value follows from its key."""
+    """Return keys, scalars and vectors of a batch; each value follows from its key."""
     texts = np.array([f"{number} {i}" for i in range(n_rows)], dtype=object)
     keys = digests(texts)
     scalars = (keys[:, 0] % 1_000_003).astype(float)
@@ -191,7 +326,7 @@ def batch_of(number, n_rows=200):
 
 
 def write(folder, first, sender):
-    """Put batch after batch, and tell which are done."""
+    """Put one batch after another; send the number of each after it is done."""
     store = DiskStore(folder)
     for number in itertools.count(first):
         keys, scalars, vectors = batch_of(number)
@@ -209,12 +344,12 @@ def start_writer(forkserver, folder, first):
 
 
 def done_by(receiver):
-    """Return the number of the next batch that a writer has done, None once it is dead."""
+    """Return the number of the next finished batch of a writer, None if the writer is dead."""
     data = os.read(receiver.fileno(), 4)
     return int.from_bytes(data, "little") if data else None
 
 
-def test_killed_writers_leave_whole_batches_and_right_values(tmp_path, forkserver):
+def test_killed_writers_leave_only_complete_batches(tmp_path, forkserver):
     rng = np.random.default_rng(0)
     reported, next_ = [], 0
     for _ in range(25):
@@ -227,19 +362,19 @@ def test_killed_writers_leave_whole_batches_and_right_values(tmp_path, forkserve
             last = number
         receiver.close()
         reported += range(next_, last + 1)
-        next_ = last + 3  # batches may have been under way
+        next_ = last + 3  # later batches may have been started
     store = DiskStore(tmp_path)
     for number in range(next_):
         keys, scalars, vectors = batch_of(number)
         for name, right in (("scalars", scalars), ("vectors", vectors)):
             values, found = store.get(name, keys)
-            assert found.all() or not found.any(), "a batch is whole or absent"
-            assert found.all() or number not in reported, "a batch that was reported is kept"
-            assert (values == right[found]).all(), "no value is wrong"
+            assert found.all() or not found.any(), "a batch is complete or absent"
+            assert found.all() or number not in reported, "a reported batch is kept"
+            assert (values == right[found]).all(), "every value is correct"
     assert len(reported) > 25
 
 
-def test_processes_write_and_read_one_folder_at_once(tmp_path, forkserver):
+def test_processes_write_and_read_one_folder_at_the_same_time(tmp_path, forkserver):
     writers = [start_writer(forkserver, tmp_path, first) for first in (0, 10_000)]
     store = DiskStore(tmp_path)
     store.put("mine", KEYS, np.arange(10.0))
@@ -289,12 +424,12 @@ MOUNT = 'mount -t tmpfs -o size=4m none "$0" && exec "$@"'
 
 
 @pytest.mark.parametrize("kind", ["limit", "tmpfs"])
-def test_a_full_disk_is_a_clear_error_and_loses_nothing_kept_before(tmp_path, kind):
+def test_a_full_disk_raises_a_clear_error_and_keeps_earlier_values(tmp_path, kind):
     command = [sys.executable, "-c", FULL, str(tmp_path), kind]
     if kind == "tmpfs":
         command = ["unshare", "-rm", "sh", "-c", MOUNT, str(tmp_path), *command]
         if shutil.which("unshare") is None or subprocess.run([*command[:6], "true"]).returncode:
-            pytest.skip("no small file system can be mounted here")
+            pytest.skip("a small file system cannot be mounted here")
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert f"memory={str(tmp_path)!r}" in run.stdout

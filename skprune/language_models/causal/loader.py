@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from skprune._optional import require
 from skprune.exceptions import ModelLoadError
 from skprune.hub.devices import choose_device, has_native_bfloat16
-from skprune.hub.sources import commit_of, content_of, first_line, quiet_transformers, resolve
+from skprune.hub.fingerprints import commit_of, content_of
+from skprune.hub.sources import first_line, quiet_transformers, resolve
 from skprune.language_models.causal.model import CausalLM
 
 if TYPE_CHECKING:
