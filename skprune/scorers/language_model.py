@@ -31,7 +31,7 @@ _TOKENS_PER_PASS_GPU = 16_384
 class LanguageModelScorer(BaseEstimator, ABC):
     """A scorer that loads a causal language model on first use; its pickle contains no weights.
 
-    Subclasses have the parameters listed below and implement :meth:`iter_scores`.
+    Subclasses have the parameters declared below and implement :meth:`iter_scores`.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -112,7 +112,7 @@ class LanguageModelScorer(BaseEstimator, ABC):
     def _in_chunks(
         self, texts: Any, score: Callable[[list[str]], ScoreBatches], description: str
     ) -> ScoreBatches:
-        """Score some thousand texts at a time, in alphabetical order, and show the progress.
+        """Score a few thousand texts at a time, in alphabetical order, and show the progress.
 
         Because of that order, the batches do not depend on the order of the pool.
 

@@ -29,7 +29,7 @@ class QualityScorer(LanguageModelScorer):
     """Score texts by the probability that a language model would include them in a training set.
 
     A causal language model is asked about each text; one forward pass gives the probability that its answer
-    begins with "yes". In a filter of this kind, this is the most expensive step. Each distinct text is
+    begins with "yes". This is the most expensive step of a filter that uses it. Each distinct text is
     therefore run once, in batches of similar length, on top of the cached keys and values of the instruction
     that all prompts begin with.
 
@@ -88,7 +88,7 @@ class QualityScorer(LanguageModelScorer):
 
     We deviate from the paper in three ways. The wording is ours, because the paper shows it only as an image.
     The question stands before the text, not after it, because what comes first is computed once for all
-    texts; with models of 135 M and 0.5 B parameters this told real from shuffled texts no worse.
+    texts; models of 135 M and 0.5 B parameters were no worse at telling real from shuffled texts this way.
     ``normalize="yes_no"`` and ``calibrate`` are additions.
 
     ``###`` and the tokenizer's special tokens are removed from the texts. A text can therefore neither end

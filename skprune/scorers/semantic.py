@@ -141,9 +141,8 @@ class SemanticEntropy(BaseEstimator):
         vectors = normalize(self._encode(texts[sample], hashes[sample]))
         topics = KMeans(min(self.n_clusters, len(sample)), n_init=1, random_state=self.random_state)
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", ConvergenceWarning
-            )  # there are fewer distinct vectors than topics
+            # k-means warns if there are fewer distinct vectors than topics.
+            warnings.simplefilter("ignore", ConvergenceWarning)
             centroids = normalize(topics.fit(vectors).cluster_centers_)
         # Equal centroids would count one topic twice.
         first = np.sort(np.unique(centroids.round(5), axis=0, return_index=True)[1])

@@ -1,4 +1,4 @@
-"""Perplexity, entropy and continuations of a real causal language model."""
+"""Perplexity and entropy under a real causal language model."""
 
 import pickle
 from types import SimpleNamespace
@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from skprune import ActivePruneFilter, CausalLMScorer, GenerativeEntropy, SampledSemanticEntropy
+from skprune import ActivePruneFilter, CausalLMScorer, GenerativeEntropy
 from skprune.language_models.causal import model as causal_lm
 from skprune.language_models.causal.loader import load_causal_lm
 from skprune.language_models.causal.model import CausalLM
@@ -143,69 +143,3 @@ def test_fingerprint_and_pickle(scorer, smollm2):
 def test_active_prune_accepts_it_as_perplexity(scorer):
     pruner = ActivePruneFilter(keep=2, perplexity=scorer, quality=None, reweighting=None).fit(TEXTS)
     assert set(pruner.select(TEXTS)) == set(np.argsort(scorer(TEXTS))[:2])
-
-
-# ---------------------------------------------------------------------- continuations
-
-
-def test_sampled_semantic_entropy_counts_meanings(smollm2, monkeypatch):
-    continuations = ["yes", "yes indeed", "no", "yes", "never", "no way"]
-    monkeypatch.setattr(CausalLM, "sample", lambda lm, prompt, n, **options: continuations[:n])
-    same_word = SampledSemanticEntropy(smollm2, n_samples=6, entails=lambda a, b: a.split()[0] in b)
-    shares = np.array([3, 2, 1]) / 6
-    np.testing.assert_allclose(same_word(["a", "b"]), -(shares * np.log(shares)).sum())
-    one_way = SampledSemanticEntropy(smollm2, n_samples=6, entails=lambda a, b: len(a) <= len(b))
-    # Longer follows from shorter, not the reverse: only texts of equal length mean the same.
-    shares = np.array([2, 1, 1, 1, 1]) / 6
-    np.testing.assert_allclose(one_way(["a"]), -(shares * np.log(shares)).sum())
-
-
-def test_sampled_semantic_entropy_by_vectors(smollm2, monkeypatch):
-    continuations = ["red fox", "the red fox", "blue sea", "red fox"]
-    monkeypatch.setattr(CausalLM, "sample", lambda lm, prompt, n, **options: continuations[:n])
-    angles = {"red fox": 0.0, "the red fox": 0.6, "blue sea": 1.5}
-
-    def encode(texts):
-        return np.array([[np.cos(angles[t]), np.sin(angles[t])] for t in texts])
-
-    scorer = SampledSemanticEntropy(smollm2, n_samples=4, threshold=0.7, encoder=encode).fit(continuations)
-    np.testing.assert_allclose(scorer(["x"]), -(0.75 * np.log(0.75) + 0.25 * np.log(0.25)))
-    strict = clone(scorer).set_params(threshold=0.9).fit(continuations)
-    np.testing.assert_allclose(strict(["x"]), -(0.5 * np.log(0.5) + 2 * 0.25 * np.log(0.25)))
-    assert strict.fingerprint != scorer.fingerprint
-    by_words = SampledSemanticEntropy(smollm2, n_samples=4).fit([*continuations, "gray sky"])
-    assert 0 < by_words(["x"])[0] < np.log(4)
-
-
-def test_continuations_depend_only_on_the_text_and_the_seed(smollm2):
-    scorer = SampledSemanticEntropy(
-        smollm2, n_samples=5, max_new_tokens=1, entails=first_letters, temperature=1.5
-    )
-    state = torch.random.get_rng_state()
-    values = scorer(TEXTS[:3])
-    assert torch.equal(torch.random.get_rng_state(), state)
-    assert scorer([TEXTS[2], TEXTS[0]]).tolist() == [values[2], values[0]]
-    assert ((values >= 0) & (values <= np.log(5) + 1e-12)).all()
-    assert scorer.n_calls_ == 5
-    assert clone(scorer).set_params(random_state=1).fingerprint != scorer.fingerprint
-
-
-def first_letters(a, b):
-    return a.strip()[:3] == b.strip()[:3]
-
-
-def test_different_random_states_give_different_seeds(smollm2, monkeypatch):
-    seeds = []
-
-    def sample(lm, prompt, n, *, seed, **options):
-        seeds.append(seed)
-        return ["yes"] * n
-
-    monkeypatch.setattr(CausalLM, "sample", sample)
-    for random_state in (0, 1, 2, 2**64 + 5):
-        scorer = SampledSemanticEntropy(
-            smollm2, n_samples=2, random_state=random_state, entails=lambda a, b: True
-        )
-        scorer(["a text"])
-    assert len(set(seeds)) == 4
-    assert max(seeds) < 2**63

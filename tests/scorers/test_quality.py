@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from skprune import ModelLoadError, QualityScorer
+from skprune.language_models.causal import loader
 from skprune.language_models.causal.loader import load_causal_lm
 from skprune.language_models.causal.model import CausalLM
 from skprune.scorers import quality
@@ -174,7 +175,7 @@ def test_a_store_and_a_call_run_the_same_batches(scorer, monkeypatch):
     scores = fresh(pool)
     called = batches.copy()
     batches.clear()
-    # A clone with another name for the store: the scores of ``scorer`` are already in this process.
+    # An object without a fingerprint shares no stored scores with other tests.
     store = Remembered(SimpleNamespace(iter_scores=fresh.iter_scores), None, name="quality")
     np.testing.assert_array_equal(store(pool), scores)
     assert batches == called
@@ -508,6 +509,29 @@ def test_bfloat16_is_close_to_float32(folder, scores):
     np.testing.assert_allclose(out, scores, rtol=0.3)
     assert spearmanr(out, scores).statistic > 0.9
     assert len(set(out)) == len(TEXTS)  # logits computed in bfloat16 would tie
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "chosen"),
+    [
+        ("auto", "cpu", "{native}"),
+        ("auto", "mps", "{native}"),
+        ("auto", "cuda", "nf4/{native}"),
+        ("int8", "cpu", "int8/{native}"),
+        ("bfloat16", "cuda", "bfloat16"),
+        ("float32", "cuda", "float32"),
+    ],
+)
+@pytest.mark.parametrize("native", ["bfloat16", "float32"])
+def test_precision_depends_on_the_device(monkeypatch, precision, device, chosen, native):
+    monkeypatch.setattr(loader, "has_native_bfloat16", lambda device: native == "bfloat16")
+    assert loader.choose_precision(precision, torch.device(device)) == chosen.format(native=native)
+
+
+def test_mps_does_not_quantize(monkeypatch):
+    monkeypatch.setattr(loader, "has_native_bfloat16", lambda device: False)
+    with pytest.raises(ValueError, match="precision='nf4' needs CUDA or a CPU, but the device is 'mps'"):
+        loader.choose_precision("nf4", torch.device("mps"))
 
 
 @pytest.mark.parametrize("precision", ["nf4", "int8"])
