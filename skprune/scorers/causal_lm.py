@@ -10,7 +10,7 @@ import numpy as np
 from skprune.hub.fingerprints import digest_of
 from skprune.scorers.language_model import LanguageModelScorer, ScoreBatches
 
-_FORMAT = 1  # part of the fingerprint; increase it whenever a score changes
+_SCORE_VERSION = 1  # part of the fingerprint: increase it whenever a score changes
 
 
 class CausalLMScorer(LanguageModelScorer):
@@ -141,5 +141,5 @@ class CausalLMScorer(LanguageModelScorer):
     def fingerprint(self) -> str:
         """What identifies the scores: the model's content or commit, the precision and the length."""
         self._validate_params()
-        content = (str(_FORMAT), self._model_fingerprint(), str(int(self.max_length)))
+        content = (str(_SCORE_VERSION), self._model_fingerprint(), str(int(self.max_length)))
         return f"causal-lm-{digest_of(*content)}"

@@ -169,7 +169,7 @@ class LanguageModelScorer(BaseEstimator, ABC):
             rows = rows[len(batch) :]
 
 
-def score_distinct(iter_scores: Callable[[np.ndarray], ScoreBatches], texts: Any) -> np.ndarray:
+def score_distinct(iter_scores: Callable[[Any], ScoreBatches], texts: Any) -> np.ndarray:
     """Check the texts, score each distinct text once, and return the score of every row.
 
     Parameters

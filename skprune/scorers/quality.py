@@ -21,7 +21,7 @@ from skprune.scorers.prompts import Answers, Frame, check_template
 
 PASSING_AUC = 0.7
 
-_FORMAT = 1  # part of the fingerprint; increase it whenever a score changes
+_SCORE_VERSION = 1  # part of the fingerprint: increase it whenever a score changes
 _MIN_SAVED = 64  # a separate pass for the shared tokens pays off if it saves at least this many
 
 
@@ -186,7 +186,7 @@ class QualityScorer(LanguageModelScorer):
         """
         self._validate_params()
         content = [
-            _FORMAT,
+            _SCORE_VERSION,
             self._model_fingerprint(),
             check_template(self.prompt, self.task),
             self.normalize,

@@ -21,7 +21,7 @@ from skprune.pools import check_texts, digests
 from skprune.scorers.language_model import LanguageModelScorer, ScoreBatches
 from skprune.store import Remembered
 
-_FORMAT = 1  # part of the fingerprint; increase it whenever a score changes
+_SCORE_VERSION = 1  # part of the fingerprint: increase it whenever a score changes
 
 
 class SampledSemanticEntropy(LanguageModelScorer):
@@ -190,14 +190,9 @@ class SampledSemanticEntropy(LanguageModelScorer):
             comparison = callable_fingerprint(self.entails, "entails")
         else:
             comparison = f"{self.encode_.fingerprint} {float(self.threshold)}"
-        numbers = (
-            self.n_samples,
-            self.max_new_tokens,
-            float(self.temperature),
-            self.random_state,
-            self.max_length,
-        )
-        return f"sampled-{digest_of(str(_FORMAT), self._model_fingerprint(), repr(numbers), comparison)}"
+        numbers = (self.n_samples, self.max_new_tokens, float(self.temperature))
+        content = repr((*numbers, self.random_state, self.max_length))
+        return f"sampled-{digest_of(str(_SCORE_VERSION), self._model_fingerprint(), content, comparison)}"
 
     def _meanings(self, continuations: list[str]) -> list[int]:
         """Return the number of each continuation's meaning, counted from 0."""

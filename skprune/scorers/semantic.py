@@ -25,7 +25,7 @@ from skprune.hub.fingerprints import digest_of
 from skprune.pools import RowTable, check_texts, digests
 from skprune.store import Remembered
 
-_FORMAT = 1  # part of the fingerprint; increase it whenever a score changes
+_SCORE_VERSION = 1  # part of the fingerprint: increase it whenever a score changes
 _CHUNK = 16_384  # rows that are compared with the centroids together
 
 
@@ -181,5 +181,5 @@ class SemanticEntropy(BaseEstimator):
         """What identifies the scores: the encoder, the centroids and the temperature."""
         check_is_fitted(self)
         centroids = hashlib.blake2b(self.centroids_.tobytes(), digest_size=16).digest()
-        content = (str(_FORMAT), self._encode.fingerprint, centroids, repr(float(self.temperature)))
+        content = (str(_SCORE_VERSION), self._encode.fingerprint, centroids, repr(float(self.temperature)))
         return f"semantic-{digest_of(*content)}"
