@@ -294,7 +294,7 @@ class CausalLM:
             rows = torch.arange(len(columns), device=hidden.device)
             return (hidden[rows, columns].unsqueeze(1),)
 
-        def sharpen(head: Any, inputs: tuple[torch.Tensor, ...], logits: torch.Tensor) -> torch.Tensor:
+        def exact_logits(head: Any, inputs: tuple[torch.Tensor, ...], logits: torch.Tensor) -> torch.Tensor:
             logits = logits.float()
             if exact and head.weight.is_floating_point():
                 bias = None if head.bias is None else head.bias[exact].float()
@@ -306,7 +306,7 @@ class CausalLM:
         with self._lock, _quiet_int8():  # the hooks change the shared model, so only one batch runs at a time
             handles = [
                 head.register_forward_pre_hook(select_position),
-                head.register_forward_hook(sharpen),
+                head.register_forward_hook(exact_logits),
             ]
             try:
                 yield
