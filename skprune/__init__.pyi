@@ -24,7 +24,8 @@ from .scorers.causal_lm import CausalLMScorer
 from .scorers.entropy import GenerativeEntropy, InformationEntropy
 from .scorers.ngram import NGramScorer
 from .scorers.quality import QualityScorer
-from .scorers.semantic import SampledSemanticEntropy, SemanticEntropy
+from .scorers.sampled_semantic import SampledSemanticEntropy
+from .scorers.semantic import SemanticEntropy
 from .simulate import (
     ActiveLearningSimulator,
     LearningCurveScorer,

@@ -21,7 +21,7 @@ from skprune.language_models.ngram.token_pipeline import TokenPipeline, count_to
 from skprune.language_models.ngram.tokens import TokenizerCallable
 from skprune.pools import check_texts
 from skprune.scorers.causal_lm import CausalLMScorer
-from skprune.scorers.language_model import Scores, gathered
+from skprune.scorers.language_model import ScoreBatches, score_distinct
 from skprune.scorers.ngram import NGramScorer
 
 _SCORE_VERSION = 1  # part of the fingerprint: increase it whenever a score changes
@@ -236,16 +236,15 @@ class GenerativeEntropy(BaseEstimator):
         ModelLoadError
             If the model is missing, damaged or of another kind.
         """
-        rows = check_texts(texts)
-        return gathered(self._iter_checked(rows), len(rows))
+        return score_distinct(self.iter_scores, texts)
 
-    def iter_scores(self, texts: Sequence[str]) -> Scores:
+    def iter_scores(self, texts: Sequence[str]) -> ScoreBatches:
         """Yield the scores batch by batch, so that an interrupt loses at most one batch.
 
         Parameters
         ----------
         texts : sequence of str
-            Texts to score.
+            Checked, distinct texts: copies would be scored again.
 
         Yields
         ------
@@ -259,9 +258,6 @@ class GenerativeEntropy(BaseEstimator):
         NotFittedError, ModelLoadError
             As for :meth:`__call__`, before the first batch.
         """
-        return self._iter_checked(check_texts(texts))
-
-    def _iter_checked(self, texts: NDArray[np.object_]) -> Scores:
         self._validate_params()
         scorer = self._scorer()
         measure = self._measure_of(scorer)
@@ -269,7 +265,7 @@ class GenerativeEntropy(BaseEstimator):
             yield from scorer.iter_means(texts, measure)
             return
         for start in range(0, len(texts), _NGRAM_BATCH):
-            batch = texts[start : start + _NGRAM_BATCH].tolist()
+            batch = list(texts[start : start + _NGRAM_BATCH])
             yield np.arange(start, start + len(batch)), scorer._score_checked(batch) * np.log(10)
 
     @property

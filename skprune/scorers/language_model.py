@@ -1,9 +1,10 @@
-"""What scorers that run a causal language model share: loading, each text once, batches of one length."""
+"""The base of scorers that run a causal language model: loading, distinct texts, batches by length."""
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from numbers import Integral
@@ -16,43 +17,43 @@ from tqdm.auto import tqdm
 
 from skprune.language_models.causal.loader import causal_lm_fingerprint, load_causal_lm
 from skprune.language_models.causal.model import CausalLM
-from skprune.pools import check_texts
+from skprune.pools import RowTable, check_texts
 
-Scores = Iterator[tuple[np.ndarray, np.ndarray]]
+ScoreBatches = Iterator[tuple[np.ndarray, np.ndarray]]  # (positions, scores) of each batch
 
-_CHUNK = 8_192  # distinct texts tokenized and sorted by length at a time
-# Padded tokens a forward pass. On a CPU more than that leaves the caches, and every layer's buffers go back
-# to the operating system and come again: 12 prompts of 45 tokens 15.0 prompts/s and core, 64 of them 12.6.
-_TOKENS_PER_BATCH = {"cpu": 512}
-_TOKENS_PER_BATCH_GPU = 16_384
+_CHUNK = 8_192  # texts that are tokenized and sorted by length together
+# Padded tokens per forward pass. On a CPU, larger passes overflow the caches, and every layer allocates its
+# buffers anew: 12 prompts of 45 tokens run at 15.0 prompts/s per core, 64 of them at 12.6.
+_TOKENS_PER_PASS = {"cpu": 512}
+_TOKENS_PER_PASS_GPU = 16_384
 
 
 class LanguageModelScorer(BaseEstimator, ABC):
-    """A scorer that loads a causal language model when it is used; a pickle of it holds no weights.
+    """A scorer that loads a causal language model on first use; its pickle contains no weights.
 
-    Subclasses have the parameters named below, and implement :meth:`iter_scores`.
+    Subclasses have the parameters declared below and implement :meth:`iter_scores`.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "model": [str, os.PathLike],
-        "quantization": [StrOptions({"auto", "nf4", "int8", "float32"}), None],
+        "precision": [StrOptions({"auto", "nf4", "int8", "bfloat16", "float32"})],
         "max_length": [Interval(Integral, 1, None, closed="left")],
         "revision": [str, None],
         "device": [str],
-        "tokens_per_batch": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
         "verbose": ["verbose"],
     }
 
     model: Any
-    quantization: str | None
+    precision: str
     max_length: int
     revision: str | None
     device: str
-    tokens_per_batch: int | None
+    batch_size: int | None
     verbose: int
 
     def __call__(self, texts: Any) -> np.ndarray:
-        """Return the score of each text.
+        """Return the score of each text; copies of a text are scored once.
 
         Parameters
         ----------
@@ -65,37 +66,37 @@ class LanguageModelScorer(BaseEstimator, ABC):
         Raises
         ------
         ValueError
-            If a text is missing or a parameter out of range.
+            If a text is missing or a parameter is out of range.
         ModelLoadError
-            If the model is missing, damaged or of another kind.
+            If the model is missing, damaged or not a causal language model.
         """
-        texts = check_texts(texts)
-        return gathered(self.iter_scores(texts), len(texts))
+        return score_distinct(self.iter_scores, texts)
 
     @abstractmethod
-    def iter_scores(self, texts: Any) -> Scores:
-        """Yield the scores batch by batch, so that an interrupt costs no more than one batch.
+    def iter_scores(self, texts: Any) -> ScoreBatches:
+        """Yield the scores batch by batch, so that an interrupt loses at most one batch.
 
         Parameters
         ----------
         texts : sequence of str
+            Checked, distinct texts: they are not checked again, and copies would be scored again.
 
         Yields
         ------
         rows : ndarray of int
-            Positions in ``texts``; each comes once.
+            Positions in ``texts``; each position occurs once.
         scores : ndarray of float64
-            Theirs, as :meth:`__call__` returns them.
+            Their scores, as :meth:`__call__` returns them.
 
         Raises
         ------
         ValueError, ModelLoadError
-            As :meth:`__call__` does, before the first batch.
+            As :meth:`__call__`, before the first batch.
         """
 
     @property
     def n_calls_(self) -> int:
-        """Sequences run through the model over the object's life."""
+        """Number of sequences that this object has run through the model."""
         return getattr(self, "_n_calls", 0)
 
     def _load(self) -> CausalLM:
@@ -106,64 +107,105 @@ class LanguageModelScorer(BaseEstimator, ABC):
 
     @property
     def _loading(self) -> dict[str, Any]:
-        return {"revision": self.revision, "quantization": self.quantization, "device": self.device}
+        return {"revision": self.revision, "precision": self.precision, "device": self.device}
 
-    def _each_once(self, texts: np.ndarray, score: Callable[[list[str]], Scores], doing: str) -> Scores:
-        """Yield what ``score`` says of the distinct texts, for every row that holds one.
+    def _in_chunks(
+        self, texts: Any, score: Callable[[list[str]], ScoreBatches], description: str
+    ) -> ScoreBatches:
+        """Score a few thousand texts at a time, in alphabetical order, and show the progress.
+
+        Because of that order, the batches do not depend on the order of the pool.
 
         Parameters
         ----------
-        texts : ndarray of object, shape (n,)
+        texts : sequence of str
         score : callable
-            Takes some thousand distinct texts, yields (positions among them, scores).
-        doing : str
-            What the progress bar says.
+            Takes a list of texts, and yields (positions in the list, scores).
+        description : str
+            Label of the progress bar.
         """
-        distinct, inverse = np.unique(texts, return_inverse=True)
-        rows_of = np.split(np.argsort(inverse, kind="stable"), np.cumsum(np.bincount(inverse))[:-1])
-        with tqdm(total=len(distinct), desc=doing, unit="text", disable=not self.verbose) as bar:
-            for start in range(0, len(distinct), _CHUNK):
-                for picked, scores in score(distinct[start : start + _CHUNK].tolist()):
-                    rows = [rows_of[start + i] for i in picked]
-                    yield np.concatenate(rows), np.repeat(scores, [len(r) for r in rows])
-                    bar.update(len(picked))
+        texts = np.asarray(texts, dtype=object)
+        order = np.argsort(texts, kind="stable")
+        with tqdm(total=len(texts), desc=description, unit="text", disable=not self.verbose) as bar:
+            for start in range(0, len(texts), _CHUNK):
+                chunk = order[start : start + _CHUNK]
+                for rows, scores in score(texts[chunk].tolist()):
+                    yield chunk[rows], scores
+                    bar.update(len(rows))
 
-    def _longest_first(
+    def _by_length(
         self, lm: CausalLM, sequences: list[list[int]], run: Callable[[list[list[int]]], np.ndarray]
-    ) -> Scores:
-        """Yield rows of ``sequences`` and what ``run`` says of them: batches of about one length.
+    ) -> ScoreBatches:
+        """Score token sequences in batches of similar length, the longest first.
 
-        Where memory runs out, the batches become smaller.
+        The batches become smaller when memory runs out.
+
+        Parameters
+        ----------
+        lm : CausalLM
+        sequences : list of lists of int
+            Token ids.
+        run : callable
+            Takes the sequences of one batch, and returns their scores from one forward pass.
         """
         lengths = np.array([len(ids) for ids in sequences])
         rows = np.argsort(-lengths, kind="stable")
-        budget = self.tokens_per_batch or _TOKENS_PER_BATCH.get(lm.device.type, _TOKENS_PER_BATCH_GPU)
+        max_rows, max_tokens = self.batch_size, sys.maxsize
+        if max_rows is None:
+            max_rows, max_tokens = len(rows), _TOKENS_PER_PASS.get(lm.device.type, _TOKENS_PER_PASS_GPU)
         while len(rows):
-            batch = rows[: max(1, budget // lengths[rows[0]])]
-            scores = _unless_memory_runs_out(lm, run, [sequences[i] for i in batch])
+            longest = int(lengths[rows[0]])
+            batch = rows[: max(1, min(max_rows, max_tokens // longest))]
+            scores = _run_if_memory_lasts(lm, run, [sequences[i] for i in batch])
             if scores is None:
-                budget = len(batch) // 2 * int(lengths[batch[0]])
+                max_tokens = len(batch) // 2 * longest
                 continue
             if np.isnan(scores).any():
-                name = os.fspath(self.model)
-                raise FloatingPointError(f"model={name!r} returned NaN: its weights are damaged")
+                raise FloatingPointError(
+                    f"model={os.fspath(self.model)!r} returned NaN: its weights are damaged"
+                )
             self._n_calls = self.n_calls_ + len(batch)
             yield batch, scores
             rows = rows[len(batch) :]
 
 
-def gathered(batches: Scores, n_rows: int) -> np.ndarray:
-    """Return the scores of all rows, from batches of them."""
-    scores = np.empty(n_rows)
-    for rows, values in batches:
+def score_distinct(iter_scores: Callable[[Any], ScoreBatches], texts: Any) -> np.ndarray:
+    """Check the texts, score each distinct text once, and return the score of every row.
+
+    Parameters
+    ----------
+    iter_scores : callable
+        Takes checked, distinct texts, and yields (positions, scores) batch by batch.
+    texts : sequence of str
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If a text is missing.
+
+    Examples
+    --------
+    >>> def lengths(texts):
+    ...     for row, text in enumerate(texts):
+    ...         yield np.array([row]), np.array([len(text)])
+    >>> score_distinct(lengths, ["a", "bcd", "a"])
+    array([1., 3., 1.])
+    """
+    table = RowTable(check_texts(texts))
+    scores = np.empty(len(table))
+    for rows, values in iter_scores(table.keys):
         scores[rows] = values
-    return scores
+    return scores[table.row_of]
 
 
-def _unless_memory_runs_out(
+def _run_if_memory_lasts(
     lm: CausalLM, run: Callable[[list[list[int]]], np.ndarray], batch: list[list[int]]
 ) -> np.ndarray | None:
-    """Return None where memory ran out and fewer sequences may fit."""
+    """Return the scores of a batch, or None if memory ran out and a smaller batch may fit."""
     import torch
 
     try:
@@ -171,7 +213,7 @@ def _unless_memory_runs_out(
     except RuntimeError as error:
         if len(batch) == 1 or not re.search("out of memory|can't allocate memory", str(error)):
             raise
-    # Only now, for the traceback held on to the tensors.
+    # Outside the except block, because the traceback keeps the tensors alive.
     if lm.device.type == "cuda":
         torch.cuda.empty_cache()
     return None

@@ -1,4 +1,4 @@
-"""Prompts that ask a language model for a yes or a no about a text."""
+"""Prompts that ask a language model a yes-or-no question about a text."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from skprune.language_models.causal.model import CausalLM
 
 MARKER = "###"
 # Chosen by measurement (docs/results/p_yes.md): small models follow a list of what is wanted and what is not
-# better than one question. All but the last line is the same for all texts and run once, so its length is
-# free, while each token after the text is paid for with every text.
+# better than a single question. What precedes the text is the same for all texts and is run once, so its
+# length costs nothing; every token after the text is run with every text.
 PROMPT = (
     "An example is wanted for the training set of the task: {task}. An informative example is well-formed "
     "and readable, holds something of use for the task, and is neither harmful nor broken: no garbled text, "
@@ -22,11 +22,27 @@ PROMPT = (
     f"{MARKER}\n{{text}}\n{MARKER} Answer:"
 )
 
-_HERE = "\ue000text\ue000"  # stands for the text while the chat template is filled in
+_PLACEHOLDER = "\ue000text\ue000"  # stands for the text while the chat template is filled in
 
 
 class Frame:
-    """Turns texts into the token ids of prompts."""
+    """The prompt around a text: it turns texts into the token ids of prompts.
+
+    Parameters
+    ----------
+    lm : CausalLM
+    template : str
+        The prompt with a placeholder for the text, from :func:`check_template`.
+    max_length : int
+        Maximum number of tokens of a text.
+    chat_template : bool
+        Whether to ask as the user of a chat, if the tokenizer has a chat template.
+
+    Raises
+    ------
+    ValueError
+        If a text of ``max_length`` tokens and the question exceed the model's positions.
+    """
 
     def __init__(self, lm: CausalLM, template: str, max_length: int, chat_template: bool) -> None:
         self.tokenizer = lm.tokenizer
@@ -34,27 +50,27 @@ class Frame:
         self.is_chat = bool(chat_template and lm.tokenizer.chat_template)
         if self.is_chat:
             template = _fill_chat_template(lm.tokenizer, template)
-        self.head, _, self.tail = template.partition(_HERE)
+        self.head, _, self.tail = template.partition(_PLACEHOLDER)
         self.forbidden = _forbidden(lm.tokenizer, MARKER in template)
         room = lm.max_positions and lm.max_positions - len(self.encode([""])[0])
         if room is not None and max_length > room:
             raise ValueError(
-                f"max_length={max_length} leaves no room for the question: beside it, the model's "
-                f"{lm.max_positions} positions hold {max(room, 0)} tokens"
+                f"max_length={max_length} leaves no room for the question: of the model's {lm.max_positions} "
+                f"positions, {max(room, 0)} remain for the text"
             )
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the token ids of each text's prompt."""
-        prompts = [self.head + text + self.tail for text in self._cut(texts)]
+        """Return the token ids of the prompt of each text."""
+        prompts = [self.head + text + self.tail for text in self._clean(texts)]
         encoded = self.tokenizer(
             prompts, add_special_tokens=not self.is_chat, return_attention_mask=False, verbose=False
         )
         return encoded["input_ids"]
 
-    def _cut(self, texts: Sequence[str]) -> list[str]:
-        """Clean the texts, and cut the long ones after ``max_length`` tokens."""
+    def _clean(self, texts: Sequence[str]) -> list[str]:
+        """Remove special tokens and markers, and cut the texts after ``max_length`` tokens."""
         cleaned = [self.forbidden.sub(" ", text).strip() for text in texts]
-        # A token has a byte at least.
+        # A token has at least one byte, so a text of few bytes needs no tokenizing.
         long = [row for row, text in enumerate(cleaned) if len(text.encode()) > self.max_length]
         if long:
             encoded = self.tokenizer(
@@ -71,14 +87,20 @@ class Frame:
 
 @dataclass(frozen=True)
 class Answers:
-    """Token ids of the two answers."""
+    """Token ids of the two answers.
+
+    Attributes
+    ----------
+    yes, no : list of int
+        Token ids of the spellings of each answer.
+    """
 
     yes: list[int]
     no: list[int]
 
     @property
     def ids(self) -> list[int]:
-        """All of them."""
+        """Token ids of both answers."""
         return self.yes + self.no
 
     @classmethod
@@ -88,10 +110,10 @@ class Answers:
         Raises
         ------
         ValueError
-            If the vocabulary has none.
+            If the vocabulary has no such token for yes or for no.
         """
         vocabulary = tokenizer.get_vocab()
-        spaces = ("", " ", "Ġ", "▁")  # a space at a word's beginning, as the kinds of vocabularies write it
+        spaces = ("", " ", "Ġ", "▁")  # no space, and a leading space as different vocabularies write it
 
         def ids(word: str) -> list[int]:
             cases = (word, word.capitalize(), word.upper())
@@ -104,22 +126,29 @@ class Answers:
 
 
 def check_template(prompt: str | None, task: str) -> str:
-    """Return the template with the task filled in and a mark where the text goes.
+    """Return the template with the task filled in and a placeholder for the text.
+
+    Parameters
+    ----------
+    prompt : str or None
+        A template with the fields ``{text}`` and ``{task}``. None: :data:`PROMPT`.
+    task : str
+        What the texts are for.
 
     Raises
     ------
     ValueError
-        If a field is missing.
+        If a field is missing, or ``{text}`` occurs more than once.
     """
     template = PROMPT if prompt is None else prompt
     for name in ("text", "task"):
         if f"{{{name}}}" not in template:
-            raise ValueError(f"prompt has no field {{{name}}}")
+            raise ValueError(f"prompt has no field {{{name}}}: add it")
     if template.count("{text}") > 1:
-        raise ValueError("prompt must hold {text} once only")
-    # In this order, a task that says "{text}" is just a task.
+        raise ValueError("prompt must contain {text} once only")
+    # The template is split before the task is filled in, so that a task may contain "{text}".
     head, _, tail = template.partition("{text}")
-    return head.replace("{task}", task) + _HERE + tail.replace("{task}", task)
+    return head.replace("{task}", task) + _PLACEHOLDER + tail.replace("{task}", task)
 
 
 def _fill_chat_template(tokenizer: Any, content: str) -> str:
@@ -127,14 +156,14 @@ def _fill_chat_template(tokenizer: Any, content: str) -> str:
         [{"role": "user", "content": content}],
         tokenize=False,
         add_generation_prompt=True,
-        # Templates that know these would put today's date into the prompt, and thoughts before the answer.
+        # Some templates would otherwise insert today's date, or let the model think before it answers.
         date_string="26 Jul 2024",
         enable_thinking=False,
     )
 
 
 def _forbidden(tokenizer: Any, marker: bool) -> re.Pattern[str]:
-    """Match what a text must not hold: special tokens, and the frame's marker."""
+    """Return a pattern of what a text must not contain: special tokens and, if used, the frame's marker."""
     special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
     special |= set(tokenizer.all_special_tokens)
     parts = [re.escape(token) for token in sorted(special, key=len, reverse=True)]

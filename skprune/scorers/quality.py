@@ -1,4 +1,4 @@
-"""Quality of a text as a language model sees it: the probability that it says "yes"."""
+"""Quality of a text as judged by a language model: the probability that it answers "yes"."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
@@ -16,64 +16,63 @@ from sklearn.utils._param_validation import StrOptions
 
 from skprune.language_models.causal.model import CausalLM, Prefix
 from skprune.pools import check_texts
-from skprune.scorers.language_model import LanguageModelScorer, Scores
+from skprune.scorers.language_model import LanguageModelScorer, ScoreBatches
 from skprune.scorers.prompts import Answers, Frame, check_template
-
-if TYPE_CHECKING:
-    import torch
 
 PASSING_AUC = 0.7
 
-_FORMAT = 1  # part of the fingerprint: raised whenever a score changes
-_MIN_SAVED = 64  # tokens not run, below which a pass of its own for the shared ones does not pay
+_SCORE_VERSION = 1  # part of the fingerprint: increase it whenever a score changes
+_MIN_SAVED = 64  # a separate pass for the shared tokens pays off if it saves at least this many
 
 
 class QualityScorer(LanguageModelScorer):
     """Score texts by the probability that a language model would include them in a training set.
 
-    A causal language model is asked about each text and one forward pass gives the probability that its
-    answer begins with "yes". Most of what a pool filter of this kind costs is spent here, so each distinct
-    text is run once, in batches of similar length, on top of the keys and values of the instruction that
-    all prompts begin with.
+    A causal language model is asked about each text; one forward pass gives the probability that its answer
+    begins with "yes". This is the most expensive step of a filter that uses it. Each distinct text is
+    therefore run once, in batches of similar length, on top of the cached keys and values of the instruction
+    that all prompts begin with.
 
     Parameters
     ----------
     model : str or path
         A hub name such as ``"google/gemma-2b-it"``; a folder with ``config.json``, a tokenizer and
-        safetensors weights; a GGUF file, or a folder with exactly one. Code in it is never run.
+        safetensors weights; a GGUF file; or a folder with exactly one GGUF file. Code that comes with the
+        model is never run.
     task : str, default="text classification"
         What the texts are for, in words; the prompt names it.
     prompt : str or None, default=None
-        A template with ``{text}``, once, and ``{task}``. None: :data:`PROMPT`. Whatever stands before
-        ``{text}`` costs nothing; whatever stands after it is paid for with every text.
-    quantization : {"auto", "nf4", "int8", "float32"} or None, default="auto"
-        "nf4" and "int8" go through bitsandbytes. None keeps bfloat16 where the device multiplies it
-        natively, else float32. "auto" is "nf4" on CUDA, as in ActivePrune, and None elsewhere: on a CPU
-        bfloat16 is the fastest. "float32" is slower, and exact.
+        A template that contains ``{text}`` exactly once, and ``{task}``. None takes
+        ``skprune.scorers.prompts.PROMPT``. What precedes ``{text}`` is run once for all texts; what follows
+        it is run with every text.
+    precision : {"auto", "nf4", "int8", "bfloat16", "float32"}, default="auto"
+        What the weights are kept in. "nf4" (4 bits) and "int8" need bitsandbytes. "auto" is "nf4" on CUDA, as
+        in ActivePrune; elsewhere it is "bfloat16" if the processor multiplies bfloat16 natively, which is the
+        fastest on a CPU, else "float32". "float32" is slower and exact.
     normalize : {"vocab", "yes_no"}, default="vocab"
-        Over what the probability of "yes" is taken: all tokens, as in ActivePrune, or those for "yes" and
-        "no" alone.
+        Tokens over which the probability of "yes" is normalized: the whole vocabulary, as in ActivePrune, or
+        only the spellings of "yes" and "no".
     calibrate : bool, default=False
-        Subtract the score of the prompt with an empty text. It makes scores of different tasks, prompts
-        and models comparable; the order within one pool stays as it is.
+        Subtract the score of the prompt with an empty text. This makes scores of different tasks, prompts
+        and models comparable; it does not change the order within a pool.
     max_length : int, default=512
-        Tokens of a text that the model sees; the rest is cut off. The question is never cut.
+        Maximum number of tokens of a text; the rest is cut off. The question is never cut.
     chat_template : bool, default=True
-        Ask as the user of a chat, if the model's tokenizer has a template for that.
+        Ask as the user of a chat, if the model's tokenizer has a chat template.
     revision : str, default=None
         Branch, tag or commit on the hub.
     device : str, default="auto"
-        A torch device; "auto" is CUDA, MPS or the CPU, whichever there is.
-    tokens_per_batch : int, default=None
-        Tokens in a forward pass, padding included. None: 512 on a CPU, 16,384 elsewhere. It is halved when
-        memory runs out.
+        A torch device. "auto" takes a GPU (MPS or CUDA) if one is available, else the CPU.
+    batch_size : int, default=None
+        Maximum number of texts in one forward pass. None: as many as fit into 512 tokens on a CPU and 16,384
+        elsewhere, padding included. Halved when memory runs out.
     verbose : int, default=0
-        Positive shows a progress bar.
+        A positive value shows a progress bar.
 
     Attributes
     ----------
     n_calls_ : int
-        Prompts run through the model over the object's life.
+        Number of prompts that this object has run through the model.
 
     See Also
     --------
@@ -81,24 +80,29 @@ class QualityScorer(LanguageModelScorer):
 
     Notes
     -----
-    Section 3.3 of ActivePrune [1]_, after ASK-LLM [2]_: q(x) = softmax(logits)["yes"] at the last position.
-    "yes" is summed over those of yes, Yes and YES, with and without a space before, that are single tokens.
-    Ours: the wording, for the paper gives it as an image only; the question stands before the text, not
-    after it, since what comes first is computed once for all (with models of 135 M and 0.5 B parameters it
-    told real from shuffled texts no worse); ``normalize="yes_no"`` and ``calibrate``.
+    Scores are probabilities in [0, 1]; with ``calibrate``, differences of two probabilities, in [-1, 1].
 
-    ``###``, and the tokenizer's special tokens, are taken out of the texts: a text cannot end its frame, nor
-    pose as the other side of the chat.
+    The score follows section 3.3 of ActivePrune [1]_, which follows ASK-LLM [2]_: q(x) =
+    softmax(logits)["yes"] at the last position. The probability of "yes" is summed over those spellings of
+    yes, Yes and YES, with and without a space before, that are single tokens.
 
-    Small models answer, but do not judge. Run :meth:`sanity_check` on some of your own texts before you trust
-    a score.
+    We deviate from the paper in three ways. The wording is ours, because the paper shows it only as an image.
+    The question stands before the text, not after it, because what comes first is computed once for all
+    texts; models of 135 M and 0.5 B parameters were no worse at telling real from shuffled texts this way.
+    ``normalize="yes_no"`` and ``calibrate`` are additions.
 
-    Whatever the batch, scores agree within the rounding of the precision: in float32 to five digits; in
-    bfloat16 a probability is off by some 6 %, and the rank correlation with float32 is 0.99
-    (SmolLM2-135M, 120 film reviews); "int8" looks for outliers in each batch anew.
+    ``###`` and the tokenizer's special tokens are removed from the texts. A text can therefore neither end
+    its frame nor pose as the other side of the chat.
 
-    A pickle holds no weights: the model is loaded when it is used, and shared by all scorers of a process
-    that name it.
+    Small models answer, but their answers may say nothing about quality. Run :meth:`sanity_check` on some of
+    your own texts before you trust a score.
+
+    Scores from different batches agree within the rounding of the precision. In float32 they agree to five
+    digits. In bfloat16 a probability is off by about 6 %, and the rank correlation with float32 is 0.99
+    (SmolLM2-135M, 120 film reviews). "int8" determines the outliers of each batch separately.
+
+    A pickle contains no weights. The model is loaded on first use, and all scorers of a process that name it
+    share it.
 
     References
     ----------
@@ -111,7 +115,7 @@ class QualityScorer(LanguageModelScorer):
     >>> from skprune import QualityScorer
     >>> from skprune.datasets import fetch_model
     >>> scorer = QualityScorer(fetch_model("smollm2-135m"), task="sentiment analysis")  # doctest: +SKIP
-    >>> # A model of this size is not to be trusted with a single pair.
+    >>> # With a model of this size, a single pair means little.
     >>> scorer(["a delight from start to finish", "from delight finish a to start"])  # doctest: +SKIP
     array([0.04..., 0.05...])
     """
@@ -131,97 +135,58 @@ class QualityScorer(LanguageModelScorer):
         *,
         task: str = "text classification",
         prompt: str | None = None,
-        quantization: str | None = "auto",
+        precision: str = "auto",
         normalize: str = "vocab",
         calibrate: bool = False,
         max_length: int = 512,
         chat_template: bool = True,
         revision: str | None = None,
         device: str = "auto",
-        tokens_per_batch: int | None = None,
+        batch_size: int | None = None,
         verbose: int = 0,
     ) -> None:
         self.model = model
         self.task = task
         self.prompt = prompt
-        self.quantization = quantization
+        self.precision = precision
         self.normalize = normalize
         self.calibrate = calibrate
         self.max_length = max_length
         self.chat_template = chat_template
         self.revision = revision
         self.device = device
-        self.tokens_per_batch = tokens_per_batch
+        self.batch_size = batch_size
         self.verbose = verbose
 
-    def __call__(self, texts: Any) -> np.ndarray:
-        """Return the score of each text.
-
-        Parameters
-        ----------
-        texts : sequence of str
-
-        Returns
-        -------
-        ndarray of float64, shape (n,)
-            Probabilities in [0, 1]; with ``calibrate`` differences of two, in [-1, 1].
-
-        Raises
-        ------
-        ValueError
-            If a text is missing or a parameter out of range.
-        ModelLoadError
-            If the model is missing, damaged or of another kind.
-        """
-        return super().__call__(texts)
-
-    def iter_scores(self, texts: Any) -> Scores:
-        """Yield the scores batch by batch, so that an interrupt costs no more than one batch.
-
-        Parameters
-        ----------
-        texts : sequence of str
-
-        Yields
-        ------
-        rows : ndarray of int
-            Positions in ``texts``; each comes once.
-        scores : ndarray of float64
-            Theirs, as :meth:`__call__` returns them.
-
-        Raises
-        ------
-        ValueError, ModelLoadError
-            As :meth:`__call__` does, before the first batch.
-        """
+    def iter_scores(self, texts: Any) -> ScoreBatches:
+        """Yield (positions, scores) batch by batch; ``texts`` are checked and distinct."""
         self._validate_params()
         template = check_template(self.prompt, self.task)
-        texts = check_texts(texts)
         if not len(texts):
             return
         lm = self._load()
         frame = Frame(lm, template, self.max_length, self.chat_template)
         offset = 0.0
         if self.calibrate:
-            (_, scores), *_ = self._run(lm, frame.encode([""]))
+            (_, scores), *_ = self._probabilities(lm, frame.encode([""]))
             offset = scores[0]
 
-        def ask(distinct: list[str]) -> Scores:
-            return self._run(lm, frame.encode(distinct))
-
-        for rows, scores in self._each_once(texts, ask, "asking the LLM"):
+        batches = self._in_chunks(
+            texts, lambda chunk: self._probabilities(lm, frame.encode(chunk)), "asking the LLM"
+        )
+        for rows, scores in batches:
             yield rows, scores - offset
 
     @property
     def fingerprint(self) -> str:
-        """What the scores depend on: the model's content or commit, precision, prompt, length, normalizer.
+        """What identifies the scores: the model's content or commit, and the parameters that change a score.
 
-        Weights are not loaded for it, but a local model's files are read, once for each state of them; a
-        hub name needs the model's config, from the cache or the hub.
+        It loads no weights. It reads the files of a local model, once for each state of the files, or the
+        config of a hub name, from the cache or the hub.
         """
         self._validate_params()
         content = [
-            _FORMAT,
+            _SCORE_VERSION,
             self._model_fingerprint(),
             check_template(self.prompt, self.task),
             self.normalize,
@@ -232,24 +197,24 @@ class QualityScorer(LanguageModelScorer):
         return "quality-" + hashlib.blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
 
     def sanity_check(self, texts: Any, *, n: int = 200, random_state: Any = None) -> SanityCheck:
-        """Test whether the model tells texts from the same words in random order.
+        """Test whether the model can tell texts from the same words in random order.
 
-        What cannot see that much has no notion of quality to prune by. It is a low bar: a model that passes
+        A model that cannot do this has no notion of quality to prune by. The bar is low: a model that passes
         may still judge badly. The scores are not kept.
 
         Parameters
         ----------
         texts : sequence of str
-            Some of the pool: a few hundred texts of several words.
+            A sample of the pool: a few hundred texts of several words.
         n : int, default=200
-            Texts drawn from them; the model runs twice as many prompts.
+            Number of texts to draw from them; the model runs twice as many prompts.
         random_state : int, RandomState or None, default=None
             Seed of the draw and of the word order.
 
         Returns
         -------
         SanityCheck
-            It says in words how it went.
+            The result; its string states it in words.
 
         Warns
         -----
@@ -259,40 +224,38 @@ class QualityScorer(LanguageModelScorer):
         Raises
         ------
         ValueError
-            If fewer than two texts have words to shuffle.
+            If fewer than two texts have several words to shuffle.
         """
         rng = check_random_state(random_state)
         pool = np.unique(check_texts(texts))
         real, shuffled = [], []
         for text in pool[rng.permutation(len(pool))]:
-            other = " ".join(rng.permutation(text.split()))
-            if other != " ".join(text.split()):
+            reordered = " ".join(rng.permutation(text.split()))
+            if reordered != " ".join(text.split()):
                 real.append(text)
-                shuffled.append(other)
+                shuffled.append(reordered)
             if len(real) == n:
                 break
         if len(real) < 2:
-            raise ValueError(f"texts must hold at least two of several words, got {len(real)}")
+            raise ValueError(f"texts must hold at least two texts of several words, got {len(real)}")
         is_real = np.repeat([True, False], len(real))
         check = SanityCheck(auc=float(roc_auc_score(is_real, self(real + shuffled))), n=len(real))
         if not check.passed:
             warnings.warn(f"model={os.fspath(self.model)!r}: {check}", UserWarning, stacklevel=2)
         return check
 
-    def _run(self, lm: CausalLM, prompts: list[list[int]]) -> Scores:
-        """Yield rows of ``prompts`` and their probabilities, the longest prompts first."""
+    def _probabilities(self, lm: CausalLM, prompts: list[list[int]]) -> ScoreBatches:
+        """Yield (positions, probabilities of "yes"), the longest prompts first."""
         n_shared, prefix = _shared_prefix(lm, prompts)
         answers = Answers.of(lm.tokenizer)
 
-        def probability(batch: list[list[int]]) -> np.ndarray:
-            return self._probability(lm.next_token_logits(batch, prefix=prefix, exact=answers.ids), answers)
+        def batch_probabilities(batch: list[list[int]]) -> np.ndarray:
+            logits = lm.next_token_logits(batch, prefix=prefix, exact=answers.ids)
+            yes = logits[:, answers.yes].logsumexp(dim=1)
+            over = logits if self.normalize == "vocab" else logits[:, answers.ids]
+            return (yes - over.logsumexp(dim=1)).exp().double().cpu().numpy().clip(max=1.0)
 
-        yield from self._longest_first(lm, [ids[n_shared:] for ids in prompts], probability)
-
-    def _probability(self, logits: torch.Tensor, answers: Answers) -> np.ndarray:
-        yes = logits[:, answers.yes].logsumexp(dim=1)
-        over = logits if self.normalize == "vocab" else logits[:, answers.ids]
-        return (yes - over.logsumexp(dim=1)).exp().double().cpu().numpy().clip(max=1.0)
+        yield from self._by_length(lm, [ids[n_shared:] for ids in prompts], batch_probabilities)
 
 
 @dataclass(frozen=True)
@@ -302,9 +265,9 @@ class SanityCheck:
     Attributes
     ----------
     auc : float
-        Area under the ROC curve: 0.5 is chance, below it shuffled texts score higher.
+        Area under the ROC curve. 0.5 is chance; below it, shuffled texts score higher than real ones.
     n : int
-        Texts, each once as it is and once shuffled.
+        Number of texts, each scored once as it is and once shuffled.
     """
 
     auc: float
@@ -312,24 +275,24 @@ class SanityCheck:
 
     @property
     def passed(self) -> bool:
-        """Whether the AUC is at least 0.7, a bound of ours."""
+        """Whether the AUC is at least 0.7, a bound that we chose."""
         return self.auc >= PASSING_AUC
 
     def __str__(self) -> str:
         found = f"AUC {self.auc:.2f} of {self.n} texts against their shuffled words"
         if self.passed:
-            return f"passed: {found} (at least {PASSING_AUC} is asked)"
+            return f"passed: {found} (at least {PASSING_AUC} is required)"
         return (
-            f"failed: {found} (at least {PASSING_AUC} is asked). This model's scores say little about "
+            f"failed: {found} (at least {PASSING_AUC} is required). This model's scores say little about "
             "quality: try a larger or instruction-tuned model, or another prompt"
         )
 
 
 def _shared_prefix(lm: CausalLM, prompts: list[list[int]]) -> tuple[int, Prefix | None]:
-    """Return how many tokens all prompts begin with, and their state; (0, None) where it does not pay."""
-    first, last = min(prompts), max(prompts)  # what these two share, those between them share
+    """Return how many tokens all prompts begin with, and their state; (0, None) if that saves little."""
+    first, last = min(prompts), max(prompts)  # in sorted order, so all prompts share what these two share
     n_shared = 0
-    # One token of each prompt has to remain.
+    # Each prompt must keep at least one token.
     while n_shared < min(map(len, prompts)) - 1 and first[n_shared] == last[n_shared]:
         n_shared += 1
     if n_shared * (len(prompts) - 1) < _MIN_SAVED:

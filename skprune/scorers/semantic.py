@@ -1,11 +1,11 @@
-"""Entropy over meanings: where a text lies among the topics of its pool, or in how many ways it can go on."""
+"""Entropy over topics: how evenly a text lies between the topics of its pool."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -16,20 +16,17 @@ from sklearn.base import BaseEstimator
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import normalize
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from skprune.encoders import make_encoder
 from skprune.fitting import fitted_on
 from skprune.hub.fingerprints import digest_of
-from skprune.language_models.ngram.tokens import callable_fingerprint
 from skprune.pools import RowTable, check_texts, digests
-from skprune.scorers.causal_lm import encode_texts
-from skprune.scorers.language_model import LanguageModelScorer, Scores
 from skprune.store import Remembered
 
-_FORMAT = 1  # part of the fingerprint: raised whenever a score changes
-_CHUNK = 16_384  # rows compared with the centroids at a time
+_SCORE_VERSION = 1  # part of the fingerprint: increase it whenever a score changes
+_CHUNK = 16_384  # rows that are compared with the centroids together
 
 
 class SemanticEntropy(BaseEstimator):
@@ -38,30 +35,37 @@ class SemanticEntropy(BaseEstimator):
     Parameters
     ----------
     encoder : None, str, path, estimator or callable, default=None
-        Texts to vectors: None is TF-IDF with SVD, a string names a SentenceTransformer.
+        Turns texts into vectors. None is TF-IDF with SVD; a string or path names a SentenceTransformer.
     n_clusters : int, default=32
-        Topics: centroids of k-means over the pool's vectors (K).
+        Number of topics K: the centroids of k-means over the vectors of the pool.
     temperature : float, default=0.1
-        τ, in cosines. Towards 0, only the nearest topic counts and all entropies are 0; for large τ all are
-        ln K.
+        Temperature τ, in units of the cosine. As τ tends to 0, only the nearest topic counts and all
+        entropies become 0; for large τ all become ln K.
     max_train_texts : int, default=20_000
-        k-means sees at most so many texts: those whose content hashes lowest, which is a random sample that
-        does not depend on the order of the pool.
+        Run k-means on at most this many texts: those with the lowest content hashes, which is a random sample
+        that does not depend on the order of the pool.
     memory : None or path, default=None
-        Where vectors are kept: in this process, or in a folder.
+        Where vectors are kept: None keeps them in this process, a path in that folder.
     random_state : int, default=0
-        Seed of k-means.
+        Seed of k-means. It must be a number, so that a fit on the same pool gives the same fingerprint.
+    verbose : int, default=0
+        Verbosity of the encoder, if ``encoder`` is a name or path.
 
     Attributes
     ----------
     centroids_ : ndarray of float32, shape (n_topics, n_features)
-        Of unit length; fewer than ``n_clusters`` where the pool has fewer different texts.
+        The topics, of unit length. There are fewer than ``n_clusters`` if the pool has fewer distinct
+        vectors.
+
+    See Also
+    --------
+    SampledSemanticEntropy : The entropy over the meanings of sampled continuations.
 
     Notes
     -----
-    ``H_S = −Σ_k q_k ln q_k`` with ``q = softmax(cos(e, μ_k)/τ)``, where e is the text's vector and μ_k are
-    the centroids. "Semantic entropy" of EUDS [1]_; the formula is not published in what we have, and is ours.
-    A text whose vector is zero is as near to one topic as to another, and scores ln K.
+    ``H_S = −Σ_k q_k ln q_k`` with ``q = softmax(cos(e, μ_k)/τ)``, where e is the vector of the text and μ_k
+    are the centroids. The name is from EUDS [1]_. The formula is ours, because the sources available to us
+    do not contain the paper's. A text with a zero vector is equally near to all topics and scores ln K.
 
     References
     ----------
@@ -78,12 +82,13 @@ class SemanticEntropy(BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "encoder": "no_validation",  # make_encoder says what it takes
+        "encoder": "no_validation",  # make_encoder validates it
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "max_train_texts": [Interval(Integral, 1, None, closed="left")],
-        "memory": [None, str, HasMethods(["__fspath__"])],
+        "memory": [None, str, os.PathLike],
         "random_state": [Interval(Integral, 0, 2**32 - 1, closed="both")],
+        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -95,6 +100,7 @@ class SemanticEntropy(BaseEstimator):
         max_train_texts: int = 20_000,
         memory: Any = None,
         random_state: int = 0,
+        verbose: int = 0,
     ) -> None:
         self.encoder = encoder
         self.n_clusters = n_clusters
@@ -102,35 +108,43 @@ class SemanticEntropy(BaseEstimator):
         self.max_train_texts = max_train_texts
         self.memory = memory
         self.random_state = random_state
+        self.verbose = verbose
 
     def fit(self, X: Sequence[str], y: object = None) -> SemanticEntropy:
-        """Find the pool's topics.
+        """Find the topics of the pool.
 
         Parameters
         ----------
         X : sequence of str
             The pool.
         y : ignored
-            For scikit-learn's sake.
+            Present for the scikit-learn API.
+
+        Returns
+        -------
+        SemanticEntropy
+            The fitted scorer.
 
         Raises
         ------
         ValueError
-            If there is no text, or the encoder can do nothing with them.
+            If there are no texts, or the encoder cannot be fitted on them.
         """
         self._validate_params()
         texts = RowTable(check_texts(X, name="X")).keys
         if not len(texts):
             raise ValueError("X has no texts to find topics in")
-        self._encode = _fitted_encoder(self.encoder, self.memory, texts)
+        encoder = fitted_on(make_encoder(self.encoder, verbose=self.verbose), texts, name="encoder")
+        self._encode = Remembered(encoder, self.memory, name="encoder")
         hashes = digests(texts)
         sample = np.lexsort(hashes.T)[: self.max_train_texts]
         vectors = normalize(self._encode(texts[sample], hashes[sample]))
         topics = KMeans(min(self.n_clusters, len(sample)), n_init=1, random_state=self.random_state)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different vectors than topics
+            # k-means warns if there are fewer distinct vectors than topics.
+            warnings.simplefilter("ignore", ConvergenceWarning)
             centroids = normalize(topics.fit(vectors).cluster_centers_)
-        # Two centroids in one place would be two topics of equal share.
+        # Equal centroids would count one topic twice.
         first = np.sort(np.unique(centroids.round(5), axis=0, return_index=True)[1])
         self.centroids_ = np.asarray(centroids[first], dtype=np.float32)
         return self
@@ -145,12 +159,12 @@ class SemanticEntropy(BaseEstimator):
         Returns
         -------
         ndarray of float64, shape (n_texts,)
-            Nats, from 0 to ln K.
+            Entropies in nats, from 0 to ln K.
 
         Raises
         ------
         NotFittedError
-            If :meth:`fit` was not called.
+            If :meth:`fit` has not been called.
         """
         check_is_fitted(self)
         self._validate_params()
@@ -167,191 +181,5 @@ class SemanticEntropy(BaseEstimator):
         """What identifies the scores: the encoder, the centroids and the temperature."""
         check_is_fitted(self)
         centroids = hashlib.blake2b(self.centroids_.tobytes(), digest_size=16).digest()
-        content = (str(_FORMAT), self._encode.fingerprint, centroids, repr(float(self.temperature)))
+        content = (str(_SCORE_VERSION), self._encode.fingerprint, centroids, repr(float(self.temperature)))
         return f"semantic-{digest_of(*content)}"
-
-
-class SampledSemanticEntropy(LanguageModelScorer):
-    """Score texts by in how many different ways a language model goes on after them, in nats.
-
-    Each text is continued ``n_samples`` times; continuations that mean the same are one meaning. This is
-    thousands of times dearer than :class:`SemanticEntropy`.
-
-    Parameters
-    ----------
-    model : str or path
-        A causal language model, as for :class:`~skprune.QualityScorer`.
-    n_samples : int, default=10
-        Continuations a text.
-    max_new_tokens : int, default=32
-        Length of a continuation at most.
-    temperature : float, default=1.0
-        The model's logits are divided by it.
-    entails : callable or None, default=None
-        ``entails(a, b) -> bool``, whether b follows from a; two continuations mean the same if each follows
-        from the other. None: if the cosine of their vectors is at least ``threshold``.
-    encoder : None, str, path, estimator or callable, default=None
-        Texts to vectors, where ``entails`` is None. One that learns is fitted by :meth:`fit`.
-    threshold : float, default=0.8
-        Cosine from which on two continuations mean the same.
-    seed : int, default=0
-        Of the continuations. Those of a text depend on the seed and the text alone.
-    quantization, max_length, revision, device, verbose
-        As for :class:`~skprune.QualityScorer`.
-
-    Attributes
-    ----------
-    n_calls_ : int
-        Texts continued over the object's life.
-
-    Notes
-    -----
-    Semantic entropy of Kuhn et al. [1]_, with the shares of the n continuations as the probabilities of the
-    meanings, ``−Σ_c (n_c/n) ln (n_c/n)`` (the discrete form of Farquhar et al. [2]_). They judge entailment
-    with a model of natural language inference; the cosine of embeddings in its place is ours, and so is its
-    threshold. As with them, a continuation is compared with the first one of each meaning.
-
-    References
-    ----------
-    .. [1] Kuhn, Gal and Farquhar, "Semantic Uncertainty: Linguistic Invariances for Uncertainty Estimation in
-       Natural Language Generation", ICLR 2023.
-    .. [2] Farquhar et al., "Detecting hallucinations in large language models using semantic entropy", Nature
-       630, 2024.
-
-    Examples
-    --------
-    >>> from skprune.datasets import fetch_model
-    >>> from skprune.scorers import SampledSemanticEntropy
-    >>> scorer = SampledSemanticEntropy(
-    ...     fetch_model("smollm2-135m"), max_new_tokens=4, entails=lambda a, b: a[:4] == b[:4]
-    ... )  # doctest: +SKIP
-    >>> scorer(["The capital of France is", "My favorite thing is"])  # doctest: +SKIP
-    array([0.6..., 2.1...])
-    """
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **{k: v for k, v in LanguageModelScorer._parameter_constraints.items() if k != "tokens_per_batch"},
-        "n_samples": [Interval(Integral, 2, None, closed="left")],
-        "max_new_tokens": [Interval(Integral, 1, None, closed="left")],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
-        "entails": [None, callable],
-        "encoder": "no_validation",
-        "threshold": [Interval(Real, -1, 1, closed="both")],
-        "seed": [Interval(Integral, 0, None, closed="left")],
-    }
-
-    def __init__(
-        self,
-        model: str | os.PathLike[str],
-        *,
-        n_samples: int = 10,
-        max_new_tokens: int = 32,
-        temperature: float = 1.0,
-        entails: Callable[[str, str], bool] | None = None,
-        encoder: Any = None,
-        threshold: float = 0.8,
-        seed: int = 0,
-        quantization: str | None = "auto",
-        max_length: int = 512,
-        revision: str | None = None,
-        device: str = "auto",
-        verbose: int = 0,
-    ) -> None:
-        self.model = model
-        self.n_samples = n_samples
-        self.max_new_tokens = max_new_tokens
-        self.temperature = temperature
-        self.entails = entails
-        self.encoder = encoder
-        self.threshold = threshold
-        self.seed = seed
-        self.quantization = quantization
-        self.max_length = max_length
-        self.revision = revision
-        self.device = device
-        self.verbose = verbose
-
-    def fit(self, X: Sequence[str], y: object = None) -> SampledSemanticEntropy:
-        """Fit the encoder on the pool, where it compares the continuations.
-
-        Parameters
-        ----------
-        X : sequence of str
-            The pool.
-        y : ignored
-            For scikit-learn's sake.
-        """
-        self._validate_params()
-        texts = check_texts(X, name="X")
-        if self.entails is None:
-            self.encode_ = _fitted_encoder(self.encoder, None, texts)
-        return self
-
-    def iter_scores(self, texts: Any) -> Scores:
-        """Yield (positions, scores) text by text, so that an interrupt costs no more than one text."""
-        check_is_fitted(self)
-        self._validate_params()
-        texts = check_texts(texts)
-        if not len(texts):
-            return
-        lm = self._load()
-
-        def score(distinct: list[str]) -> Scores:
-            prompts = encode_texts(lm, distinct, self.max_length)
-            seeds = digests(np.array(distinct, dtype=object))[:, 0] ^ np.uint64(self.seed % 2**64)
-            for row, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
-                continuations = lm.sample(
-                    prompt,
-                    self.n_samples,
-                    max_new_tokens=self.max_new_tokens,
-                    temperature=self.temperature,
-                    seed=int(seed) % 2**63,  # torch takes no more
-                )
-                self._n_calls = self.n_calls_ + 1
-                yield np.array([row]), np.array([self._entropy_of(continuations)])
-
-        yield from self._each_once(texts, score, "continuing")
-
-    @property
-    def fingerprint(self) -> str:
-        """What identifies the scores: the model, how it is sampled, and what tells meanings apart."""
-        check_is_fitted(self)
-        if self.entails is not None:
-            judge = callable_fingerprint(self.entails, "entails")
-        else:
-            judge = f"{self.encode_.fingerprint} {float(self.threshold)}"
-        numbers = (self.n_samples, self.max_new_tokens, float(self.temperature), self.seed, self.max_length)
-        return f"sampled-{digest_of(str(_FORMAT), self._model_fingerprint(), repr(numbers), judge)}"
-
-    def _entropy_of(self, continuations: list[str]) -> float:
-        shares = np.bincount(self._meanings(continuations)) / len(continuations)
-        return float(entr(shares).sum())
-
-    def _meanings(self, continuations: list[str]) -> list[int]:
-        """Return which meaning each continuation has."""
-        same = self._same_meaning(continuations)
-        firsts: list[int] = []
-        meanings = []
-        for row in range(len(continuations)):
-            known = next((m for m, first in enumerate(firsts) if same(first, row)), len(firsts))
-            if known == len(firsts):
-                firsts.append(row)
-            meanings.append(known)
-        return meanings
-
-    def _same_meaning(self, continuations: list[str]) -> Callable[[int, int], bool]:
-        if self.entails is not None:
-            follows = self.entails
-            a = continuations
-            return lambda i, j: a[i] == a[j] or (follows(a[i], a[j]) and follows(a[j], a[i]))
-        vectors = normalize(self.encode_.compute(continuations))  # not worth keeping
-        cosines = vectors @ vectors.T
-        return lambda i, j: continuations[i] == continuations[j] or cosines[i, j] >= self.threshold
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return self.entails is not None or hasattr(self, "encode_")
-
-
-def _fitted_encoder(encoder: Any, memory: Any, texts: np.ndarray) -> Remembered:
-    """Return what turns texts into vectors, fitted on ``texts`` where it learns; each text is run once."""
-    return Remembered(fitted_on(make_encoder(encoder), texts, name="encoder"), memory, name="encoder")

@@ -1,9 +1,9 @@
-"""Speed of the LLM stage against asking one text after the other.
+"""Speed of the LLM stage against asking the model one text at a time.
 
-The peer runs the same prompts through the same model in the same precision, one at a time, as a plain
-loop around the model does: the logits of every position, a key-value cache, a softmax over the last
-position. Film reviews are measured as they are, chained to a spread of lengths like that of full reviews,
-and with every text in the pool twice. Then the precisions, and the sanity check.
+The baseline runs the same prompts through the same model in the same precision, one at a time, as a plain
+loop around the model would: logits of all positions, a key-value cache, a softmax over the last position.
+The pools are film reviews as they are, reviews chained to the spread of lengths of full reviews, and a pool
+that contains every text twice. The script then measures each precision and runs the sanity check.
 
     python tests/benchmarks/bench_quality.py [--model NAME] [--texts N] [--repeats R] [--threads T]
 """
@@ -46,11 +46,11 @@ def main() -> None:
     for name, texts in pools.items():
         against_one_by_one(name, folder, texts, arguments.repeats)
     print(f"\n{'precision, reviews as they are':<34}{'skprune':>10}")
-    for quantization in (None, "float32", "nf4", "int8"):
-        scorer = QualityScorer(folder, task=TASK, quantization=quantization)
+    for precision in ("bfloat16", "float32", "nf4", "int8"):
+        scorer = QualityScorer(folder, task=TASK, precision=precision)
         seconds = timed(lambda scorer=scorer: scorer(pools["reviews"]), arguments.repeats)
         rate = len(pools["reviews"]) / statistics.median(seconds)
-        print(f"{scorer_precision(scorer):<34}{rate:>10.1f}", flush=True)
+        print(f"{load_causal_lm(folder, precision=precision).precision:<34}{rate:>10.1f}", flush=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         print(
@@ -62,7 +62,7 @@ def corpora(n: int, seed: int = 0) -> dict[str, list[str]]:
     rng = np.random.default_rng(seed)
     snippets = np.unique(load_movie_snippets().data)
     reviews = rng.choice(snippets, n, replace=False).tolist()
-    # Full reviews are log-normal in length; so are these, of 1 to 12 snippets and 2.5 on average.
+    # The lengths of full reviews are log-normal; so are these, of 1 to 12 snippets and 2.5 on average.
     parts = np.clip(rng.lognormal(0.6, 0.7, n).round().astype(int), 1, 12)
     chained = [" ".join(rng.choice(snippets, k, replace=False)) for k in parts]
     twice = rng.permutation(reviews[: n // 2] * 2).tolist()
@@ -70,19 +70,19 @@ def corpora(n: int, seed: int = 0) -> dict[str, list[str]]:
 
 
 def against_one_by_one(name: str, folder: object, texts: list[str], repeats: int) -> None:
-    scorer = QualityScorer(folder, task=TASK, quantization=None)
-    lm = load_causal_lm(folder, quantization=None)
+    scorer = QualityScorer(folder, task=TASK, precision="bfloat16")
+    lm = load_causal_lm(folder, precision="bfloat16")
     frame = Frame(lm, check_template(None, TASK), scorer.max_length, True)
-    ratios, theirs, ours = [], [], []
+    ratios, baseline, ours = [], [], []
     scorer(texts[:20])
     one_by_one(lm, frame, texts[:5])
-    for _ in range(repeats):  # in turn, so that a busy machine is busy for both
-        theirs += timed(lambda: one_by_one(lm, frame, texts), 1)
+    for _ in range(repeats):  # alternate, so that other load on the machine affects both alike
+        baseline += timed(lambda: one_by_one(lm, frame, texts), 1)
         ours += timed(lambda: scorer(texts), 1)
-        ratios.append(theirs[-1] / ours[-1])
+        ratios.append(baseline[-1] / ours[-1])
     n_tokens = statistics.mean(map(len, frame.encode(texts)))
     low, _, high = np.quantile(ratios, [0.25, 0.5, 0.75])
-    rates = [len(texts) / statistics.median(seconds) for seconds in (theirs, ours)]
+    rates = [len(texts) / statistics.median(seconds) for seconds in (baseline, ours)]
     print(
         f"{name:<34}{len(texts):>5}{n_tokens:>8.0f}{rates[0]:>12.1f}{rates[1]:>10.1f}"
         f"{statistics.median(ratios):>8.2f}{f'{low:.2f} to {high:.2f}':>16}",
@@ -108,10 +108,6 @@ def timed(run: Callable[[], object], repeats: int) -> list[float]:
         run()
         seconds.append(time.perf_counter() - start)
     return seconds
-
-
-def scorer_precision(scorer: QualityScorer) -> str:
-    return load_causal_lm(scorer.model, quantization=scorer.quantization).precision
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""P("yes") of a real model: what it is, what it does not hang on, and what goes wrong."""
+"""P("yes") of a real model: its value, what it must not depend on, and errors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import sys
 import warnings
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,10 +19,12 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from skprune import ModelLoadError, QualityScorer
+from skprune.language_models.causal import loader
 from skprune.language_models.causal.loader import load_causal_lm
 from skprune.language_models.causal.model import CausalLM
 from skprune.scorers import quality
 from skprune.scorers.prompts import PROMPT, Answers, Frame, check_template
+from skprune.store import Remembered
 
 TEXTS = [
     "The train to the coast leaves every morning at seven.",
@@ -34,18 +37,18 @@ TEXTS = [
     "After the storm the children collected branches and built a hut that stood for the whole summer.",
 ]
 LONG = "The committee met on Tuesday and talked about the budget for the new library. " * 60
-# In float32, where a batch or a prefix changes the order of sums and nothing else.
+# In float32 a batch or a prefix changes only the order of sums.
 CLOSE = {"rtol": 2e-4, "atol": 0.0}
 
 
 @pytest.fixture(scope="module")
 def lm(smollm2):
-    return load_causal_lm(smollm2, quantization="float32")
+    return load_causal_lm(smollm2, precision="float32")
 
 
 @pytest.fixture(scope="module")
 def scorer(smollm2):
-    return QualityScorer(smollm2, quantization="float32")
+    return QualityScorer(smollm2, precision="float32")
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,7 @@ def scores(scorer):
 
 @pytest.fixture(scope="module")
 def folder(lm, tmp_path_factory):
-    """The same model as transformers would save it."""
+    """The same model, saved by transformers."""
     path = tmp_path_factory.mktemp("smollm2")
     config = copy.deepcopy(lm.model.config)
     config.__dict__.pop("quantization_config", None)
@@ -67,14 +70,14 @@ def folder(lm, tmp_path_factory):
 
 
 def spelled(tokenizer, word):
-    """Ids of the spellings of a word that the tokenizer makes one token of."""
+    """Ids of the spellings of a word that are single tokens."""
     spellings = [space + case for space in ("", " ") for case in (word, word.capitalize(), word.upper())]
     encoded = [tokenizer.encode(spelling, add_special_tokens=False) for spelling in spellings]
     return sorted(ids[0] for ids in encoded if len(ids) == 1)
 
 
 def by_hand(lm, text, task="text classification"):
-    """Full softmax of one prompt, written out: no batch, no prefix, the whole head in float32."""
+    """The softmax of one prompt, written out: no batch, no prefix, the whole LM head in float32."""
     prompt = PROMPT.replace("{task}", task).replace("{text}", text)
     ids = lm.tokenizer.apply_chat_template(
         [{"role": "user", "content": prompt}], add_generation_prompt=True, return_dict=False
@@ -84,7 +87,7 @@ def by_hand(lm, text, task="text classification"):
         return (lm.model.lm_head.weight.float() @ hidden).softmax(0).double()
 
 
-# ---------------------------------------------------------------------- the number itself
+# ---------------------------------------------------------------------- the score
 
 
 def test_score_is_the_probability_of_yes(lm, scores):
@@ -95,14 +98,14 @@ def test_score_is_the_probability_of_yes(lm, scores):
     assert scores.dtype == np.float64
 
 
-def test_yes_no_is_renormalized_over_the_two_answers(lm, smollm2):
+def test_yes_no_normalizes_over_the_two_answers(lm, smollm2):
     yes, no = (spelled(lm.tokenizer, word) for word in ("yes", "no"))
     expected = []
     for text in TEXTS[:3]:
         p = by_hand(lm, text)
         expected.append((p[yes].sum() / (p[yes].sum() + p[no].sum())).item())
     np.testing.assert_allclose(
-        QualityScorer(smollm2, quantization="float32", normalize="yes_no")(TEXTS[:3]), expected, **CLOSE
+        QualityScorer(smollm2, precision="float32", normalize="yes_no")(TEXTS[:3]), expected, **CLOSE
     )
 
 
@@ -138,19 +141,47 @@ def test_without_chat_template(lm, scorer):
     np.testing.assert_allclose(plain(TEXTS[:1]), [p[spelled(lm.tokenizer, "yes")].sum()], **CLOSE)
 
 
-# ---------------------------------------------------------------------- what it does not hang on
+# ---------------------------------------------------------------------- what the score must not depend on
 
 
-def test_order_batch_and_neighbors_do_not_matter(scorer, scores):
+def test_scores_do_not_depend_on_order_or_batch(scorer, scores):
     order = np.random.default_rng(0).permutation(len(TEXTS))
     np.testing.assert_allclose(scorer([TEXTS[i] for i in order]), scores[order], **CLOSE)
-    for tokens in (1, 200, 100_000):
-        other = clone(scorer).set_params(tokens_per_batch=tokens)
+    for batch_size in (1, 3, 100):
+        other = clone(scorer).set_params(batch_size=batch_size)
         np.testing.assert_allclose(other(TEXTS), scores, **CLOSE)
     np.testing.assert_allclose(scorer([TEXTS[3]]), scores[3], **CLOSE)
 
 
-def test_duplicates_are_run_once_and_score_the_same(scorer):
+@pytest.mark.parametrize(("batch_size", "sizes"), [(3, [3, 3, 2]), (100, [8])])
+def test_batch_size_is_the_number_of_texts_per_pass(scorer, monkeypatch, batch_size, sizes):
+    run = CausalLM.next_token_logits
+    seen = []
+    monkeypatch.setattr(
+        CausalLM, "next_token_logits", lambda lm, p, **options: seen.append(len(p)) or run(lm, p, **options)
+    )
+    clone(scorer).set_params(batch_size=batch_size)(TEXTS)
+    assert seen == sizes
+
+
+def test_a_store_and_a_call_run_the_same_batches(scorer, monkeypatch):
+    run = CausalLM.next_token_logits
+    batches = []
+    monkeypatch.setattr(
+        CausalLM, "next_token_logits", lambda lm, p, **options: batches.append(p) or run(lm, p, **options)
+    )
+    pool = np.array([*TEXTS[::-1], *TEXTS[:3]], dtype=object)
+    fresh = clone(scorer).set_params(batch_size=3)
+    scores = fresh(pool)
+    called = batches.copy()
+    batches.clear()
+    # An object without a fingerprint shares no stored scores with other tests.
+    store = Remembered(SimpleNamespace(iter_scores=fresh.iter_scores), None, name="quality")
+    np.testing.assert_array_equal(store(pool), scores)
+    assert batches == called
+
+
+def test_copies_of_a_text_are_run_once_and_score_the_same(scorer):
     fresh = clone(scorer)
     out = fresh([TEXTS[0], TEXTS[1], TEXTS[0], TEXTS[0], TEXTS[1]])
     assert fresh.n_calls_ == 2
@@ -159,7 +190,7 @@ def test_duplicates_are_run_once_and_score_the_same(scorer):
     assert out[0] != out[1]
 
 
-def test_shared_prefix_changes_nothing(scorer, scores, monkeypatch):
+def test_scores_do_not_depend_on_the_shared_prefix(scorer, scores, monkeypatch):
     shared = []
     encode_prefix = CausalLM.encode_prefix
     monkeypatch.setattr(
@@ -184,7 +215,7 @@ def test_logits_do_not_depend_on_the_padding(lm):
         assert torch.equal(together.argmax(1), other.argmax(1))
 
 
-def test_the_model_is_left_without_hooks(lm, scores):
+def test_no_hooks_stay_on_the_model(lm, scores):
     assert not lm.model.lm_head._forward_hooks
     assert not lm.model.lm_head._forward_pre_hooks
 
@@ -216,7 +247,7 @@ def test_long_text_is_cut_and_the_question_is_not(lm):
     assert len(lm.tokenizer.encode(text, add_special_tokens=False)) == 40
 
 
-def test_what_lies_beyond_max_length_does_not_count(scorer):
+def test_text_beyond_max_length_does_not_change_the_score(scorer):
     short = clone(scorer).set_params(max_length=20)
     a, b = short([LONG, LONG + "Something else entirely."])
     assert a == pytest.approx(b, rel=1e-3)
@@ -224,7 +255,7 @@ def test_what_lies_beyond_max_length_does_not_count(scorer):
     assert many_bytes == pytest.approx(one_more, rel=1e-3)
 
 
-def test_a_task_is_no_template(lm):
+def test_braces_in_a_task_or_a_text_are_not_fields(lm):
     frame = Frame(lm, check_template(None, "find {text} in {task}"), 64, True)
     prompt = lm.tokenizer.decode(frame.encode(["a {task} and {text}"])[0])
     assert "the task: find {text} in {task}. An" in prompt
@@ -237,15 +268,15 @@ def test_odd_texts_get_a_probability(scorer, text):
     assert 0 < score < 1
 
 
-# ---------------------------------------------------------------------- the scorer as an object
+# ---------------------------------------------------------------------- parameters, clones, pickles
 
 
-def test_no_texts_need_no_model():
+def test_an_empty_pool_loads_no_model():
     assert QualityScorer("/no/such/model")([]).shape == (0,)
     assert list(QualityScorer("/no/such/model").iter_scores([])) == []
 
 
-def test_clone_and_pickle_carry_no_weights(scorer, scores):
+def test_clones_and_pickles_contain_no_weights(scorer, scores):
     data = pickle.dumps(scorer)
     assert len(data) < 5_000
     for twin in (pickle.loads(data), clone(scorer)):
@@ -255,12 +286,12 @@ def test_clone_and_pickle_carry_no_weights(scorer, scores):
 
 
 def test_clones_share_one_model(smollm2, lm):
-    assert load_causal_lm(str(smollm2), quantization="float32") is lm
-    assert load_causal_lm(next(smollm2.glob("*.gguf")), quantization="float32") is lm
+    assert load_causal_lm(str(smollm2), precision="float32") is lm
+    assert load_causal_lm(next(smollm2.glob("*.gguf")), precision="float32") is lm
 
 
-def test_fingerprint_names_what_changes_a_score(scorer, smollm2):
-    same = [{}, {"tokens_per_batch": 64}, {"verbose": 1}, {"model": next(smollm2.glob("*.gguf"))}]
+def test_fingerprint_changes_with_what_changes_a_score(scorer, smollm2):
+    same = [{}, {"batch_size": 64}, {"verbose": 1}, {"model": next(smollm2.glob("*.gguf"))}]
     other = [
         {"task": "topics"},
         {"prompt": "{text} {task}"},
@@ -268,15 +299,16 @@ def test_fingerprint_names_what_changes_a_score(scorer, smollm2):
         {"calibrate": True},
         {"max_length": 100},
         {"chat_template": False},
-        {"quantization": "nf4"},
-        {"quantization": "int8"},
+        {"precision": "nf4"},
+        {"precision": "int8"},
+        {"precision": "bfloat16"},
     ]
     assert {clone(scorer).set_params(**change).fingerprint for change in same} == {scorer.fingerprint}
     changed = {clone(scorer).set_params(**change).fingerprint for change in other}
     assert len(changed - {scorer.fingerprint}) == len(other)
 
 
-def test_fingerprint_follows_the_content_and_loads_nothing(tmp_path):
+def test_fingerprint_depends_on_the_content_and_loads_no_weights(tmp_path):
     file = tmp_path / "a.gguf"
     file.write_bytes(b"GGUF one")
     first = QualityScorer(file).fingerprint
@@ -286,14 +318,14 @@ def test_fingerprint_follows_the_content_and_loads_nothing(tmp_path):
     assert QualityScorer(file).fingerprint != first
 
 
-def test_verbose_shows_progress_and_nothing_else_is_printed(scorer, capsys):
+def test_verbose_shows_a_progress_bar_and_nothing_else_is_printed(scorer, capsys):
     scorer(TEXTS[:2])
     assert capsys.readouterr() == ("", "")
     clone(scorer).set_params(verbose=1)(TEXTS[:2])
     assert "2/2" in capsys.readouterr().err
 
 
-# ---------------------------------------------------------------------- faults
+# ---------------------------------------------------------------------- errors
 
 
 def test_an_interrupt_keeps_the_batches_before_it(scorer, scores, monkeypatch):
@@ -307,7 +339,7 @@ def test_an_interrupt_keeps_the_batches_before_it(scorer, scores, monkeypatch):
         return run(lm, prompts, **options)
 
     monkeypatch.setattr(CausalLM, "next_token_logits", interrupted)
-    fresh = clone(scorer).set_params(tokens_per_batch=100)
+    fresh = clone(scorer).set_params(batch_size=2)
     kept = {}
 
     def collect():
@@ -327,7 +359,8 @@ def test_an_interrupt_keeps_the_batches_before_it(scorer, scores, monkeypatch):
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
     ],
 )
-def test_out_of_memory_halves_the_batch(scorer, scores, monkeypatch, error):
+@pytest.mark.parametrize("batch_size", [None, 8])
+def test_out_of_memory_halves_the_batch(scorer, scores, monkeypatch, error, batch_size):
     run = CausalLM.next_token_logits
     sizes = []
 
@@ -338,13 +371,13 @@ def test_out_of_memory_halves_the_batch(scorer, scores, monkeypatch, error):
         return run(lm, prompts, **options)
 
     monkeypatch.setattr(CausalLM, "next_token_logits", cramped)
-    np.testing.assert_allclose(scorer(TEXTS), scores, **CLOSE)
+    np.testing.assert_allclose(clone(scorer).set_params(batch_size=batch_size)(TEXTS), scores, **CLOSE)
     assert max(sizes) > 3
     assert sum(size for size in sizes if size <= 3) == len(TEXTS)
 
 
 @pytest.mark.parametrize("message", ["CUDA out of memory", "shapes cannot be multiplied"])
-def test_a_batch_of_one_that_fails_is_an_error(scorer, monkeypatch, message):
+def test_a_failing_batch_of_one_raises_its_error(scorer, monkeypatch, message):
     def fail(lm, prompts, **options):
         raise RuntimeError(message)
 
@@ -353,7 +386,7 @@ def test_a_batch_of_one_that_fails_is_an_error(scorer, monkeypatch, message):
         scorer(TEXTS[:1])
 
 
-def test_nan_is_no_score(scorer, monkeypatch):
+def test_nan_raises_an_error(scorer, monkeypatch):
     monkeypatch.setattr(
         CausalLM, "next_token_logits", lambda lm, p, **options: torch.full((len(p), 50_000), torch.nan)
     )
@@ -370,23 +403,24 @@ def test_nan_is_no_score(scorer, monkeypatch):
         ({"normalize": "softmax"}, "'normalize' parameter"),
         ({"max_length": 0}, "'max_length' parameter"),
         ({"max_length": 8_192}, "max_length=8192 leaves no room"),
-        ({"quantization": "int4"}, "'quantization' parameter"),
+        ({"precision": "int4"}, "'precision' parameter"),
+        ({"precision": None}, "'precision' parameter"),
         ({"device": "abacus"}, "device='abacus' is not available"),
-        ({"tokens_per_batch": 0}, "'tokens_per_batch' parameter"),
+        ({"batch_size": 0}, "'batch_size' parameter"),
         ({"model": 7}, "'model' parameter"),
     ],
 )
-def test_bad_parameters_are_named(scorer, parameters, message):
+def test_errors_name_the_bad_parameter(scorer, parameters, message):
     with pytest.raises(ValueError, match=message):
         clone(scorer).set_params(**parameters)(TEXTS)
 
 
-def test_bad_text_is_named(scorer):
+def test_errors_name_the_bad_text(scorer):
     with pytest.raises(ValueError, match=r"texts\[1\]"):
         scorer(["fine", None])
 
 
-def test_a_missing_model_is_named(tmp_path):
+def test_errors_name_the_missing_model(tmp_path):
     with pytest.raises(ModelLoadError, match=r"model='/no/such/folder' does not exist"):
         QualityScorer("/no/such/folder")(TEXTS)
     with pytest.raises(ModelLoadError, match=r"neither a config.json nor exactly one GGUF file \(0 found\)"):
@@ -395,7 +429,7 @@ def test_a_missing_model_is_named(tmp_path):
         QualityScorer("nobody/nothing")(TEXTS)
 
 
-def test_a_damaged_model_is_named(smollm2, tmp_path):
+def test_errors_name_the_damaged_model(smollm2, tmp_path):
     whole = next(smollm2.glob("*.gguf"))
     cut = tmp_path / "cut.gguf"
     with open(whole, "rb") as file:
@@ -408,12 +442,12 @@ def test_a_damaged_model_is_named(smollm2, tmp_path):
         QualityScorer(text)(TEXTS)
 
 
-def test_an_encoder_is_no_causal_model(minilm):
+def test_an_encoder_is_refused(minilm):
     with pytest.raises(ModelLoadError, match="does not load as a causal language model"):
         QualityScorer(minilm)(TEXTS)
 
 
-def test_loading_leaves_transformers_as_it_was(minilm):
+def test_loading_restores_the_settings_of_transformers(minilm):
     before = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     state = torch.random.get_rng_state()
     with pytest.raises(ModelLoadError):
@@ -423,13 +457,13 @@ def test_loading_leaves_transformers_as_it_was(minilm):
 
 
 @pytest.mark.parametrize("package", ["bitsandbytes", "accelerate", "transformers"])
-def test_missing_packages_are_named(smollm2, monkeypatch, package):
+def test_errors_name_missing_packages(smollm2, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=rf"{package}: pip install 'skprune\[llm\]'"):
-        QualityScorer(smollm2, quantization="nf4", device="cpu")(["a"])
+        QualityScorer(smollm2, precision="nf4", device="cpu")(["a"])
 
 
-# ---------------------------------------------------------------------- is the model any good
+# ---------------------------------------------------------------------- the sanity check
 
 
 def test_sanity_check_reports_on_a_real_model(scorer):
@@ -445,7 +479,7 @@ def test_sanity_check_reports_on_a_real_model(scorer):
 
 
 @pytest.mark.parametrize(("sign", "auc"), [(1, 1.0), (-1, 0.0)])
-def test_sanity_check_measures_what_it_says(scorer, monkeypatch, sign, auc):
+def test_sanity_check_is_the_auc_of_real_against_shuffled_texts(scorer, monkeypatch, sign, auc):
     known = set(TEXTS)
     monkeypatch.setattr(
         QualityScorer, "__call__", lambda self, texts: np.array([sign * (text in known) for text in texts])
@@ -459,43 +493,65 @@ def test_sanity_check_measures_what_it_says(scorer, monkeypatch, sign, auc):
     assert not quality.SanityCheck(auc=0.69, n=10).passed
 
 
-def test_sanity_check_needs_words(scorer):
-    with pytest.raises(ValueError, match="at least two of several words"):
+def test_sanity_check_needs_texts_of_several_words(scorer):
+    with pytest.raises(ValueError, match="at least two texts of several words"):
         scorer.sanity_check(["one", "two", "three three"])
 
 
-# ---------------------------------------------------------------------- fewer bits
+# ---------------------------------------------------------------------- precision
 
 
 def test_bfloat16_is_close_to_float32(folder, scores):
-    out = QualityScorer(folder, quantization=None, device="cpu")(TEXTS)
-    if torch.cpu._is_avx512_bf16_supported():
-        assert load_causal_lm(folder, quantization=None, device="cpu").precision == "bfloat16"
+    out = QualityScorer(folder, precision="bfloat16", device="cpu")(TEXTS)
+    assert load_causal_lm(folder, precision="bfloat16", device="cpu").precision == "bfloat16"
+    native = torch.cpu._is_avx512_bf16_supported()
+    assert load_causal_lm(folder, device="cpu").precision == ("bfloat16" if native else "float32")
     np.testing.assert_allclose(out, scores, rtol=0.3)
     assert spearmanr(out, scores).statistic > 0.9
-    assert len(set(out)) == len(TEXTS)  # logits left in bfloat16 would tie
+    assert len(set(out)) == len(TEXTS)  # logits computed in bfloat16 would tie
 
 
-@pytest.mark.parametrize("quantization", ["nf4", "int8"])
-def test_quantized_on_the_cpu(folder, caplog, quantization):
-    out = QualityScorer(folder, quantization=quantization, device="cpu")(TEXTS[:3])
+@pytest.mark.parametrize(
+    ("precision", "device", "chosen"),
+    [
+        ("auto", "cpu", "{native}"),
+        ("auto", "mps", "{native}"),
+        ("auto", "cuda", "nf4/{native}"),
+        ("int8", "cpu", "int8/{native}"),
+        ("bfloat16", "cuda", "bfloat16"),
+        ("float32", "cuda", "float32"),
+    ],
+)
+@pytest.mark.parametrize("native", ["bfloat16", "float32"])
+def test_precision_depends_on_the_device(monkeypatch, precision, device, chosen, native):
+    monkeypatch.setattr(loader, "has_native_bfloat16", lambda device: native == "bfloat16")
+    assert loader.choose_precision(precision, torch.device(device)) == chosen.format(native=native)
+
+
+def test_mps_does_not_quantize(monkeypatch):
+    monkeypatch.setattr(loader, "has_native_bfloat16", lambda device: False)
+    with pytest.raises(ValueError, match="precision='nf4' needs CUDA or a CPU, but the device is 'mps'"):
+        loader.choose_precision("nf4", torch.device("mps"))
+
+
+@pytest.mark.parametrize("precision", ["nf4", "int8"])
+def test_quantized_weights_on_the_cpu(folder, caplog, precision):
+    out = QualityScorer(folder, precision=precision, device="cpu")(TEXTS[:3])
     assert np.all((out > 0) & (out < 1))
-    lm = load_causal_lm(folder, quantization=quantization, device="cpu")
-    assert lm.precision.startswith(f"{quantization}/")
+    lm = load_causal_lm(folder, precision=precision, device="cpu")
+    assert lm.precision.startswith(f"{precision}/")
     assert {type(module).__name__ for module in lm.model.modules()} & {"Linear4bit", "Linear8bitLt"}
     assert not [record for record in caplog.records if "MatMul8bitLt" in record.message]
 
 
 @pytest.mark.slow
-def test_a_gguf_is_unpacked_to_be_quantized(smollm2, folder):
-    packed = QualityScorer(smollm2, quantization="nf4", device="cpu")(TEXTS)
-    np.testing.assert_allclose(
-        packed, QualityScorer(folder, quantization="nf4", device="cpu")(TEXTS), rtol=1e-3
-    )
+def test_a_gguf_file_is_unpacked_and_quantized(smollm2, folder):
+    packed = QualityScorer(smollm2, precision="nf4", device="cpu")(TEXTS)
+    np.testing.assert_allclose(packed, QualityScorer(folder, precision="nf4", device="cpu")(TEXTS), rtol=1e-3)
 
 
 @pytest.mark.gpu
-def test_on_cuda_four_bits_are_the_default(smollm2):
+def test_the_default_precision_on_cuda_is_nf4(smollm2):
     scorer = QualityScorer(smollm2)
     assert load_causal_lm(smollm2).precision.startswith("nf4/")
     out = scorer(TEXTS)

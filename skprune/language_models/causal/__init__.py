@@ -1,1 +1,1 @@
-"""Causal language models: loading them, and what they say about a text."""
+"""Causal language models: load them, and compute probabilities, entropies and continuations."""

@@ -1,4 +1,4 @@
-"""Loading causal language models: once a process, from the hub, a folder or a GGUF file."""
+"""Load causal language models from the hub, a folder or a GGUF file, once per process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def load_causal_lm(
     model: str | os.PathLike[str],
     *,
     revision: str | None = None,
-    quantization: str | None = "auto",
+    precision: str = "auto",
     device: str = "auto",
 ) -> CausalLM:
     """Load a causal language model; the two used last stay loaded in the process.
@@ -37,14 +37,16 @@ def load_causal_lm(
     ----------
     model : str or path
         A hub name such as ``"google/gemma-2b-it"``; a folder with ``config.json``, a tokenizer and
-        safetensors weights; a GGUF file, or a folder with exactly one. Code in it is never run.
+        safetensors weights; a GGUF file; or a folder with exactly one GGUF file. Code that comes with the
+        model is never run.
     revision : str, default=None
         Branch, tag or commit on the hub.
-    quantization : {"auto", "nf4", "int8", "float32"} or None, default="auto"
-        "nf4" (4 bits) and "int8" go through bitsandbytes. None keeps bfloat16 where the device multiplies
-        it natively, else float32. "auto" is "nf4" on CUDA, None elsewhere. A GGUF file is unpacked first.
+    precision : {"auto", "nf4", "int8", "bfloat16", "float32"}, default="auto"
+        What the weights are kept in. bitsandbytes quantizes to "nf4" (4 bits) and "int8", and multiplies in
+        bfloat16 or float32, whichever suits the device. "auto" is "nf4" on CUDA; elsewhere it is "bfloat16"
+        if the processor multiplies bfloat16 natively, else "float32". A GGUF file is unpacked first.
     device : str, default="auto"
-        A torch device; "auto" is CUDA, MPS or the CPU, whichever there is.
+        A torch device. "auto" takes a GPU (MPS or CUDA) if one is available, else the CPU.
 
     Returns
     -------
@@ -53,16 +55,17 @@ def load_causal_lm(
     Raises
     ------
     ModelLoadError
-        If the model is missing, damaged, of another kind, or its hub cannot be reached.
+        If the model is missing, damaged or not a causal language model, or if the hub cannot be reached.
     ImportError
-        If a package is missing; the message names the extra that brings it.
+        If a package is missing; the message names the extra that installs it.
     ValueError
-        If the device is not there, or cannot do this quantization.
+        If the device is not available or does not support this precision.
 
     Notes
     -----
-    GGUF files are read by transformers, and not by each version of it rightly: of a Gemma 3, transformers
-    5.17 makes a tokenizer that breaks most words into single letters and syllables, silently; 5.23 does not.
+    transformers reads the GGUF files, and some versions read some models wrongly without a warning. For
+    Gemma 3, transformers 5.17 builds a tokenizer that breaks most words into letters and syllables; 5.23
+    builds the right one.
 
     Examples
     --------
@@ -73,60 +76,64 @@ def load_causal_lm(
     ' France'
     """
     source = resolve(model)
-    place = choose_device(device, **_NEEDED_BY)
-    precision = choose_precision(quantization, place)
-    _require_packages(source, precision)
-    with _load_lock:  # two threads that ask for one model get one model
-        return _load(source, content_of(source, revision), revision, precision, str(place))
+    torch_device = choose_device(device, **_NEEDED_BY)
+    chosen = choose_precision(precision, torch_device)
+    _require_packages(source, chosen)
+    with _load_lock:  # two threads that ask for the same model share it
+        return _load(source, content_of(source, revision), revision, chosen, str(torch_device))
 
 
 def causal_lm_fingerprint(
     model: str | os.PathLike[str],
     *,
     revision: str | None = None,
-    quantization: str | None = "auto",
+    precision: str = "auto",
     device: str = "auto",
 ) -> str:
-    """Name what :func:`load_causal_lm` would load, without loading it.
+    """Return what identifies the model that :func:`load_causal_lm` would load, without loading it.
 
     Parameters
     ----------
-    model, revision, quantization, device
-        As there.
+    model, revision, precision, device
+        The same as those of :func:`load_causal_lm`.
 
     Returns
     -------
     str
-        Of a local model: a hash of its files' content, wherever they lie. Of a hub name: the name and the
-        commit that ``revision`` means now. Either with the precision, but not the device: devices agree
-        within rounding.
+        For a local model, a hash of the content of its files, independent of their location. For a hub
+        name, the name and the commit that ``revision`` currently means. Both are followed by the precision.
+        The device is left out, because devices agree within rounding.
 
     Raises
     ------
     ModelLoadError
-        If the model is missing, or a hub name's commit is in no local cache and the hub cannot be reached.
+        If the model is missing, or if the commit of a hub name is not in the local cache and the hub cannot
+        be reached.
     """
     source = resolve(model)
-    precision = choose_precision(quantization, choose_device(device, **_NEEDED_BY))
-    return f"{content_of(source, revision)} {precision}"
+    chosen = choose_precision(precision, choose_device(device, **_NEEDED_BY))
+    return f"{content_of(source, revision)} {chosen}"
 
 
-def choose_precision(quantization: str | None, device: torch.device) -> str:
-    """Return what the weights are kept in, as ``CausalLM.precision`` writes it.
+def choose_precision(precision: str, device: torch.device) -> str:
+    """Return the precision of the weights on a device, in the form of ``CausalLM.precision``.
 
     Raises
     ------
     ValueError
-        If the device cannot do it.
+        If the device does not support it.
     """
-    dtype = "bfloat16" if has_native_bfloat16(device) else "float32"
-    if quantization == "auto":
-        quantization = "nf4" if device.type == "cuda" else None
-    if quantization in (None, "float32"):
-        return quantization or dtype
+    native = "bfloat16" if has_native_bfloat16(device) else "float32"
+    if precision == "auto":
+        precision = "nf4" if device.type == "cuda" else native
+    if precision in ("bfloat16", "float32"):
+        return precision
     if device.type == "mps":
-        raise ValueError(f"quantization={quantization!r} needs CUDA or a CPU, device is {str(device)!r}")
-    return f"{quantization}/{dtype}"
+        raise ValueError(
+            f"precision={precision!r} needs CUDA or a CPU, but the device is {str(device)!r}: pass "
+            'precision="float32" or device="cpu"'
+        )
+    return f"{precision}/{native}"
 
 
 def _require_packages(source: Path | str, precision: str) -> None:
@@ -141,17 +148,17 @@ def _require_packages(source: Path | str, precision: str) -> None:
 
 @lru_cache(maxsize=2)
 def _load(source: Path | str, content: str, revision: str | None, precision: str, device: str) -> CausalLM:
-    """``content`` makes a path that was written anew a different model."""
+    """Load a model; ``content`` is only a key for the cache, so that a changed file is loaded again."""
     import torch
 
     try:
-        # Weights are drawn before they are read: not from the caller's generator.
+        # transformers initializes weights at random before it reads them; this spares the caller's generator.
         with torch.random.fork_rng(devices=[]), quiet_transformers():
             tokenizer = _load_tokenizer(source, revision)
             model = _load_weights(source, revision, precision, torch.device(device))
     except (ImportError, MemoryError, torch.OutOfMemoryError):
         raise
-    except Exception as error:  # transformers, safetensors, gguf and json raise what they like
+    except Exception as error:  # transformers, safetensors, gguf and json raise errors of many types
         raise ModelLoadError(
             f"model={str(source)!r} does not load as a causal language model: it is truncated or of another "
             f"kind ({first_line(error)})"
@@ -172,14 +179,14 @@ def _load_tokenizer(source: Path | str, revision: str | None) -> Any:
 
 
 def _load_weights(source: Path | str, revision: str | None, precision: str, device: torch.device) -> Any:
-    kind, _, multiplied = precision.rpartition("/")
-    if not kind:
-        return _from_pretrained(source, revision, multiplied).to(device)
+    quantization, _, dtype = precision.rpartition("/")
+    if not quantization:
+        return _from_pretrained(source, revision, dtype).to(device)
     if isinstance(source, str) or source.is_dir():
-        return _from_pretrained(source, revision, multiplied, kind, device)
+        return _from_pretrained(source, revision, dtype, quantization, device)
     with tempfile.TemporaryDirectory(prefix="skprune-") as folder:
-        _unpack_gguf(source, multiplied, folder)
-        return _from_pretrained(Path(folder), None, multiplied, kind, device)
+        _unpack_gguf(source, dtype, folder)
+        return _from_pretrained(Path(folder), None, dtype, quantization, device)
 
 
 def _from_pretrained(
@@ -193,28 +200,36 @@ def _from_pretrained(
     import transformers
 
     name, options = _loader_arguments(source, revision)
+    torch_dtype = getattr(torch, dtype)
     if "gguf_file" in options and hasattr(transformers, "GgufConfig"):
-        # Packed weights are multiplied by kernels of their own: in float32, and slowly on most machines.
+        # Without this, newer versions keep the weights packed; their kernels work in float32 and are slow on
+        # most machines.
         options["quantization_config"] = transformers.GgufConfig(dequantize=True)
     if quantization:
         options["device_map"] = {"": device}
-        options["quantization_config"] = _bitsandbytes_config(quantization, getattr(torch, dtype))
+        options["quantization_config"] = (
+            transformers.BitsAndBytesConfig(load_in_8bit=True)
+            if quantization == "int8"
+            else transformers.BitsAndBytesConfig(
+                load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch_dtype
+            )
+        )
     loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
         name,
-        dtype=getattr(torch, dtype),
+        dtype=torch_dtype,
         use_safetensors=None if "gguf_file" in options else True,
         trust_remote_code=False,
         output_loading_info=True,
         **options,
     )
     model, info = loaded
-    if info["missing_keys"]:  # they would be drawn at random
+    if info["missing_keys"]:  # transformers would leave these weights at random values
         raise ValueError(f"it has no weights for {min(info['missing_keys'])}")
     return model
 
 
 def _loader_arguments(source: Path | str, revision: str | None) -> tuple[str, dict[str, Any]]:
-    """Return what every ``from_pretrained`` takes: a name, and the options that go with it."""
+    """Return the name and the options that locate a source for any ``from_pretrained``."""
     if isinstance(source, str):
         return source, {"revision": commit_of(source, revision)}
     if source.is_dir():
@@ -222,16 +237,8 @@ def _loader_arguments(source: Path | str, revision: str | None) -> tuple[str, di
     return str(source.parent), {"gguf_file": source.name}
 
 
-def _bitsandbytes_config(quantization: str, dtype: torch.dtype) -> Any:
-    from transformers import BitsAndBytesConfig
-
-    if quantization == "int8":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
-
-
 def _unpack_gguf(source: Path, dtype: str, folder: str) -> None:
-    """Write a GGUF model as safetensors: as loaded, it can be neither saved nor quantized."""
+    """Write a GGUF model as safetensors, because transformers can neither save nor quantize it as loaded."""
     import torch
     from transformers import AutoModelForCausalLM
 

@@ -1,4 +1,4 @@
-"""A causal language model for scoring: next-token logits, surprise, entropies and samples."""
+"""A causal language model for scoring: next-token logits, token probabilities, entropies, continuations."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skprune.hub.padding import pad_right
+
 if TYPE_CHECKING:
     import torch
 
@@ -21,20 +23,21 @@ _LOGITS_AT_ONCE = 2**24  # 64 MiB in float32: about 300 positions of a vocabular
 
 @dataclass(frozen=True, eq=False)
 class CausalLM:
-    """A causal language model with its tokenizer; shared by all who name it, so never changed.
+    """A causal language model and its tokenizer, shared by every scorer that names it and never changed.
 
-    :func:`~skprune.language_models.causal.loader.load_causal_lm` makes one.
+    :func:`~skprune.language_models.causal.loader.load_causal_lm` returns one.
 
     Attributes
     ----------
     model : transformers.PreTrainedModel
-        In evaluation mode.
+        The model, in evaluation mode.
     tokenizer : transformers tokenizer
-        It has a padding token, and pads on the left as generation needs it.
+        The tokenizer. It has a padding token, and pads on the left as generation requires.
     device : torch.device
+        The device that holds the weights.
     precision : str
-        What the weights are kept in: "bfloat16" or "float32"; or "nf4" or "int8" and what they are
-        multiplied in, as "nf4/bfloat16".
+        The precision of the weights: "bfloat16" or "float32"; for quantized weights, "nf4" or "int8" and the
+        type of the products, as in "nf4/bfloat16".
     """
 
     model: Any
@@ -45,20 +48,48 @@ class CausalLM:
 
     @property
     def max_positions(self) -> int | None:
-        """Tokens the model takes at once; None where its configuration does not say."""
+        """Maximum number of tokens in a sequence; None if the model's configuration does not state it."""
         return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
 
+    def encode(self, texts: list[str], max_length: int) -> list[list[int]]:
+        """Return the token ids of each text, behind the token for the beginning of a text.
+
+        Parameters
+        ----------
+        texts : list of str
+            Texts. The name of a special token in them is encoded as ordinary characters.
+        max_length : int
+            Maximum number of tokens of a text, without the first; the rest is cut off.
+
+        Returns
+        -------
+        list of lists of int
+        """
+        first = self.tokenizer.bos_token_id
+        if first is None:
+            first = self.tokenizer.eos_token_id
+        encoded = self.tokenizer(
+            texts,
+            add_special_tokens=False,
+            split_special_tokens=True,
+            truncation=True,
+            max_length=max_length,
+            return_attention_mask=False,
+        )
+        return [[first, *ids] for ids in encoded["input_ids"]]
+
     def encode_prefix(self, token_ids: Sequence[int]) -> Prefix | None:
-        """Run the tokens that many prompts begin with, once.
+        """Run the tokens that all prompts begin with, once.
 
         Parameters
         ----------
         token_ids : sequence of int
+            The shared tokens.
 
         Returns
         -------
         Prefix or None
-            None if this architecture's state is more than keys and values.
+            None if the state of this architecture holds more than keys and values.
         """
         import torch
         from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
@@ -82,21 +113,21 @@ class CausalLM:
         prefix: Prefix | None = None,
         exact: Sequence[int] = (),
     ) -> torch.Tensor:
-        """Return the logits of what follows each prompt, from one forward pass.
+        """Return the logits of the token that follows each prompt, from one forward pass.
 
-        Rows are padded on the right, where a causal model never looks: a row does not hang on its
-        neighbors, no mask is needed, a sliding window is not shortened. The LM head sees one position a
-        row.
+        Rows are padded on the right, which a causal model never attends to. Rows are therefore independent of
+        their batch, the pass needs no mask, and padding does not use up a sliding window. The LM head
+        computes one position per row.
 
         Parameters
         ----------
         prompts : sequence of sequences of int
             Token ids, without those of ``prefix``.
         prefix : Prefix, default=None
-            What stands before every prompt.
+            The tokens before every prompt.
         exact : sequence of int, default=()
-            Tokens whose logits are multiplied out in float32. In bfloat16 a logit of 20 is a multiple of
-            1/8: many rows tie, and probabilities move by several per cent.
+            Tokens whose logits are computed in float32. In bfloat16 a logit of 20 is a multiple of 1/8: many
+            rows would tie, and probabilities would change by several percent.
 
         Returns
         -------
@@ -104,11 +135,11 @@ class CausalLM:
         """
         import torch
 
-        padded, inside = _padded(prompts)
+        ids, mask = pad_right(prompts)
         state = {} if prefix is None else {"past_key_values": prefix.repeated(len(prompts))}
-        with torch.inference_mode(), self._one_position(inside.sum(axis=1) - 1, list(exact)):
+        with torch.inference_mode(), self._one_position(mask.sum(axis=1) - 1, list(exact)):
             output = self.model(
-                input_ids=torch.from_numpy(padded).to(self.device),
+                input_ids=torch.from_numpy(ids).to(self.device),
                 use_cache=prefix is not None,
                 **state,
             )
@@ -117,39 +148,39 @@ class CausalLM:
     def token_surprise(
         self, sequences: Sequence[Sequence[int]], *, entropy: bool = True
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Say how little each token was expected, from one forward pass.
+        """Return the surprise (negative log-likelihood) of each token, from one forward pass.
 
-        Rows are padded on the right, as in :meth:`next_token_logits`. Logits are there for a few hundred
-        positions at a time, never for all of the batch.
+        Rows are padded on the right, as in :meth:`next_token_logits`. Logits are computed for a few hundred
+        positions at a time and never held for the whole batch.
 
         Parameters
         ----------
         sequences : sequence of sequences of int
-            Token ids, two at least each. Their first is only looked back on.
+            Token ids, at least two per sequence. The first token serves as context only.
         entropy : bool, default=True
-            Whether the second array is wanted.
+            Whether to compute the second array.
 
         Returns
         -------
         nll : ndarray of float64, shape (n_tokens,)
-            −ln p(token | those before it), nats, for all tokens but the first of each sequence; one sequence
-            after the other.
+            −ln p(token | preceding tokens) in nats, for all tokens but the first of each sequence; the
+            sequences follow one another.
         entropies : ndarray of float64, shape (n_tokens,), or None
-            Entropy of the distribution that each of them was drawn from, nats.
+            Entropy in nats of the distribution that predicts each of these tokens.
         """
         import torch
 
-        padded, inside = _padded(sequences)
-        known = torch.from_numpy(inside[:, 1:]).to(self.device)
+        padded, mask = pad_right(sequences)
+        is_target = torch.from_numpy(mask[:, 1:]).to(self.device)
         ids = torch.from_numpy(padded).to(self.device)
         nll, entropies = [], []
         with torch.inference_mode(), self._lock:
-            states = self._hidden_states(ids)[:, :-1][known]
-            targets = ids[:, 1:][known]
+            states = self._hidden_states(ids)[:, :-1][is_target]
+            targets = ids[:, 1:][is_target]
             step = max(1, _LOGITS_AT_ONCE // self.model.config.get_text_config().vocab_size)
-            for here, wanted in zip(states.split(step), targets.split(step), strict=True):
-                log_p = self._logits_of(here).float().log_softmax(dim=1)
-                nll.append(-log_p.gather(1, wanted[:, None])[:, 0].double().cpu().numpy())
+            for some_states, some_targets in zip(states.split(step), targets.split(step), strict=True):
+                log_p = self._logits_of(some_states).float().log_softmax(dim=1)
+                nll.append(-log_p.gather(1, some_targets[:, None])[:, 0].double().cpu().numpy())
                 if entropy:
                     entropies.append(torch.special.entr(log_p.exp_()).sum(dim=1).double().cpu().numpy())
         return np.concatenate(nll), np.concatenate(entropies) if entropy else None
@@ -157,20 +188,20 @@ class CausalLM:
     def sample(
         self, prompt: Sequence[int], n: int, *, max_new_tokens: int, temperature: float, seed: int
     ) -> list[str]:
-        """Continue a prompt several times.
+        """Return several random continuations of a prompt.
 
         Parameters
         ----------
         prompt : sequence of int
-            Token ids, one at least.
+            Token ids, at least one.
         n : int
-            Continuations.
+            Number of continuations.
         max_new_tokens : int
-            Length at most; a continuation that ends by itself is shorter.
+            Maximum length. A continuation is shorter if the model ends it.
         temperature : float
-            The logits are divided by it; nothing else narrows the distribution.
+            Divides the logits; nothing else narrows the distribution.
         seed : int
-            Same seed, same continuations on one device.
+            The same seed gives the same continuations on the same device.
 
         Returns
         -------
@@ -189,7 +220,7 @@ class CausalLM:
                 num_return_sequences=n,
                 max_new_tokens=max_new_tokens,
                 temperature=temperature,
-                # What the model's own configuration might ask for beside.
+                # Disable whatever else the model's generation configuration may ask for.
                 top_k=0,
                 top_p=1.0,
                 min_p=0.0,
@@ -201,27 +232,27 @@ class CausalLM:
         return self.tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)
 
     def _hidden_states(self, ids: torch.Tensor) -> torch.Tensor:
-        """Return what the LM head is given at every position, and have it work on one of them only."""
-        seen = []
+        """Return the inputs of the LM head at all positions; the head itself computes only the first."""
+        captured = []
 
-        def keep(head: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-            seen.append(inputs[0])
+        def capture(head: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+            captured.append(inputs[0])
             return (inputs[0][:, :1],)
 
-        handle = self.model.get_output_embeddings().register_forward_pre_hook(keep)
+        handle = self.model.get_output_embeddings().register_forward_pre_hook(capture)
         try:
             self.model(input_ids=ids, use_cache=False)
         finally:
             handle.remove()
-        return seen[0]
+        return captured[0]
 
     def _logits_of(self, states: torch.Tensor) -> torch.Tensor:
-        """Return the model's logits at some positions, whose states the LM head is shown."""
+        """Return the model's logits at the positions whose hidden states are given."""
         head = self.model.get_output_embeddings()
         if self._leaves_logits:
             return head(states)
-        # Some models cap or scale what the head returns. Only they know how: they run on one token, and the
-        # head is shown the states that are asked about.
+        # Some models cap or scale the output of the head, and only their own forward pass does so. It runs on
+        # one token, while a hook replaces the head's input by the given states.
         handle = head.register_forward_pre_hook(lambda head, inputs: (states[None],))
         try:
             return self.model(input_ids=self._one_token, use_cache=False).logits[0]
@@ -230,7 +261,7 @@ class CausalLM:
 
     @cached_property
     def _leaves_logits(self) -> bool:
-        """Whether the model's logits are what its head returns."""
+        """Whether the model returns the output of its LM head unchanged."""
         import torch
 
         raw: list[torch.Tensor] = []
@@ -250,18 +281,20 @@ class CausalLM:
 
     @contextmanager
     def _one_position(self, positions: np.ndarray, exact: Sequence[int] = ()) -> Iterator[None]:
-        """Show the LM head one position a row; what the model does to its logits afterwards stays.
+        """Make the LM head compute one position per row; the model still caps or scales its output.
 
-        ``logits_to_keep`` names positions for all rows together, and not every model has it.
+        The argument ``logits_to_keep`` would not do: it selects the same positions for all rows, and not
+        every model has it.
         """
         import torch
 
-        def pick(head: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        def select_position(head: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
             hidden = inputs[0]
-            where = torch.from_numpy(positions).to(hidden.device)
-            return (hidden[torch.arange(len(where), device=hidden.device), where].unsqueeze(1),)
+            columns = torch.from_numpy(positions).to(hidden.device)
+            rows = torch.arange(len(columns), device=hidden.device)
+            return (hidden[rows, columns].unsqueeze(1),)
 
-        def sharpen(head: Any, inputs: tuple[torch.Tensor, ...], logits: torch.Tensor) -> torch.Tensor:
+        def exact_logits(head: Any, inputs: tuple[torch.Tensor, ...], logits: torch.Tensor) -> torch.Tensor:
             logits = logits.float()
             if exact and head.weight.is_floating_point():
                 bias = None if head.bias is None else head.bias[exact].float()
@@ -270,8 +303,11 @@ class CausalLM:
             return logits
 
         head = self.model.get_output_embeddings()
-        with self._lock, _quiet_int8():  # the hooks are the model's: one batch at a time
-            handles = [head.register_forward_pre_hook(pick), head.register_forward_hook(sharpen)]
+        with self._lock, _quiet_int8():  # the hooks change the shared model, so only one batch runs at a time
+            handles = [
+                head.register_forward_pre_hook(select_position),
+                head.register_forward_hook(exact_logits),
+            ]
             try:
                 yield
             finally:
@@ -280,13 +316,13 @@ class CausalLM:
 
 
 class Prefix:
-    """Keys and values of the tokens that prompts share, as one row."""
+    """Keys and values of the tokens that all prompts begin with, as a cache of one row."""
 
     def __init__(self, cache: Any) -> None:
         self._cache = cache
 
     def repeated(self, n: int) -> Any:
-        """Return a cache for ``n`` rows. It is a view: attention copies the rows as it appends to them."""
+        """Return a cache of ``n`` rows. It is a view: attention copies the rows when it appends to them."""
         cache = copy.copy(self._cache)
         cache.layers = [copy.copy(layer) for layer in cache.layers]
         for layer in cache.layers:
@@ -295,18 +331,9 @@ class Prefix:
         return cache
 
 
-def _padded(sequences: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the token ids with zeros on the right, and the mask of what is no padding."""
-    lengths = np.array([len(ids) for ids in sequences])
-    inside = np.arange(lengths.max()) < lengths[:, None]
-    padded = np.zeros(inside.shape, dtype=np.int64)
-    padded[inside] = np.concatenate([np.asarray(ids, dtype=np.int64) for ids in sequences])
-    return padded, inside
-
-
 @contextmanager
 def _quiet_int8() -> Iterator[None]:
-    """Silence what bitsandbytes says at every product in int8: that it rounds to float16 on the way."""
+    """Silence the warning of bitsandbytes, at every int8 product, that it rounds to float16."""
     logger = logging.getLogger("bitsandbytes.autograd._functions")
     level = logger.level
     logger.setLevel(logging.ERROR)
