@@ -235,7 +235,7 @@ class EntropyIntervalFilter(BaseFilter):
             return InformationEntropy(n_jobs=self.n_jobs)
         if name == "generative":
             return GenerativeEntropy(given, n_jobs=self.n_jobs, verbose=self.verbose)
-        return SemanticEntropy(given, memory=self.memory)
+        return SemanticEntropy(given, memory=self.memory, verbose=self.verbose)
 
     def _scored_rows(self, name: str, pool: Pool, rows: np.ndarray) -> np.ndarray:
         return self._scored(name, pool.texts[rows])
