@@ -7,6 +7,7 @@ round a row has the same number wherever it stands.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,31 @@ def draw_seed(random_state: Any) -> int:
 def generator(seed: int, *stream: int) -> np.random.Generator:
     """Return the generator of one stream of ``seed``, for instance of a round."""
     return np.random.default_rng([seed, *stream])
+
+
+def seed_open_states(estimator: Any, draw: Callable[[], int]) -> None:
+    """Set every ``random_state`` that is None, nested ones included, to ``draw()``.
+
+    The parameters are set in place, in the order of their names.
+
+    Parameters
+    ----------
+    estimator : object with ``get_params`` and ``set_params``
+    draw : callable
+        Returns a seed. Called once per parameter that is set.
+
+    Examples
+    --------
+    >>> from sklearn.ensemble import BaggingClassifier
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> bagging = BaggingClassifier(LogisticRegression())
+    >>> seed_open_states(bagging, iter([5, 9]).__next__)
+    >>> bagging.estimator.random_state, bagging.random_state
+    (5, 9)
+    """
+    for name, value in sorted(estimator.get_params().items()):
+        if value is None and name.rpartition("__")[2] == "random_state":
+            estimator.set_params(**{name: draw()})
 
 
 def row_uniforms(digests: np.ndarray, rows: np.ndarray, seed: int, *stream: int) -> np.ndarray:
