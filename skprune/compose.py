@@ -15,7 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from skprune.base import BaseFilter
+from skprune.base import BaseFilter, mask_of
 from skprune.containers import take_rows
 from skprune.pools import Pool
 from skprune.training_set import FILTER_CONSTRAINT, MIN_PER_CLASS_CONSTRAINT, class_labels, prune
@@ -142,9 +142,7 @@ class PrunedEstimator(MetaEstimatorMixin, BaseEstimator):
         cut = {k: take_rows(v, rows) if _is_per_row(v, n_rows) else v for k, v in params.items()}
         target = None if y is None else take_rows(y, rows)
         self.estimator_ = clone(self.estimator).fit(take_rows(X, rows), target, **cut)
-        self.filter_ = fitted
-        self.support_ = np.zeros(n_rows, dtype=bool)
-        self.support_[rows] = True
+        self.filter_, self.support_ = fitted, mask_of(rows, n_rows)
         return self
 
     def _check_estimator(self) -> None:

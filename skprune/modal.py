@@ -65,23 +65,27 @@ class _Queries:
             The rows at ``indices``, in the same kind of container as X_pool.
         metrics : ndarray, only with ``return_metrics``
         """
-        indices, metrics = as_pair(self.query_strategy(self, X_pool, *query_args, **query_kwargs))
+        pool = self._strategy_pool(X_pool)
+        indices, metrics = as_pair(self.query_strategy(self, pool, *query_args, **query_kwargs))
         rows = take_rows(X_pool, indices)
         return (indices, rows, metrics) if return_metrics else (indices, rows)
+
+    def _strategy_pool(self, X_pool: Any) -> Any:
+        """Return the pool in the container that the strategy gets."""
+        return X_pool
 
 
 class ActiveLearner(_Queries, _modal.ActiveLearner):  # type: ignore[name-defined]
     """An estimator, the rows it was taught, and the strategy that picks further rows.
 
-    This is a subclass of ``modAL.models.ActiveLearner`` that fixes these faults of modAL 0.4.2:
+    This is a subclass of ``modAL.models.ActiveLearner``. Unlike in modAL 0.4.2,
 
     - ``teach`` and ``fit`` work with scikit-learn 1.8 and later, and with Series, DataFrames, lists and
       ragged object arrays;
     - rows are taken by position, whatever the pool's index;
     - a strategy is called once, and its errors reach you;
     - two indices that a strategy returns without metrics are not mistaken for indices and metrics;
-    - ``clone`` and ``repr`` work;
-    - bootstrapping can be seeded.
+    - ``clone`` and ``repr`` work, and bootstrapping can be seeded.
 
     Parameters
     ----------
@@ -203,8 +207,8 @@ class ActiveLearner(_Queries, _modal.ActiveLearner):  # type: ignore[name-define
 class Committee(_Queries, _modal.Committee):  # type: ignore[name-defined]
     """Several learners that vote, and the strategy that picks the rows they disagree about.
 
-    This is a subclass of ``modAL.models.Committee`` that fixes the same faults as :class:`ActiveLearner`.
-    In addition, pools may be lists, and labels may be strings. ``X_training`` and ``y_training`` hold the
+    This is a subclass of ``modAL.models.Committee`` with the same changes as :class:`ActiveLearner`. In
+    addition, pools may be lists, and labels may be strings. ``X_training`` and ``y_training`` hold the
     rows that any of the learners was taught, so that :class:`~skprune.PrunedQuery` and ranked batches know
     which rows are labeled; in modAL they stay None.
 
@@ -260,15 +264,6 @@ class Committee(_Queries, _modal.Committee):  # type: ignore[name-defined]
             if learner.X_training is not None:
                 self._add_taught(learner.X_training, learner.y_training)
 
-    def query(
-        self, X_pool: Any, *query_args: Any, return_metrics: bool = False, **query_kwargs: Any
-    ) -> tuple[Any, ...]:
-        """Return the rows that the strategy picks for labeling; see :meth:`ActiveLearner.query`."""
-        pool = _with_shape(X_pool)
-        indices, _, metrics = super().query(pool, *query_args, return_metrics=True, **query_kwargs)
-        rows = take_rows(X_pool, indices)
-        return (indices, rows, metrics) if return_metrics else (indices, rows)
-
     def teach(
         self, X: Any, y: Any, bootstrap: bool = False, only_new: bool = False, **fit_kwargs: Any
     ) -> None:
@@ -302,6 +297,12 @@ class Committee(_Queries, _modal.Committee):  # type: ignore[name-defined]
             for learner in self.learner_list
         ]
         return np.stack(probabilities, axis=1)
+
+    def _strategy_pool(self, X_pool: Any) -> Any:
+        if hasattr(X_pool, "shape"):
+            return X_pool
+        pool = Pool(X_pool)
+        return pool.texts if pool.holds_texts else pool.vectors
 
     def _add_training_data(self, X: Any, y: Any) -> None:
         super()._add_training_data(X, y)
@@ -433,13 +434,6 @@ def _check(X: Any, y: Any) -> None:
     pool = Pool(X)
     pool.check()
     check_consistent_length(np.arange(len(pool)), y)
-
-
-def _with_shape(X: Any) -> Any:
-    if hasattr(X, "shape"):
-        return X
-    pool = Pool(X)
-    return pool.texts if pool.holds_texts else pool.vectors
 
 
 def _concatenate(known: Any, new: Any) -> Any:

@@ -194,7 +194,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         "scoring": [StrOptions(set(get_scorer_names())), callable, list, tuple, set, dict, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "keep_estimators": ["boolean"],
-        "memory": [str, HasMethods(["__fspath__"]), None],
+        "memory": BaseFilter._parameter_constraints["memory"],
         "callback": [callable, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],

@@ -37,10 +37,12 @@ from skprune import (
     TransformerClassifier,
     UPSFilter,
     ValidationPlateau,
+    pools,
 )
 from skprune.datasets import load_movie_snippets
 from skprune.encoders import TransformerEncoder
 from skprune.modal import ActiveLearner
+from skprune.pools import Pool
 from skprune.simulate.journal import Journal
 from skprune.store import clear_process_store
 from skprune.strategies import Entropy, LeastConfidence, Margin, RandomSampling
@@ -410,6 +412,17 @@ def test_pools_of_every_kind(pool, model):
     assert len(run.predict(pool)) == 200
     assert hasattr(run, "n_features_in_") == (model.__class__ is LogisticRegression)
     assert hasattr(run, "feature_names_in_") == isinstance(pool, pd.DataFrame)
+
+
+def test_the_pool_is_read_and_checked_once(monkeypatch, tmp_path):
+    checked, check = [], Pool.check
+    read, read_rows = [], pools.read_rows
+    monkeypatch.setattr(Pool, "check", lambda pool, *rows: (checked.append(len(pool)), check(pool, *rows))[1])
+    monkeypatch.setattr(
+        pools, "read_rows", lambda rows, name: (read.append(len(rows)), read_rows(rows, name))[1]
+    )
+    simulator(memory=tmp_path).fit(X, Y)
+    assert checked.count(400) == read.count(400) == 1
 
 
 # ---------------------------------------------------------------------- scikit-learn's conventions
