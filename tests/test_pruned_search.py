@@ -15,29 +15,37 @@ from skprune import ActivePruneFilter, AnchorFilter, PrunedClassifier
 from skprune.datasets import load_movie_snippets
 
 
-class Recorder:
-    """Computes numbers from texts, and writes one line to a file for each text."""
+def class_for_workers():
+    """Return a class that worker processes get by value, since they cannot import a test file."""
 
-    def __init__(self, path, n_values):
-        self.path = path
-        self.n_values = n_values
+    class Recorder:
+        """Computes numbers from texts, and writes one line to a file for each text."""
 
-    @property
-    def fingerprint(self):
-        return f"{self.path.name}: letters of a text, {self.n_values}"
+        def __init__(self, path, n_values):
+            self.path = path
+            self.n_values = n_values
 
-    def __call__(self, texts):
-        file = os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-        os.write(
-            file, "".join(f"{text!r}\n" for text in texts).encode()
-        )  # one write, so that no line is torn
-        os.close(file)
-        counts = np.array([[text.count(letter) for letter in "etaoins"[: self.n_values]] for text in texts])
-        return counts[:, 0] if self.n_values == 1 else counts
+        @property
+        def fingerprint(self):
+            return f"{self.path.name}: letters of a text, {self.n_values}"
 
-    def count(self):
-        """Return how many times each text was computed."""
-        return Counter(self.path.read_text().splitlines()) if self.path.exists() else Counter()
+        def __call__(self, texts):
+            file = os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+            lines = "".join(f"{text!r}\n" for text in texts)
+            os.write(file, lines.encode())  # one write, so that no line is torn
+            os.close(file)
+            letters = "etaoins"[: self.n_values]
+            counts = np.array([[text.count(letter) for letter in letters] for text in texts])
+            return counts[:, 0] if self.n_values == 1 else counts
+
+        def count(self):
+            """Return how many times each text was computed."""
+            return Counter(self.path.read_text().splitlines()) if self.path.exists() else Counter()
+
+    return Recorder
+
+
+Recorder = class_for_workers()
 
 
 @pytest.fixture(scope="module")

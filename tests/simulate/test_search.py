@@ -38,25 +38,33 @@ FOLDS = StratifiedKFold(3)
 AUC = LearningCurveScorer("f1_macro")
 
 
-class Counted(BaseEstimator):
-    """Scores or embeds texts, and records each text that it is given."""
+def class_for_workers():
+    """Return a class that worker processes get by value, since they cannot import a test file."""
 
-    def __init__(self, path, n_features=None):
-        self.path = path
-        self.n_features = n_features
+    class Counted(BaseEstimator):
+        """Scores or embeds texts, and records each text that it is given."""
 
-    @property
-    def fingerprint(self):
-        return f"counted {self.path}"
+        def __init__(self, path, n_features=None):
+            self.path = path
+            self.n_features = n_features
 
-    def __call__(self, texts):
-        with Path(self.path).open("a") as file:
-            file.write("".join(json.dumps(text) + "\n" for text in texts))
-        rows = [np.random.default_rng([len(text), *text[:20].encode()]) for text in texts]
-        return np.array([rng.random(self.n_features) for rng in rows])
+        @property
+        def fingerprint(self):
+            return f"counted {self.path}"
 
-    def given_texts(self):
-        return [json.loads(line) for line in Path(self.path).read_text().splitlines()]
+        def __call__(self, texts):
+            with Path(self.path).open("a") as file:
+                file.write("".join(json.dumps(text) + "\n" for text in texts))
+            rows = [np.random.default_rng([len(text), *text[:20].encode()]) for text in texts]
+            return np.array([rng.random(self.n_features) for rng in rows])
+
+        def given_texts(self):
+            return [json.loads(line) for line in Path(self.path).read_text().splitlines()]
+
+    return Counted
+
+
+Counted = class_for_workers()
 
 
 def simulator(pruner, **params):
