@@ -117,7 +117,7 @@ class PrunedEstimator(MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         TypeError
-            If ``estimator`` is a filter or, for this class, a classifier.
+            If ``estimator`` is a filter, or a classifier, which needs :class:`PrunedClassifier`.
         ValueError
             If the filter's ``fit`` refuses ``X``, or ``y`` has another length.
         """

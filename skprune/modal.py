@@ -381,7 +381,7 @@ def expected_error_reduction(
     n_instances: int = 1,
     random_state: Any = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pick the rows after whose labeling the expected error on the rest of the pool is least.
+    """Pick the rows that, once labeled, leave the least expected error on the rest of the pool.
 
     This is ``modAL.expected_error.expected_error_reduction``, which can no longer be imported, for any pool.
     It fits the estimator once per row and class, so it is affordable only on a pruned pool.

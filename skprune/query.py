@@ -40,8 +40,8 @@ class PrunedQuery(BaseEstimator):
     Notes
     -----
     :class:`PrunedClassifier` and :class:`PrunedEstimator` take the estimator that they wrap first, as
-    scikit-learn's meta-estimators do. PrunedQuery wraps no estimator: its two parts stand in the order in
-    which they act on the pool.
+    scikit-learn's meta-estimators do. PrunedQuery does not wrap an estimator; its two parts stand in the
+    order in which they act on the pool.
 
     Examples
     --------
