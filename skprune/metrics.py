@@ -1,4 +1,4 @@
-"""What a loop achieved: learning curves, rare classes, diversity, and the quality of generated text."""
+"""Metrics of an active-learning loop: learning curves, rare classes, diversity, and generated text."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from skprune._optional import require
 
 
 def minority_f1(y_true: Any, y_pred: Any, minority: Any, *, sample_weight: Any = None) -> float:
-    """Return the F1 of the minority classes, each counted alike.
+    """Return the mean F1 of the minority classes.
 
-    ``F1_c = 2 TP_c / (2 TP_c + FP_c + FN_c)``, and its mean over the minority classes c. A class that is
-    neither there nor predicted counts as 0.
+    ``F1_c = 2 TP_c / (2 TP_c + FP_c + FN_c)``, averaged over the minority classes c with equal weights. A
+    class that is neither in ``y_true`` nor in ``y_pred`` counts as 0.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
     minority : label, or sequence of labels
-        All labels make it the macro F1.
+        The minority classes. With all labels, the result is the macro F1.
     sample_weight : array-like of shape (n,), default=None
 
     Returns
@@ -54,18 +54,18 @@ def minority_f1(y_true: Any, y_pred: Any, minority: Any, *, sample_weight: Any =
 def learning_curve_auc(scores: Any, x: Any = None, *, normalize: bool = False) -> float:
     """Return the area under a learning curve, by the trapezoid rule.
 
-    ``Σ_t (x_{t+1} − x_t) (s_t + s_{t+1}) / 2``, divided by ``x_T − x_0`` where normalized.
+    ``Σ_t (x_{t+1} − x_t) (s_t + s_{t+1}) / 2``, divided by ``x_T − x_0`` if normalized.
 
     Parameters
     ----------
     scores : array-like of shape (n_rounds,)
-        One a round, that before the first query included.
+        One score per round, including the score before the first query.
     x : array-like of shape (n_rounds,), default=None
-        Strictly increasing, for instance the labels at each. None counts rounds, as AnchorAL does: a perfect
-        model has an area of n_rounds − 1.
+        Strictly increasing, for instance the number of labels in each round. None counts rounds, as AnchorAL
+        does; a perfect model then has an area of n_rounds − 1.
     normalize : bool, default=False
-        Return the mean height of the curve, in the unit of the scores: what curves of different lengths can
-        be compared by. Of a single round it is its score.
+        Return the mean height of the curve, in the unit of the scores, by which you can compare curves of
+        different lengths. For a single round, this is its score.
 
     Returns
     -------
@@ -94,13 +94,13 @@ def learning_curve_auc(scores: Any, x: Any = None, *, normalize: bool = False) -
 def budget_matched(curves: Sequence[Any]) -> list[np.ndarray]:
     """Cut learning curves after the last round that all of them reached.
 
-    A method that ran out of time early is compared by the labels it had, as are the others: ``s_0, …, s_T``
-    with ``T = min_i T_i``.
+    If a method ran out of time early, all methods are compared at the number of labels that it reached:
+    ``s_0, …, s_T`` with ``T = min_i T_i``.
 
     Parameters
     ----------
     curves : sequence of array-like, each of shape (n_rounds, ...)
-        Of as many labels a round.
+        All with the same number of labels per round.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def minority_share(y: Any, minority: Any) -> float:
     Parameters
     ----------
     y : array-like of shape (n,)
-        At least one.
+        At least one label.
     minority : label, or sequence of labels
 
     Examples
@@ -141,17 +141,17 @@ def minority_share(y: Any, minority: Any) -> float:
 
 
 def minority_found(y: Any, minority: Any, *, n_minority: int | None = None) -> np.ndarray:
-    """Return how many minority rows there are among the first 1, 2, …, n labels.
+    """Return the number of minority rows among the first 1, 2, …, n labels.
 
-    ``found_t = Σ_{i ≤ t} 1[y_i ∈ minority]``, divided by ``n_minority`` where it is given.
+    ``found_t = Σ_{i ≤ t} 1[y_i ∈ minority]``, divided by ``n_minority`` if that is given.
 
     Parameters
     ----------
     y : array-like of shape (n,)
-        Labels in the order in which they were bought.
+        Labels in the order in which they were given.
     minority : label, or sequence of labels
     n_minority : int, default=None
-        Minority rows of the whole pool: return shares of them.
+        Number of minority rows in the whole pool. If given, shares of it are returned.
 
     Returns
     -------
@@ -171,34 +171,35 @@ def minority_found(y: Any, minority: Any, *, n_minority: int | None = None) -> n
 
 
 def diversity(unlabeled: Any, batch: Any) -> float:
-    """Return how well a batch covers the unlabeled rows: the inverse of their mean distance to it.
+    """Return how well a batch covers the unlabeled rows: the inverse of their mean distance to the batch.
 
     ``D = [(1/|U|) Σ_{x∈U} min_{b∈B} d(x, b)]⁻¹``.
 
     Parameters
     ----------
     unlabeled : array-like of shape (n,), or array or csr of shape (n, n_features)
-        U. Numbers, such as log10 perplexities, are compared by ``d(x, b) = |x − b|``, as in ActivePrune;
-        vectors by the cosine distance, ``1 − cos``.
+        The set U. For numbers, such as log10 perplexities, ``d(x, b) = |x − b|``, as in ActivePrune. For
+        vectors, d is the cosine distance, ``1 − cos``.
     batch : the same, of shape (n_batch,) or (n_batch, n_features)
-        B.
+        The set B.
 
     Returns
     -------
     float
-        Infinite where each row of U is in B.
+        Infinite if every row of U is in B.
 
     Raises
     ------
     ValueError
-        If either is empty or not finite: the perplexity of a blank text is not.
+        If either is empty, or a value is not finite. The perplexity of a blank text is not finite.
 
     Notes
     -----
-    Numbers take O((|U| + |B|) log |B|) time. Vectors take the product U·Bᵀ, a block of rows at a time.
+    For numbers, this takes O((|U| + |B|) log |B|) time. For vectors, the product U·Bᵀ is computed one block
+    of rows at a time.
 
-    The paper's figure depends on the unit of d (perplexity or its logarithm, unstated): only figures of one
-    unit may be compared.
+    The result depends on the unit of d. The paper does not say whether its d is a difference of perplexities
+    or of their logarithms. Compare only figures in the same unit.
 
     References
     ----------
@@ -212,7 +213,7 @@ def diversity(unlabeled: Any, batch: Any) -> float:
     """
     if np.ndim(unlabeled) == 2:
         nearest = pairwise_distances_argmin_min(unlabeled, batch, metric="cosine")[1]
-        nearest[nearest < 8 * np.finfo(nearest.dtype).eps] = 0.0  # a row and its copy, but for rounding
+        nearest[nearest < 8 * np.finfo(nearest.dtype).eps] = 0.0  # a copy, apart from rounding
     else:
         nearest = _distance_to_nearest(finite_numbers(unlabeled, "unlabeled"), finite_numbers(batch, "batch"))
     mean = float(nearest.mean())
@@ -220,17 +221,18 @@ def diversity(unlabeled: Any, batch: Any) -> float:
 
 
 def sacrebleu(references: Sequence[Any], hypotheses: Sequence[str]) -> float:
-    """Return the corpus BLEU of translations, by the package sacrebleu with its defaults.
+    """Return the corpus BLEU of translations, computed by the package sacrebleu with its defaults.
 
-    ``BLEU = 100 · min(1, e^{1 − r/h}) · exp(¼ Σ_{n≤4} ln p_n)`` with the clipped n-gram precisions p_n of the
-    corpus, its length h and that of the references r; the signature is that of
-    :func:`sacrebleu_signature`: cased, 13a tokens, exponential smoothing.
+    ``BLEU = 100 · min(1, e^{1 − r/h}) · exp(¼ Σ_{n≤4} ln p_n)``, where p_n are the clipped n-gram precisions
+    of the corpus, h is the length of the hypotheses and r that of the references. The settings are cased
+    text, 13a tokens and exponential smoothing; see :func:`sacrebleu_signature`.
 
     Parameters
     ----------
     references : sequence of str, or of sequences of str
-        One reference, or as many for each, a hypothesis.
+        One reference per hypothesis, or a sequence of references, each of the same length.
     hypotheses : sequence of str
+        The translations.
 
     Returns
     -------
@@ -256,7 +258,7 @@ def sacrebleu_signature(n_references: int = 1) -> str:
     Parameters
     ----------
     n_references : int, default=1
-        References a hypothesis.
+        Number of references per hypothesis.
 
     Examples
     --------
@@ -264,33 +266,33 @@ def sacrebleu_signature(n_references: int = 1) -> str:
     'nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:...'
     """
     bleu = _bleu()
-    bleu.corpus_score(["-"], [["-"]] * n_references)  # it knows the number of references from then on
+    bleu.corpus_score(["-"], [["-"]] * n_references)  # sets the number of references
     return str(bleu.get_signature())
 
 
 def rouge_l(references: Sequence[str], hypotheses: Sequence[str], *, use_stemmer: bool = True) -> float:
-    """Return the mean ROUGE-L F1 of summaries, by the package rouge-score.
+    """Return the mean ROUGE-L F1 of summaries, computed by the package rouge-score.
 
-    ``F = 2PR / (P + R)`` a pair, with ``P = LCS / |hypothesis|``, ``R = LCS / |reference|`` and LCS the
-    length of their longest common subsequence of words; then the mean over pairs.
+    For each pair, ``F = 2PR / (P + R)`` with ``P = LCS / |hypothesis|`` and ``R = LCS / |reference|``, where
+    LCS is the length of the longest common subsequence of words. The result is the mean over the pairs.
 
     Parameters
     ----------
     references, hypotheses : sequence of str
     use_stemmer : bool, default=True
-        Compare words longer than three letters by their Porter stems, as ROUGE-1.5.5 does with ``-m``: report
-        it with the figure.
+        Compare words longer than three letters by their Porter stems, as ROUGE-1.5.5 does with ``-m``. Report
+        this setting with the figure.
 
     Returns
     -------
     float
-        In [0, 1]; papers print 100 times that.
+        In [0, 1]; papers print 100 times this value.
 
     Notes
     -----
-    The package takes runs of a–z and 0–9 for words, in lower case: other letters separate words, so that the
-    figure means little beyond English. Summaries are one sequence of words, not split into sentences
-    ("rougeL", not "rougeLsum").
+    In this package, words are runs of a–z and 0–9, in lower case. Other letters separate words, so the result
+    means little for languages other than English. A summary is one sequence of words and is not split into
+    sentences ("rougeL", not "rougeLsum").
 
     References
     ----------
@@ -322,7 +324,7 @@ def _is_minority(y: Any, minority: Any) -> np.ndarray:
 
 
 def _distance_to_nearest(values: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Distance of each value to the nearest landmark."""
+    """Return the distance of each value to its nearest landmark."""
     landmarks = np.sort(landmarks)
     right = np.searchsorted(landmarks, values).clip(max=len(landmarks) - 1)
     left = (right - 1).clip(min=0)
@@ -334,35 +336,49 @@ def _bleu() -> Any:
 
 
 def _streams(references: Sequence[Any], hypotheses: Sequence[str]) -> list[list[str]]:
-    """Return the first reference of each hypothesis, the second, ...: what sacrebleu takes."""
+    """Return the references as sacrebleu takes them: the first one of each hypothesis, the second, ..."""
     _check_pairs(references, hypotheses)
     rows = [[row] if isinstance(row, str) else list(row) for row in references]
     if not rows[0] or len({len(row) for row in rows}) > 1:
-        raise ValueError("references must hold as many for each hypothesis, and at least one")
+        raise ValueError("references must hold the same number for each hypothesis, and at least one")
     return [[str(text) for text in stream] for stream in zip(*rows, strict=True)]
 
 
 def _check_pairs(references: Sequence[Any], hypotheses: Sequence[str]) -> None:
     if len(references) != len(hypotheses) or not len(hypotheses):
         raise ValueError(
-            "references and hypotheses must be as many, and not empty: "
+            "references and hypotheses must have the same length, and not be empty: "
             f"got {len(references)} and {len(hypotheses)}"
         )
 
 
+def rarest_class(y: Any) -> Any:
+    """Return the class with the fewest rows. Ties go to the class that sorts first.
+
+    Examples
+    --------
+    >>> str(rarest_class(["b", "a", "b", "c"]))
+    'a'
+    """
+    classes, counts = np.unique(y, return_counts=True)
+    return classes[counts.argmin()]
+
+
 def finite_numbers(values: Any, name: str, *, at_least: int = 1) -> np.ndarray:
-    """Return float64 numbers, checked; errors name ``name``.
+    """Return ``values`` as a checked array of float64.
 
     Parameters
     ----------
     values : array-like of shape (n,)
     name : str
+        What errors call ``values``.
     at_least : int, default=1
+        Minimum number of values.
 
     Raises
     ------
     ValueError
-        If there are fewer than ``at_least``, or one is not finite.
+        If there are fewer than ``at_least`` values, or one of them is not finite.
 
     Examples
     --------
@@ -371,7 +387,9 @@ def finite_numbers(values: Any, name: str, *, at_least: int = 1) -> np.ndarray:
     """
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.ndim != 1 or len(numbers) < at_least:
-        raise ValueError(f"{name} must be one-dimensional and hold at least {at_least}, got {numbers.shape}")
+        raise ValueError(
+            f"{name} must be one-dimensional and hold at least {at_least} values, got shape {numbers.shape}"
+        )
     if not np.isfinite(numbers).all():
         row = int(np.argmin(np.isfinite(numbers)))
         raise ValueError(f"{name} must be finite: {name}[{row}] is {numbers[row]}")

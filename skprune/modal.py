@@ -1,6 +1,6 @@
-"""modAL's learners and two of its strategies, made to work with current scikit-learn and with pools of texts.
+"""modAL's learners and two of its strategies, adapted to current scikit-learn and to pools of texts.
 
-modAL's other strategies work as they are, alone or in a :class:`~skprune.PrunedQuery`:
+modAL's other strategies need no adaptation, alone or in a :class:`~skprune.PrunedQuery`:
 ``uncertainty_sampling``, ``margin_sampling`` and ``entropy_sampling`` of ``modAL.uncertainty``,
 ``vote_entropy_sampling``, ``consensus_entropy_sampling`` and ``max_disagreement_sampling`` of
 ``modAL.disagreement``.
@@ -41,57 +41,68 @@ _validation = require("modAL.utils.validation", extra="modal", purpose="skprune.
 
 
 class _Queries:
-    """What a learner and a committee share."""
+    """The ``query`` method that a learner and a committee share."""
 
     query_strategy: Callable[..., Any]
 
     def query(
         self, X_pool: Any, *query_args: Any, return_metrics: bool = False, **query_kwargs: Any
     ) -> tuple[Any, ...]:
-        """Ask the strategy which rows of ``X_pool`` to label next.
+        """Return the rows of ``X_pool`` that the strategy picks for labeling.
 
         Parameters
         ----------
         X_pool : container of n_rows rows
         *query_args, **query_kwargs
-            Passed on to the strategy, ``n_instances`` for one.
+            Passed on to the strategy, for example ``n_instances``.
         return_metrics : bool, default=False
+            Also return the strategy's metrics.
 
         Returns
         -------
         indices : ndarray of int, shape (n_instances,)
-        rows : the rows themselves, in X_pool's container
+        rows : container of n_instances rows
+            The rows at ``indices``, in the same kind of container as X_pool.
         metrics : ndarray, only with ``return_metrics``
         """
-        indices, metrics = as_pair(self.query_strategy(self, X_pool, *query_args, **query_kwargs))
+        pool = self._strategy_pool(X_pool)
+        indices, metrics = as_pair(self.query_strategy(self, pool, *query_args, **query_kwargs))
         rows = take_rows(X_pool, indices)
         return (indices, rows, metrics) if return_metrics else (indices, rows)
 
+    def _strategy_pool(self, X_pool: Any) -> Any:
+        """Return the pool in the container that the strategy gets."""
+        return X_pool
+
 
 class ActiveLearner(_Queries, _modal.ActiveLearner):  # type: ignore[name-defined]
-    """The estimator, the rows it was taught, and the strategy that asks for more.
+    """An estimator, the rows it was taught, and the strategy that picks further rows.
 
-    As ``modAL.models.ActiveLearner``, of which it is a subclass, with these faults of modAL 0.4.2 mended:
-    ``teach`` and ``fit`` work on scikit-learn 1.8 and later, and with Series, DataFrames, lists and ragged
-    object arrays; rows are taken by position whatever the pool's index; a strategy is called once, outside
-    any bare ``except``, and a bare array of two indices is not taken for a pair; ``clone`` and ``repr`` work;
-    bootstrapping takes a seed.
+    This is a subclass of ``modAL.models.ActiveLearner``. Unlike in modAL 0.4.2,
+
+    - ``teach`` and ``fit`` work with scikit-learn 1.8 and later, and with Series, DataFrames, lists and
+      ragged object arrays;
+    - rows are taken by position, whatever the pool's index;
+    - a strategy is called once, and its errors reach you;
+    - two indices that a strategy returns without metrics are not mistaken for indices and metrics;
+    - ``clone`` and ``repr`` work, and bootstrapping can be seeded.
 
     Parameters
     ----------
     estimator : estimator
+        The model to train. It is fitted in place, as in modAL.
     query_strategy : callable, default=modAL.uncertainty.uncertainty_sampling
         ``(learner, X_pool, n_instances=..., **kwargs) -> (indices, metrics)``.
     X_training, y_training : default=None
-        Rows labeled so far; the estimator is fitted on them.
+        The rows labeled so far, and their labels. The estimator is fitted on them.
     bootstrap_init : bool, default=False
-        Fit on a bootstrap sample of them.
+        Fit the estimator on a bootstrap sample of these rows.
     on_transformed : bool, default=False
-        See modAL.
+        Whether strategies that compare rows use the vectors that the last step of a Pipeline gets.
     random_state : int, RandomState or None, default=None
-        Seed of bootstrap samples.
+        Seed of the bootstrap samples.
     **fit_kwargs
-        Passed on to the first ``fit`` of the estimator.
+        Passed on to the estimator's first ``fit``.
 
     Examples
     --------
@@ -140,15 +151,15 @@ class ActiveLearner(_Queries, _modal.ActiveLearner):  # type: ignore[name-define
         )
 
     def transform_without_estimating(self, X: Any) -> Any:
-        """Return the vectors that the last step of a Pipeline gets; without one, ``X`` itself."""
+        """Return the vectors that the last step of a Pipeline gets; for other estimators, ``X`` itself."""
         if isinstance(self.estimator, Pipeline):
-            return Pool(self.estimator[:-1].transform(X)).vectors  # modAL loses frames
+            return Pool(self.estimator[:-1].transform(X)).vectors  # modAL cannot stack frames
         return super().transform_without_estimating(X)
 
     def teach(
         self, X: Any, y: Any, bootstrap: bool = False, only_new: bool = False, **fit_kwargs: Any
     ) -> None:
-        """Add rows and their labels to what is known, and fit the estimator again.
+        """Add rows and their labels to the training data, and fit the estimator again.
 
         Parameters
         ----------
@@ -157,7 +168,7 @@ class ActiveLearner(_Queries, _modal.ActiveLearner):  # type: ignore[name-define
         bootstrap : bool, default=False
             Fit on a bootstrap sample.
         only_new : bool, default=False
-            Fit on these rows alone. They are not added to ``X_training``.
+            Fit on these rows only, and do not add them to ``X_training``.
         **fit_kwargs
             Passed on to the estimator's ``fit``.
         """
@@ -169,7 +180,7 @@ class ActiveLearner(_Queries, _modal.ActiveLearner):  # type: ignore[name-define
         self._fit_to_known(bootstrap=bootstrap, **fit_kwargs)
 
     def fit(self, X: Any, y: Any, bootstrap: bool = False, **fit_kwargs: Any) -> ActiveLearner:
-        """Forget what was taught, and fit the estimator on these rows."""
+        """Replace the training data with these rows, and fit the estimator on them."""
         _check(X, y)
         self.X_training, self.y_training = X, y
         return self._fit_to_known(bootstrap=bootstrap, **fit_kwargs)
@@ -194,29 +205,29 @@ class ActiveLearner(_Queries, _modal.ActiveLearner):  # type: ignore[name-define
 
 
 class Committee(_Queries, _modal.Committee):  # type: ignore[name-defined]
-    """Several learners that vote, and the strategy that asks for what they disagree about.
+    """Several learners that vote, and the strategy that picks the rows they disagree about.
 
-    As ``modAL.models.Committee``, of which it is a subclass, with the same faults mended as in
-    :class:`ActiveLearner`, and these: pools may be lists; labels may be strings; ``X_training`` and
-    ``y_training`` are what the learners were taught between them (modAL keeps None there, so that ranked
-    batches know no labeled row), by which :class:`~skprune.PrunedQuery` knows what is labeled.
+    This is a subclass of ``modAL.models.Committee`` with the same changes as :class:`ActiveLearner`. In
+    addition, pools may be lists, and labels may be strings. ``X_training`` and ``y_training`` hold the
+    rows that any of the learners was taught, so that :class:`~skprune.PrunedQuery` and ranked batches know
+    which rows are labeled; in modAL they stay None.
 
     Parameters
     ----------
     learner_list : list of ActiveLearner
-        This module's, not modAL's.
+        Instances of this module's class, not of modAL's.
     query_strategy : callable, default=modAL.disagreement.vote_entropy_sampling
         ``(committee, X_pool, n_instances=..., **kwargs) -> (indices, metrics)``. It gets a list of texts as
-        an object array, since modAL's measures ask a pool for its shape.
+        an object array, because modAL's measures use the shape of the pool.
     on_transformed : bool, default=False
-        See modAL.
+        Whether strategies that compare rows use the vectors that the last steps of Pipelines get.
 
     Attributes
     ----------
     classes_ : ndarray
-        The classes that any learner knows.
+        The classes that at least one learner knows.
     X_training, y_training
-        The distinct rows taught, and their labels; None before.
+        The distinct rows that the learners were taught, and their labels; None if there are none yet.
 
     Examples
     --------
@@ -251,43 +262,34 @@ class Committee(_Queries, _modal.Committee):  # type: ignore[name-defined]
         self.y_training = None
         for learner in learner_list:
             if learner.X_training is not None:
-                self._note(learner.X_training, learner.y_training)
-
-    def query(
-        self, X_pool: Any, *query_args: Any, return_metrics: bool = False, **query_kwargs: Any
-    ) -> tuple[Any, ...]:
-        """Ask the strategy which rows to label next. See :meth:`ActiveLearner.query`."""
-        pool = _with_shape(X_pool)
-        indices, _, metrics = super().query(pool, *query_args, return_metrics=True, **query_kwargs)
-        rows = take_rows(X_pool, indices)
-        return (indices, rows, metrics) if return_metrics else (indices, rows)
+                self._add_taught(learner.X_training, learner.y_training)
 
     def teach(
         self, X: Any, y: Any, bootstrap: bool = False, only_new: bool = False, **fit_kwargs: Any
     ) -> None:
-        """Add rows and their labels to what each learner knows, and fit the estimators again.
+        """Add rows and their labels to the training data of each learner, and fit the estimators again.
 
-        See :meth:`ActiveLearner.teach`, but that ``only_new`` rows are added all the same, as in modAL, and
-        each learner has a bootstrap sample of its own.
+        See :meth:`ActiveLearner.teach`, with two differences. Rows are added even with ``only_new``, as in
+        modAL. Each learner draws its own bootstrap sample.
         """
         _check(X, y)
         super().teach(X, y, bootstrap=bootstrap, only_new=only_new, **fit_kwargs)
 
     def fit(self, X: Any, y: Any, **fit_kwargs: Any) -> Committee:
-        """Forget what was taught, and fit every learner on these rows."""
+        """Replace the training data with these rows, and fit every learner on them."""
         _check(X, y)
         super().fit(X, y, **fit_kwargs)
         self.X_training = self.y_training = None
-        self._note(X, y)
+        self._add_taught(X, y)
         return self
 
     def vote(self, X: Any, **predict_kwargs: Any) -> np.ndarray:
-        """Return the label that each learner predicts, of shape (n_rows, n_learners)."""
+        """Return the labels that the learners predict, of shape (n_rows, n_learners)."""
         votes = [learner.predict(X, **predict_kwargs) for learner in self.learner_list]
         return np.stack(votes, axis=1)
 
     def vote_proba(self, X: Any, **predict_proba_kwargs: Any) -> np.ndarray:
-        """Return the probabilities each learner gives, of shape (n_rows, n_learners, n_classes)."""
+        """Return the learners' class probabilities, of shape (n_rows, n_learners, n_classes)."""
         probabilities = [
             _validation.check_class_proba(
                 learner.predict_proba(X, **predict_proba_kwargs), learner.estimator.classes_, self.classes_
@@ -296,11 +298,17 @@ class Committee(_Queries, _modal.Committee):  # type: ignore[name-defined]
         ]
         return np.stack(probabilities, axis=1)
 
+    def _strategy_pool(self, X_pool: Any) -> Any:
+        if hasattr(X_pool, "shape"):
+            return X_pool
+        pool = Pool(X_pool)
+        return pool.texts if pool.holds_texts else pool.vectors
+
     def _add_training_data(self, X: Any, y: Any) -> None:
         super()._add_training_data(X, y)
-        self._note(X, y)
+        self._add_taught(X, y)
 
-    def _note(self, X: Any, y: Any) -> None:
+    def _add_taught(self, X: Any, y: Any) -> None:
         if self.X_training is not None:
             X, y = _concatenate(self.X_training, X), _concatenate(self.y_training, y)
         _, first = np.unique(Pool(X).table.row_of, return_index=True)
@@ -315,19 +323,20 @@ def uncertainty_batch_sampling(
     n_jobs: int | None = None,
     **uncertainty_kwargs: Any,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ranked batches: rows that are uncertain, and unlike the labeled ones and each other.
+    """Pick a ranked batch: rows that are uncertain, and different from labeled rows and from each other.
 
-    As ``modAL.batch.uncertainty_batch_sampling``, for any pool: texts where the learner has
-    ``on_transformed=True`` and its estimator is a Pipeline, whose vectors are then compared; frames, which
-    modAL takes for arrays.
+    This is ``modAL.batch.uncertainty_batch_sampling`` for any pool, DataFrames included. A pool of texts
+    requires a learner with ``on_transformed=True`` whose estimator is a Pipeline; the vectors that its last
+    step gets are compared.
 
     Parameters
     ----------
     learner : ActiveLearner or Committee
     X : container of n_rows rows
     n_instances : int, default=20
+        Number of rows to pick.
     metric, n_jobs
-        As in :func:`sklearn.metrics.pairwise_distances`.
+        See :func:`sklearn.metrics.pairwise_distances`.
     **uncertainty_kwargs
         Passed on to the learner's ``predict_proba``.
 
@@ -336,11 +345,12 @@ def uncertainty_batch_sampling(
     indices : ndarray of int, shape (n_instances,)
         Best first.
     uncertainty : ndarray of shape (n_instances,)
+        1 − max p of each picked row.
 
     Raises
     ------
     ValueError
-        If there are no vectors to compare.
+        If the pool holds texts and the learner makes no vectors of them.
 
     References
     ----------
@@ -351,7 +361,7 @@ def uncertainty_batch_sampling(
         vectors = Pool(learner.transform_without_estimating(rows) if learner.on_transformed else rows).vectors
         if vectors is None:
             raise ValueError(
-                "uncertainty_batch_sampling compares vectors, and the pool holds texts: give the learner a "
+                "uncertainty_batch_sampling compares vectors, but the pool holds texts; use a learner with a "
                 "Pipeline that makes vectors, and on_transformed=True"
             )
         return vectors
@@ -371,28 +381,30 @@ def expected_error_reduction(
     n_instances: int = 1,
     random_state: Any = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows whose label, whatever it turns out to be, should leave the least error on the rest of the pool.
+    """Pick the rows that, once labeled, leave the least expected error on the rest of the pool.
 
-    As ``modAL.expected_error.expected_error_reduction``, which no longer imports, for any pool. It fits the
-    estimator once a row and class, so that pruning first is what makes it affordable.
+    This is ``modAL.expected_error.expected_error_reduction``, which can no longer be imported, for any pool.
+    It fits the estimator once per row and class, so it is affordable only on a pruned pool.
 
     Parameters
     ----------
     learner : ActiveLearner
     X : container of n_rows rows
     loss : {"binary", "log"}, default="binary"
-        What is summed over the other rows: 1 − max p, or the entropy of p in nats.
+        The error that is summed over the other rows: 1 − max p, or the entropy of p in nats.
     p_subsample : float, default=1.0
-        Try a row with this probability only. At least ``n_instances`` are tried.
+        Probability with which each row is tried. At least ``n_instances`` rows are tried.
     n_instances : int, default=1
+        Number of rows to pick.
     random_state : int, RandomState or None, default=None
-        What decides which rows are tried.
+        Seed of the draw of the rows to try.
 
     Returns
     -------
     indices : ndarray of int, shape (n_instances,)
         Best first.
     expected_error : ndarray of shape (n_instances,)
+        The sum of the error over the other rows, in expectation over the classes of the picked row.
 
     References
     ----------
@@ -424,15 +436,8 @@ def _check(X: Any, y: Any) -> None:
     check_consistent_length(np.arange(len(pool)), y)
 
 
-def _with_shape(X: Any) -> Any:
-    if hasattr(X, "shape"):
-        return X
-    pool = Pool(X)
-    return pool.texts if pool.holds_texts else pool.vectors
-
-
 def _concatenate(known: Any, new: Any) -> Any:
-    """Return both as one container of the kind of ``known``."""
+    """Return the rows of both in one container, of the same kind as ``known``."""
     if hasattr(known, "iloc"):
         import pandas as pd
 

@@ -1,4 +1,4 @@
-"""How good a filter is by itself: a score to tune it with, before anybody labels anything."""
+"""A score for a filter alone, to tune it before a classifier is trained."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import clone
 
 from skprune.base import BaseFilter
+from skprune.metrics import rarest_class
 from skprune.pools import check_labels
 
 
@@ -20,35 +21,35 @@ def pool_recall(
     minority: Any = None,
     adjusted: bool = True,
 ) -> float:
-    """Share of a rare class that is among the rows a filter keeps, against as many random rows.
+    """Return the share of a rare class that a filter keeps, compared with as many random rows.
 
-    A scorer for ``GridSearchCV`` and the like over a filter by itself: no classifier is trained. The rows of
-    the training fold are the labels known at the start, those of the test fold are the pool.
+    Use it as a scorer for ``GridSearchCV`` or a similar search over a filter alone; no classifier is trained.
+    The training fold provides the labels known at the start, and the test fold is the pool.
 
     Parameters
     ----------
     filter : BaseFilter
-        Fitted on the training fold, every label known, as a search does it. Not changed: a clone is fitted
-        on the pool, and told of these rows and labels, as :class:`~skprune.PrunedQuery` does it in the first
-        round.
+        Fitted on the training fold with every label known, as in a search. It is not changed: a clone is
+        fitted on the pool and told about the training fold's rows and labels, as
+        :class:`~skprune.PrunedQuery` does in the first round.
     X : container of n_pool rows
         The pool: the test fold.
     y : array-like of shape (n_pool,)
-        Its labels. The filter does not see them.
+        The labels of the pool. The filter does not see them.
     n_rows : int or None, default=None
-        Count only the best so many of the rows kept, and at least so many (M). None: what the filter
-        keeps, as many as it may be.
+        Number of rows to count (M): the best ones, and at least as many. None counts all the rows that the
+        filter keeps.
     minority : label, default=None
-        The class that counts. None is the rarest of the pool.
+        The class to count. None is the rarest class of the pool.
     adjusted : bool, default=True
-        Correct for chance: 0 is what as many random rows find, 1 is all there is. So a filter is not the
-        better for keeping more. False returns the share itself.
+        Correct for chance: 0 is what as many random rows find, and 1 is every row of the class. So a filter
+        does not score better just by keeping more rows. False returns the share itself.
 
     Returns
     -------
     float
-        (recall − M/N) / (1 − M/N) with N rows in the pool; at most 1, negative below random. 0 where all rows
-        of the pool are kept.
+        (recall − M/N) / (1 − M/N) with N rows in the pool. At most 1; negative if the filter is worse than
+        random; 0 if all rows of the pool are kept.
 
     Raises
     ------
@@ -57,13 +58,13 @@ def pool_recall(
 
     See Also
     --------
-    PrunedClassifier : To tune a filter by what a classifier learns from the rows kept.
+    PrunedClassifier : Tunes a filter by the score of a classifier trained on the rows that it keeps.
 
     Notes
     -----
-    Ours. The pool is the test fold, so a small training fold makes it like the start of a loop:
-    ``StratifiedShuffleSplit(5, train_size=50)``. A copy of a training row is known already, and found by
-    no filter: split by group where there are many.
+    This measure is our own. The pool is the test fold, so a small training fold resembles the start of a
+    loop: ``StratifiedShuffleSplit(5, train_size=50)``. A copy of a training row counts as labeled, and no
+    filter can find it. If there are many copies, split by group.
 
     Examples
     --------
@@ -86,17 +87,17 @@ def pool_recall(
     """
     labels, _ = check_labels(y, len(y))
     if minority is None:
-        classes, counts = np.unique(labels, return_counts=True)
-        minority = classes[counts.argmin()]
+        minority = rarest_class(labels)
     rare = labels == minority
     if not rare.any():
         raise ValueError(f"y has no row of the class minority={minority!r}")
-    seeds, known = filter.pool_, filter.labeled_
-    rows = np.flatnonzero(seeds.isin(known))
-    at_start = clone(filter).fit(X)
+    training, known = filter.pool_, filter.labeled_
+    rows = np.flatnonzero(training.isin(known))
+    on_pool = clone(filter).fit(X)
     if len(rows):
-        at_start.partial_fit(seeds.take(rows), known.y[[known.positions[key] for key in seeds.keys_at(rows)]])
-    kept = at_start.select(X, min_rows=n_rows or 0)[:n_rows]
+        positions = [known.positions[key] for key in training.keys_at(rows)]
+        on_pool.partial_fit(training.take(rows), known.y[positions])
+    kept = on_pool.select(X, min_rows=n_rows or 0)[:n_rows]
     recall = float(rare[kept].sum() / rare.sum())
     share = len(kept) / len(rare)
     if not adjusted:

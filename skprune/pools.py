@@ -375,13 +375,15 @@ def digests(keys: np.ndarray) -> np.ndarray:
 
 
 def check_pool(X: Any, name: str = "X") -> Pool:
-    """Return ``X`` as a validated, non-empty :class:`Pool`.
+    """Return ``X`` as a validated, non-empty :class:`Pool`. A Pool counts as validated already.
 
     Raises
     ------
     EmptyPoolError
         If there are no rows.
     """
+    if isinstance(X, Pool):
+        return X
     pool = Pool(X, name=name)
     if len(pool) == 0:
         raise EmptyPoolError(f"{name} has no rows")

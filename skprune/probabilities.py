@@ -1,4 +1,4 @@
-"""What a learner's class probabilities are, and how open they leave the class."""
+"""Class probabilities of a learner, and how uncertain they leave the class."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sklearn.utils.validation import _num_samples
 
 
 def predict_proba(learner: Any, X: Any, *, needed_by: str, **kwargs: Any) -> np.ndarray | None:
-    """Return the learner's class probabilities of each row, checked; None if it was never fitted.
+    """Return the learner's checked class probabilities for each row, or None if it is not fitted.
 
     Parameters
     ----------
     learner : object with ``predict_proba``
-        A scikit-learn classifier, a skorch net, modAL's ``ActiveLearner``.
+        A scikit-learn classifier, a skorch net, or modAL's ``ActiveLearner``.
     X : container of n_rows rows
     needed_by : str
-        What errors say needs them.
+        What needs the probabilities; errors name it.
     **kwargs
         Passed on to ``predict_proba``.
 
@@ -32,7 +32,7 @@ def predict_proba(learner: Any, X: Any, *, needed_by: str, **kwargs: Any) -> np.
     TypeError
         If the learner has no ``predict_proba``.
     ValueError
-        If what it returns is not one row of finite probabilities a row.
+        If the result is not an array with one row of finite probabilities for each row of ``X``.
 
     Examples
     --------
@@ -40,7 +40,7 @@ def predict_proba(learner: Any, X: Any, *, needed_by: str, **kwargs: Any) -> np.
     >>> predict_proba(DummyClassifier(), [[0.0]], needed_by="an example") is None
     True
     """
-    estimator = held_estimator(learner)  # modAL's learners have the method whatever they hold
+    estimator = held_estimator(learner)  # modAL's learners have predict_proba whatever they hold
     name = type(estimator).__name__
     if not hasattr(estimator, "predict_proba"):
         raise TypeError(f"{needed_by} needs predict_proba, which {name} does not have")
@@ -52,7 +52,17 @@ def predict_proba(learner: Any, X: Any, *, needed_by: str, **kwargs: Any) -> np.
 
 
 def checked_proba(proba: np.ndarray, n_rows: int, name: str, needed_by: str) -> np.ndarray:
-    """Return ``proba``, if it is one row of finite numbers a row; ``name`` is whose it is."""
+    """Return ``proba`` if it holds one row of finite numbers for each of ``n_rows`` rows.
+
+    Parameters
+    ----------
+    proba : ndarray
+    n_rows : int
+    name : str
+        The estimator that predicted ``proba``; errors name it.
+    needed_by : str
+        What needs the probabilities; errors name it.
+    """
     if proba.ndim != 2 or len(proba) != n_rows:
         raise ValueError(
             f"predict_proba of {name} returned an array of shape {proba.shape} "
@@ -66,8 +76,13 @@ def checked_proba(proba: np.ndarray, n_rows: int, name: str, needed_by: str) -> 
 
 
 def held_estimator(learner: Any) -> Any:
-    """Return the estimator that a learner of modAL's holds; any other learner itself."""
-    return getattr(learner, "estimator", learner) if hasattr(learner, "query_strategy") else learner
+    """Return the estimator that an active learner holds; return any other learner itself.
+
+    An active learner keeps the rows it was taught in ``X_training``, and its estimator in ``estimator``.
+    modAL's learners and the simulator's do. A scikit-learn meta-estimator also has ``estimator``, but it
+    keeps no training rows.
+    """
+    return getattr(learner, "estimator", learner) if hasattr(learner, "X_training") else learner
 
 
 def least_confidence(proba: np.ndarray) -> np.ndarray:
@@ -92,7 +107,7 @@ def least_confidence(proba: np.ndarray) -> np.ndarray:
 def margin(proba: np.ndarray) -> np.ndarray:
     """Return p_(1) − p_(2), the lead of the most likely class over the second, between 0 and 1.
 
-    Of one class only there is no second, and no lead: 0.
+    With a single class there is no second one, and the margin is 0.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
-"""Query strategies that look at the surviving part of the pool only."""
+"""Query strategies that see only the part of the pool that a filter keeps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
@@ -12,29 +12,36 @@ from skprune.base import BaseFilter
 from skprune.containers import take_rows
 from skprune.exceptions import PoolExhaustedError
 from skprune.pools import Pool
+from skprune.training_set import FILTER_CONSTRAINT
 
 
 class PrunedQuery(BaseEstimator):
     """A query strategy that sees only the rows a filter keeps.
 
-    It is called as ``(learner, X_pool, n_instances) -> (indices, metrics)``, which is modAL's signature: give
-    it to an ``ActiveLearner`` as its ``query_strategy``. On the first query the filter is fitted on the pool;
-    on each one it is told which rows the learner was taught since.
+    It is called as ``(learner, X_pool, n_instances) -> (indices, metrics)``, which is modAL's signature, so
+    an ``ActiveLearner`` takes it as its ``query_strategy``. The first query fits the filter on the pool. Each
+    query tells the filter which rows the learner was taught since the last one.
 
     Parameters
     ----------
     filter : BaseFilter
         Cloned, never changed.
     strategy : callable
-        ``(learner, X, n_instances=..., **kwargs) -> (indices, metrics)``; one of
-        :mod:`skprune.strategies`, of modAL, or your own.
+        ``(learner, X, n_instances=..., **kwargs) -> (indices, metrics)``: one of :mod:`skprune.strategies`,
+        one of modAL's, or your own.
 
     Attributes
     ----------
     filter_ : BaseFilter
         The fitted filter.
     subpool_ : ndarray of intp
-        Rows of the last pool that the strategy looked at, best first.
+        The rows of the last pool that the strategy saw, best first.
+
+    Notes
+    -----
+    :class:`PrunedClassifier` and :class:`PrunedEstimator` take the estimator that they wrap first, as
+    scikit-learn's meta-estimators do. PrunedQuery does not wrap an estimator; its two parts stand in the
+    order in which they act on the pool.
 
     Examples
     --------
@@ -50,55 +57,92 @@ class PrunedQuery(BaseEstimator):
     (5, 20)
     """
 
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "filter": FILTER_CONSTRAINT,
+        "strategy": [callable],
+    }
+
     def __init__(self, filter: BaseFilter, strategy: Callable[..., Any]) -> None:
         self.filter = filter
         self.strategy = strategy
 
     def fit(self, X_pool: Any, y: Any = None) -> PrunedQuery:
-        """Fit the filter on the pool. The first query does it where you have not.
+        """Fit the filter on the pool. The first query does this if you have not.
+
+        Parameters
+        ----------
+        X_pool : container of n_rows rows, or Pool
+        y : array-like of shape (n_rows,), default=None
+            Labels that are known already, as in :meth:`BaseFilter.fit`.
 
         Raises
         ------
         TypeError
-            If ``filter`` is no filter, or ``strategy`` no strategy.
+            If ``filter`` is not a filter, ``strategy`` is not callable, or one of them is a class.
         """
-        if isinstance(self.filter, type) or not hasattr(self.filter, "select"):
-            raise TypeError(f"filter must be a filter of skprune, an instance, got {self.filter!r}")
-        if isinstance(self.strategy, type) or not callable(self.strategy):
-            raise TypeError(f"strategy must be callable, and no class, got {self.strategy!r}")
+        self._validate_params()
+        for name, part in (("filter", self.filter), ("strategy", self.strategy)):
+            if isinstance(part, type):
+                raise TypeError(f"{name} must be an instance, got the class {part.__name__}")
         self.filter_ = clone(self.filter).fit(X_pool, y)
         return self
 
     def tell(self, X: Any, y: Any, *, learner: Any = None) -> PrunedQuery:
-        """Tell the filter about one round's newly labeled rows.
+        """Tell the filter about the newly labeled rows of one round.
 
-        A query does so by itself. Calling it a round at a time, in order, brings a fresh query to the state
-        of one that was interrupted.
+        Every query does this itself. After an interruption, call it once per round, in order, to bring a new
+        query to the state of the old one.
 
         Parameters
         ----------
         X : container of n_new rows
         y : array-like of shape (n_new,)
         learner : object with ``predict_proba``, default=None
+            The model trained on everything labeled so far, for filters that use it.
         """
         self.filter_.partial_fit(X, y, learner=learner)
+        return self
+
+    def catch_up(self, learner: Any) -> PrunedQuery:
+        """Tell the filter about the rows that the learner was taught since the last query.
+
+        Every query begins with this. The rows are found by their content in the learner's ``X_training``; a
+        learner without that attribute is ignored.
+        """
+        X = getattr(learner, "X_training", None)
+        if X is None or not len(taught := Pool(X, name="X_training")):
+            return self
+        new = np.flatnonzero(~taught.isin(self.filter_.labeled_))
+        if len(new):
+            self.tell(take_rows(X, new), take_rows(learner.y_training, new), learner=learner)
         return self
 
     def __call__(
         self, learner: Any, X_pool: Any, n_instances: int = 1, **kwargs: Any
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return ``(indices, metrics)``: rows of ``X_pool`` to label, and what the strategy says of them.
+        """Return ``(indices, metrics)``: the rows of ``X_pool`` to label, and the strategy's metrics of them.
+
+        Parameters
+        ----------
+        learner : object with the methods that the strategy needs
+            modAL's ``ActiveLearner``, or a classifier.
+        X_pool : container of n_rows rows
+        n_instances : int, default=1
+        **kwargs
+            Passed on to the strategy.
 
         Raises
         ------
         ValueError
-            If ``n_instances`` exceeds the rows without a label.
+            If ``n_instances`` is less than 1.
+        PoolExhaustedError
+            If ``n_instances`` exceeds the number of rows without a label.
         """
         if n_instances < 1:
             raise ValueError(f"n_instances must be at least 1, got {n_instances}")
         if not hasattr(self, "filter_"):
             self.fit(X_pool)
-        self._tell_news(learner)
+        self.catch_up(learner)
         self.subpool_ = self.filter_.select(X_pool, min_rows=n_instances)
         if len(self.subpool_) < n_instances:
             raise PoolExhaustedError(
@@ -108,18 +152,9 @@ class PrunedQuery(BaseEstimator):
         picked, metrics = as_pair(self.strategy(learner, rows, n_instances=n_instances, **kwargs))
         return self.subpool_[picked], metrics
 
-    def _tell_news(self, learner: Any) -> None:
-        """Find by content what the learner was taught since the last query."""
-        X = getattr(learner, "X_training", None)
-        if X is None or not len(taught := Pool(X, name="X_training")):
-            return
-        news = np.flatnonzero(~taught.isin(self.filter_.labeled_))
-        if len(news):
-            self.tell(take_rows(X, news), take_rows(learner.y_training, news), learner=learner)
-
 
 def as_pair(result: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return a strategy's answer as ``(indices, metrics)``; metrics are NaN where it gives none.
+    """Return a strategy's result as ``(indices, metrics)``; the metrics are NaN if it returns none.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A filter as a sampler of imbalanced-learn: its Pipeline may change the number of rows, at fit only."""
+"""A filter as a sampler for imbalanced-learn, whose Pipeline lets a step change the number of rows in fit."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routi
 
 from skprune._optional import require
 from skprune.base import BaseFilter
-from skprune.compose import FILTER_CONSTRAINT, MIN_PER_CLASS_CONSTRAINT, class_labels, prune
 from skprune.containers import take_rows
 from skprune.pools import Pool
+from skprune.training_set import FILTER_CONSTRAINT, MIN_PER_CLASS_CONSTRAINT, class_labels, prune
 
 _imblearn = require("imblearn.base", extra="imblearn", purpose="PruneSampler")
 
@@ -21,43 +21,45 @@ _imblearn = require("imblearn.base", extra="imblearn", purpose="PruneSampler")
 class PruneSampler(_imblearn.SamplerMixin, BaseEstimator):  # type: ignore[name-defined]
     """Prune a training set within a Pipeline of imbalanced-learn.
 
-    The rows that the filter drops are gone for all later steps while the pipeline is fitted. Nothing is
-    pruned when it predicts.
+    While the pipeline is fitted, all later steps get only the rows that survive. When the pipeline predicts,
+    nothing is pruned.
 
     Parameters
     ----------
     filter : BaseFilter
-        What chooses the rows. Cloned, never changed.
+        Chooses the rows. Cloned, never changed.
     min_per_class : int, default=0
-        Rows of each class that survive at least, or all it has. Those that the filter would keep first are
-        added to what it keeps. With 0, a class that loses all of its rows makes a warning.
+        Minimum number of rows of each class that survive; smaller classes survive whole. The rows that the
+        filter ranks best within a class are added to those it keeps. With 0, a class that loses all of its
+        rows causes a warning.
 
     Attributes
     ----------
     filter_ : BaseFilter
-        The fitted filter; ``filter_.explain()`` says why each row was kept or not.
+        The fitted filter. ``filter_.explain()`` tells why each row was kept or not.
     sample_indices_ : ndarray of intp, shape (n_kept,)
-        Rows that survive, ascending.
+        The rows that survive, ascending.
     n_features_in_ : int
-        Columns of numeric rows. As ``feature_names_in_``.
+        Delegated to ``filter_`` if it has the attribute, like ``feature_names_in_``.
 
     See Also
     --------
-    PrunedClassifier : For any Pipeline, and the one to take where rows have weights.
+    PrunedClassifier : For any Pipeline. Use it if the rows have weights.
 
     Notes
     -----
-    Rows may be texts (a list, an array, a Series, a frame) or numbers (an array, a frame, a sparse matrix),
-    and come back in the container they came in. imbalanced-learn's own samplers insist on two dimensions.
+    Rows may be texts (a list, an array, a Series, a frame) or numbers (an array, a frame, a sparse matrix).
+    They are returned in the same kind of container. imbalanced-learn's own samplers require two dimensions.
 
-    What the filter sees of ``y`` is as with :class:`~skprune.PrunedClassifier`: with every label known all
-    rows are eligible; rows without one (−1, NaN, None) are pruned and the others stay; a continuous target or
-    several outputs are kept from the filter.
+    The filter sees ``y`` as in :class:`~skprune.PrunedClassifier`. If every label is known, all rows are
+    eligible. Rows without a label (−1, NaN, None) are pruned, and the others stay. The filter gets no ``y``
+    if it is continuous or has several outputs.
 
-    *Metadata.* ``fit_resample`` passes on what the filter requests. imbalanced-learn (0.14) hands the steps
-    that follow the ``sample_weight`` that the pipeline's ``fit`` was given, uncut: a sampler can only return
-    X and y. Its length is wrong by then, and the classifier says so. Where rows have weights, put the whole
-    pipeline into ``PrunedClassifier(filter, pipeline)``, which cuts whatever has one entry a row.
+    *Metadata.* ``fit_resample`` passes on what the filter requests. imbalanced-learn (0.14) gives the later
+    steps the full ``sample_weight`` that the pipeline's ``fit`` was given, because a sampler can return only
+    X and y. Its length is then wrong, and the classifier raises an error. If your rows have weights, use
+    ``PrunedClassifier(pipeline, filter)`` around the whole pipeline instead: it cuts all metadata with one
+    entry per row.
 
     Examples
     --------
@@ -82,7 +84,7 @@ class PruneSampler(_imblearn.SamplerMixin, BaseEstimator):  # type: ignore[name-
         self.min_per_class = min_per_class
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> PruneSampler:
-        """Fit the filter and find the rows that survive; see :meth:`fit_resample`."""
+        """Fit the filter and determine the rows that survive; see :meth:`fit_resample`."""
         self._validate_params()
         if y is not None:
             check_consistent_length(np.arange(len(Pool(X))), y)
@@ -106,36 +108,36 @@ class PruneSampler(_imblearn.SamplerMixin, BaseEstimator):  # type: ignore[name-
         Returns
         -------
         X : container of n_kept rows
-            Of the kind that came in, in its order.
+            In the same kind of container and the same order as given.
         y : array-like of n_kept entries, or None
 
         Raises
         ------
         ValueError
-            As the filter's ``fit``, and where ``y`` has another length.
+            If the filter's ``fit`` refuses ``X``, or ``y`` has another length.
         """
         rows = self.fit(X, y, **params).sample_indices_
         return take_rows(X, rows), None if y is None else take_rows(y, rows)
 
     def _fit_resample(self, X: Any, y: Any, **params: Any) -> tuple[Any, Any]:
-        return self.fit_resample(X, y, **params)  # abstract in imbalanced-learn
+        return self.fit_resample(X, y, **params)  # the abstract method of imbalanced-learn
 
     @property
     def n_features_in_(self) -> int:
-        """Columns of numeric rows."""
+        """Number of columns of numeric rows."""
         return self.filter_.n_features_in_
 
     @property
     def feature_names_in_(self) -> np.ndarray:
-        """Their names, where they came with names."""
+        """Names of the columns, if the rows came in a DataFrame."""
         return self.filter_.feature_names_in_
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the names of the columns: those that came in."""
+        """Return the names of the columns, which are those of the input."""
         return self.filter_.get_feature_names_out(input_features)
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Return what the filter requests, see the user guide of scikit-learn."""
+        """Return the metadata routing; see scikit-learn's user guide."""
         to_filter = MethodMapping().add(caller="fit", callee="fit").add(caller="fit_resample", callee="fit")
         return MetadataRouter(owner=type(self).__name__).add(filter=self.filter, method_mapping=to_filter)
 

@@ -1,4 +1,4 @@
-"""PrunedClassifier and PrunedEstimator: what is trained on the rows that a filter keeps."""
+"""PrunedClassifier and PrunedEstimator: estimators trained on the rows that a filter keeps."""
 
 import pickle
 
@@ -32,8 +32,8 @@ from skprune import (
     PrunedEstimator,
     RandomFilter,
 )
-from skprune.compose import class_labels
 from skprune.datasets import load_movie_snippets, load_reuters52
+from skprune.training_set import class_labels
 
 HALF = RandomFilter(keep=0.5, random_state=0)
 
@@ -54,15 +54,15 @@ def text_model():
     return make_pipeline(TfidfVectorizer(), LogisticRegression())
 
 
-# ---------------------------------------------------------------------- what is kept, what is trained
+# ---------------------------------------------------------------------- the rows that survive
 
 
-def test_it_trains_on_what_the_filter_keeps_and_predicts_all(movies):
+def test_it_trains_on_the_rows_the_filter_keeps_and_predicts_every_row(movies):
     texts, y = movies
     for pruner in (HALF, PerplexityFilter(keep=100), AnchorFilter(5, 20, random_state=0)):
-        model = PrunedClassifier(pruner, text_model()).fit(texts, y)
+        model = PrunedClassifier(text_model(), pruner).fit(texts, y)
         rows = clone(pruner).fit(texts, y).get_support(indices=True)
-        assert model.support_.tolist() == rows.tolist()
+        assert np.flatnonzero(model.support_).tolist() == rows.tolist()
         by_hand = text_model().fit([texts[i] for i in rows], y[rows])
         assert model.predict(texts).tolist() == by_hand.predict(texts).tolist()
         assert np.array_equal(model.predict_proba(texts), by_hand.predict_proba(texts))
@@ -70,7 +70,7 @@ def test_it_trains_on_what_the_filter_keeps_and_predicts_all(movies):
         assert model.filter_.explain()["kept"].to_numpy().nonzero()[0].tolist() == rows.tolist()
 
 
-def test_every_container_of_texts_is_handed_on_as_it_came(movies):
+def test_the_classifier_gets_the_same_kind_of_container(movies):
     texts, y = movies
 
     class Recorder(LogisticRegression):
@@ -83,21 +83,21 @@ def test_every_container_of_texts_is_handed_on_as_it_came(movies):
     targets = [y.tolist(), y, pd.Series(y, index=index), y.astype(str)]
     containers = [texts, np.array(texts, dtype=object), pd.Series(texts, index=index), np.array(texts)]
     for X, target in zip(containers, targets, strict=True):
-        model = PrunedClassifier(HALF, Recorder()).fit(X, target)
+        model = PrunedClassifier(Recorder(), HALF).fit(X, target)
         got, got_y = model.estimator_.got_
         assert type(got) is type(X)
         assert type(got_y) is type(target)
-        assert list(got) == [texts[i] for i in model.support_]
-        assert [str(label) for label in got_y] == [str(y[i]) for i in model.support_]
+        assert list(got) == [texts[i] for i in np.flatnonzero(model.support_)]
+        assert [str(label) for label in got_y] == [str(label) for label in y[model.support_]]
     frame = pd.DataFrame({"words": texts, "n": 1.0}, index=index)
-    model = PrunedClassifier(HALF, Recorder()).fit(frame, y)
-    assert model.estimator_.got_[0].equals(frame.iloc[model.support_])
+    model = PrunedClassifier(Recorder(), HALF).fit(frame, y)
+    assert model.estimator_.got_[0].equals(frame[model.support_])
 
 
 def test_the_last_step_of_a_pipeline_over_sparse_rows(movies):
     texts, y = movies
-    model = make_pipeline(TfidfVectorizer(), PrunedClassifier(AnchorFilter(5, 20), LinearSVC())).fit(texts, y)
-    assert 0 < len(model[-1].support_) < len(texts)
+    model = make_pipeline(TfidfVectorizer(), PrunedClassifier(LinearSVC(), AnchorFilter(5, 20))).fit(texts, y)
+    assert 0 < model[-1].support_.sum() < len(model[-1].support_) == len(texts)
     assert model.decision_function(texts).shape == (len(texts),)
     assert model[-1].n_features_in_ > 100
     assert model.classes_.tolist() == [0, 1]
@@ -105,37 +105,37 @@ def test_the_last_step_of_a_pipeline_over_sparse_rows(movies):
     assert not hasattr(model, "transform")
 
 
-def test_searched_and_cross_validated_on_real_data(movies):
+def test_search_and_cross_validation_on_real_data(movies):
     texts, y = movies
-    model = PrunedClassifier(RandomFilter(random_state=0), text_model())
+    model = PrunedClassifier(text_model(), RandomFilter(random_state=0))
     scores = cross_val_score(model, texts, y, cv=3)
     assert scores.shape == (3,)
     grid = {"filter__keep": [10, 0.9], "estimator__logisticregression__C": [1, 10]}
     search = GridSearchCV(model, grid, cv=3).fit(texts, y)
     by_keep = pd.DataFrame(search.cv_results_).groupby("param_filter__keep")["mean_test_score"].max()
     assert by_keep[0.9] > by_keep[10]
-    assert len(search.best_estimator_.support_) == 360
-    of_filters = {"filter": [HALF, PerplexityFilter(keep=0.5)]}
-    assert GridSearchCV(model, of_filters, cv=3).fit(texts, y).best_params_["filter"] in of_filters["filter"]
+    assert search.best_estimator_.support_.sum() == 360
+    filters = {"filter": [HALF, PerplexityFilter(keep=0.5)]}
+    assert GridSearchCV(model, filters, cv=3).fit(texts, y).best_params_["filter"] in filters["filter"]
 
 
 # ---------------------------------------------------------------------- labels
 
 
-def test_rows_with_a_label_stay_and_the_others_are_pruned(iris):
+def test_rows_with_a_label_survive_and_the_others_are_pruned(iris):
     X, y = iris
     partly = np.where(np.arange(len(y)) % 5 == 0, y, -1)
-    model = PrunedClassifier(HALF, SelfTrainingClassifier(LogisticRegression(max_iter=500))).fit(X, partly)
-    assert set(np.flatnonzero(partly != -1)) <= set(model.support_)
+    model = PrunedClassifier(SelfTrainingClassifier(LogisticRegression(max_iter=500)), HALF).fit(X, partly)
+    assert model.support_[partly != -1].all()
     n_labeled, n_free = 30, (~model.filter_.pool_.isin(model.filter_.labeled_)).sum()
-    assert len(model.support_) == n_labeled + int(0.5 * n_free + 0.5)
+    assert model.support_.sum() == n_labeled + int(0.5 * n_free + 0.5)
     assert model.classes_.tolist() == [0, 1, 2]
 
 
-def test_a_classifier_that_takes_minus_one_for_a_class_is_told_so(iris):
+def test_a_classifier_that_treats_minus_one_as_a_class_is_refused(iris):
     X, y = iris
-    model = PrunedClassifier(HALF, LogisticRegression(max_iter=500))
-    with pytest.raises(ValueError, match=r"y holds -1, .* LogisticRegression takes it for a class"):
+    model = PrunedClassifier(LogisticRegression(max_iter=500), HALF)
+    with pytest.raises(ValueError, match=r"y holds -1, .* LogisticRegression treats it as a class"):
         model.fit(X, np.where(np.arange(len(y)) % 5 == 0, y, -1))
     with pytest.raises(NotFittedError):
         model.predict(X)
@@ -144,8 +144,8 @@ def test_a_classifier_that_takes_minus_one_for_a_class_is_told_so(iris):
 def test_plus_and_minus_one_are_two_classes(iris):
     X, y = iris
     signs = np.where(y == 0, -1, 1)
-    model = PrunedClassifier(AnchorFilter(3, 10, random_state=0), LogisticRegression()).fit(X, signs)
-    zeros = PrunedClassifier(AnchorFilter(3, 10, random_state=0), LogisticRegression()).fit(X, (y > 0) * 1)
+    model = PrunedClassifier(LogisticRegression(), AnchorFilter(3, 10, random_state=0)).fit(X, signs)
+    zeros = PrunedClassifier(LogisticRegression(), AnchorFilter(3, 10, random_state=0)).fit(X, (y > 0) * 1)
     assert model.classes_.tolist() == [-1, 1]
     assert model.support_.tolist() == zeros.support_.tolist()
 
@@ -167,7 +167,7 @@ def test_plus_and_minus_one_are_two_classes(iris):
         (pd.Series(["a", "b", "b"], index=[5, 3, 1]), ["a", "b", "b"]),
     ],
 )
-def test_what_a_filter_sees_of_y(y, seen):
+def test_the_labels_that_a_filter_sees(y, seen):
     got = class_labels(y)
     assert (
         got is None
@@ -176,25 +176,25 @@ def test_what_a_filter_sees_of_y(y, seen):
     )
 
 
-def test_a_class_that_is_lost_makes_a_warning_and_a_minimum_keeps_it():
+def test_a_lost_class_causes_a_warning_and_min_per_class_keeps_it():
     data = load_reuters52()
     rows = np.random.default_rng(0).choice(len(data.data), 600, replace=False)
     texts, y = [data.data[i] for i in rows], np.array(data.target_names)[data.target[rows]]
     names, sizes = np.unique(y, return_counts=True)
     rare = names[sizes == 1][0]
     with pytest.warns(UserWarning, match=rf"RandomFilter keeps no row of class .*'{rare}' \(1 rows\)"):
-        lossy = PrunedClassifier(RandomFilter(keep=30, random_state=0), text_model()).fit(texts, y)
+        lossy = PrunedClassifier(text_model(), RandomFilter(keep=30, random_state=0)).fit(texts, y)
     assert len(lossy.classes_) < len(names)
-    model = PrunedClassifier(RandomFilter(keep=30, random_state=0), text_model(), min_per_class=2)
+    model = PrunedClassifier(text_model(), RandomFilter(keep=30, random_state=0), min_per_class=2)
     model.fit(texts, y)
     assert model.classes_.tolist() == names.tolist()
-    assert set(lossy.support_) <= set(model.support_)
+    assert model.support_[lossy.support_].all()
     kept = dict(zip(*np.unique(y[model.support_], return_counts=True), strict=True))
     before = dict(zip(*np.unique(y[lossy.support_], return_counts=True), strict=True))
     assert kept == {c: max(before.get(c, 0), min(2, n)) for c, n in zip(names, sizes, strict=True)}
 
 
-def test_the_rows_added_for_a_class_are_those_the_filter_would_keep_first():
+def test_the_rows_added_for_a_class_are_those_the_filter_ranks_best():
     X = np.concatenate([np.arange(20.0), [30.0, 31.0, 29.0]])[:, None]
     y = np.array([0] * 20 + [1] * 3)
 
@@ -202,32 +202,32 @@ def test_the_rows_added_for_a_class_are_those_the_filter_would_keep_first():
         def _uniforms(self, pool, rows):
             return pool.vectors[rows, 0] / 100
 
-    model = PrunedClassifier(Smallest(keep=5), LogisticRegression(), min_per_class=2).fit(X, y)
-    assert model.support_.tolist() == [0, 1, 2, 3, 4, 20, 22]
+    model = PrunedClassifier(LogisticRegression(), Smallest(keep=5), min_per_class=2).fit(X, y)
+    assert np.flatnonzero(model.support_).tolist() == [0, 1, 2, 3, 4, 20, 22]
 
 
 # ---------------------------------------------------------------------- metadata
 
 
-def test_what_has_an_entry_a_row_is_cut_to_the_rows_kept(iris):
+def test_metadata_with_one_entry_per_row_is_cut_to_the_rows_kept(iris):
     X, y = iris
     weights = np.random.default_rng(0).uniform(0, 5, len(y))
     expected = None
     for given in (weights, weights.tolist(), pd.Series(weights, index=range(9, 159))):
-        model = PrunedClassifier(HALF, Recording()).fit(X, y, sample_weight=given, note="as is", table={1: 2})
+        model = PrunedClassifier(Recording(), HALF).fit(X, y, sample_weight=given, note="as is", table={1: 2})
         assert np.array_equal(np.asarray(model.estimator_.weights_), weights[model.support_])
         assert model.estimator_.rest_ == ("as is", {1: 2})
         expected = expected or model.support_.tolist()
         assert model.support_.tolist() == expected
     rows = model.support_
-    real = PrunedClassifier(HALF, LogisticRegression(max_iter=500)).fit(X, y, sample_weight=weights)
+    real = PrunedClassifier(LogisticRegression(max_iter=500), HALF).fit(X, y, sample_weight=weights)
     by_hand = LogisticRegression(max_iter=500).fit(X[rows], y[rows], sample_weight=weights[rows])
     assert np.array_equal(real.estimator_.coef_, by_hand.coef_)
     assert real.score(X, y, sample_weight=weights) == by_hand.score(X, y, sample_weight=weights)
 
 
 class Recording(LogisticRegression):
-    """Records the metadata that it is given."""
+    """Records the metadata that it gets."""
 
     def fit(self, X, y, sample_weight=None, note=None, table=None):
         self.weights_, self.rest_ = sample_weight, (note, table)
@@ -243,14 +243,14 @@ class Grouped(RandomFilter):
         return super().fit(X, y)
 
 
-def test_metadata_is_routed_to_whoever_requests_it(iris):
+def test_metadata_is_routed_to_the_part_that_requests_it(iris):
     X, y = iris
     weights, groups = np.arange(150) % 7 + 1.0, np.arange(150)
     with config_context(enable_metadata_routing=True):
         weighted = LogisticRegression(max_iter=500).set_fit_request(sample_weight=True)
         weighted.set_score_request(sample_weight=True)
         grouping = Grouped(keep=0.5, random_state=0).set_fit_request(groups=True)
-        model = PrunedClassifier(grouping, weighted).fit(X, y, sample_weight=weights, groups=groups)
+        model = PrunedClassifier(weighted, grouping).fit(X, y, sample_weight=weights, groups=groups)
         assert model.filter_.groups_.tolist() == groups.tolist()
         rows = model.support_
         by_hand = LogisticRegression(max_iter=500).fit(X[rows], y[rows], sample_weight=weights[rows])
@@ -258,46 +258,48 @@ def test_metadata_is_routed_to_whoever_requests_it(iris):
         assert model.score(X, y, sample_weight=weights) == by_hand.score(X, y, sample_weight=weights)
 
         scaler = StandardScaler().set_fit_request(sample_weight=False)
-        outer = make_pipeline(scaler, PrunedClassifier(HALF, weighted))
+        outer = make_pipeline(scaler, PrunedClassifier(weighted, HALF))
         search = GridSearchCV(outer, {"prunedclassifier__filter__keep": [0.3, 0.6]}, cv=3)
         search.fit(X, y, sample_weight=weights)
-        assert len(search.best_estimator_[-1].support_) in (45, 90)
+        assert search.best_estimator_[-1].support_.sum() in (45, 90)
 
-        undecided = PrunedClassifier(HALF, LogisticRegression())
+        undecided = PrunedClassifier(LogisticRegression(), HALF)
         with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
             undecided.fit(X, y, sample_weight=weights)
         with pytest.raises(TypeError, match="nobody"):
             undecided.fit(X, y, nobody=1)
 
 
-# ---------------------------------------------------------------------- all but classifiers
+# ---------------------------------------------------------------------- estimators other than classifiers
 
 
-def test_a_regressors_target_is_no_label():
+def test_minus_one_in_a_regressors_target_is_a_number():
     X, y = load_diabetes(return_X_y=True)
-    y = np.where(np.arange(len(y)) % 3 == 0, -1.0, y)  # a number like any other
-    model = PrunedEstimator(AnchorFilter(20, 10, random_state=0), Ridge()).fit(X, y)
+    y = np.where(np.arange(len(y)) % 3 == 0, -1.0, y)  # not a missing label
+    model = PrunedEstimator(Ridge(), AnchorFilter(20, 10, random_state=0)).fit(X, y)
     by_hand = Ridge().fit(X[model.support_], y[model.support_])
     assert np.array_equal(model.predict(X), by_hand.predict(X))
     assert model.score(X, y) == by_hand.score(X, y)
-    assert 0 < len(model.support_) < len(X)
+    assert 0 < model.support_.sum() < len(X)
     assert is_regressor(model)
-    several = PrunedEstimator(HALF, Ridge()).fit(X, np.c_[y, -y])
+    several = PrunedEstimator(Ridge(), HALF).fit(X, np.c_[y, -y])
     assert several.predict(X).shape == (len(X), 2)
 
 
 def test_clusterers_outlier_detectors_and_transformers(iris):
     X, _ = iris
-    clusterer = PrunedEstimator(HALF, KMeans(3, n_init=1, random_state=0))
+    clusterer = PrunedEstimator(KMeans(3, n_init=1, random_state=0), HALF)
     assert is_clusterer(clusterer)
     assert clusterer.fit_predict(X).tolist() == clusterer.predict(X).tolist()
     assert len(clusterer.estimator_.labels_) == 75
-    assert not hasattr(PrunedEstimator(HALF, DBSCAN()), "fit_predict")  # it cannot predict rows it never saw
-    detector = PrunedEstimator(HALF, IsolationForest(n_estimators=5, random_state=0)).fit(X)
+    assert not hasattr(
+        PrunedEstimator(DBSCAN(), HALF), "fit_predict"
+    )  # DBSCAN cannot predict rows that it was not fitted on
+    detector = PrunedEstimator(IsolationForest(n_estimators=5, random_state=0), HALF).fit(X)
     assert is_outlier_detector(detector)
     assert set(detector.predict(X)) == {-1, 1}
     assert detector.score_samples(X).shape == (150,)
-    reducer = PrunedEstimator(HALF, PCA(2)).set_output(transform="pandas")
+    reducer = PrunedEstimator(PCA(2), HALF).set_output(transform="pandas")
     frame = pd.DataFrame(X, columns=list("abcd"))
     out = reducer.fit_transform(frame)
     assert out.columns.tolist() == ["pca0", "pca1"] == reducer.get_feature_names_out().tolist()
@@ -307,16 +309,23 @@ def test_clusterers_outlier_detectors_and_transformers(iris):
     assert isinstance(clone(reducer).fit(frame).transform(frame), pd.DataFrame)
 
 
-# ---------------------------------------------------------------------- as an estimator
+# ---------------------------------------------------------------------- scikit-learn's conventions
 
 
-def test_each_class_takes_its_own_kind(iris):
+def test_each_class_accepts_its_kind_of_estimator(iris):
     X, y = iris
-    with pytest.raises(TypeError, match="LogisticRegression is a classifier: PrunedClassifier"):
-        PrunedEstimator(HALF, LogisticRegression()).fit(X, y)
-    with pytest.raises(TypeError, match="Ridge is no classifier: take PrunedEstimator"):
-        PrunedClassifier(HALF, Ridge()).fit(X, y)
-    assert is_classifier(PrunedClassifier(HALF, LogisticRegression()))
+    with pytest.raises(TypeError, match="LogisticRegression is a classifier; use PrunedClassifier"):
+        PrunedEstimator(LogisticRegression(), HALF).fit(X, y)
+    with pytest.raises(TypeError, match="Ridge is not a classifier; use PrunedEstimator"):
+        PrunedClassifier(Ridge(), HALF).fit(X, y)
+    assert is_classifier(PrunedClassifier(LogisticRegression(), HALF))
+
+
+@pytest.mark.parametrize(("kind", "estimator"), [(PrunedClassifier, Ridge()), (PrunedEstimator, Ridge())])
+def test_a_filter_in_the_place_of_the_estimator_is_refused(kind, estimator):
+    message = rf"estimator=RandomFilter\(...\) is a filter; pass the estimator first: {kind.__name__}\("
+    with pytest.raises(TypeError, match=message):
+        kind(HALF, estimator).fit([[1.0], [2.0]], [0, 1])
 
 
 @pytest.mark.parametrize(
@@ -330,8 +339,8 @@ def test_each_class_takes_its_own_kind(iris):
         (["a", "b", "a"], [0, 1, -1], PoolExhaustedError, "all 3 rows of X are labeled"),
     ],
 )
-def test_bad_input_is_refused_and_leaves_it_unfitted(X, y, error, message):
-    model = PrunedClassifier(RandomFilter(keep=1.0), text_model())
+def test_bad_input_is_refused_and_leaves_the_estimator_unfitted(X, y, error, message):
+    model = PrunedClassifier(text_model(), RandomFilter(keep=1.0))
     with pytest.raises(error, match=message):
         model.fit(X, y)
     with pytest.raises(NotFittedError):
@@ -341,14 +350,14 @@ def test_bad_input_is_refused_and_leaves_it_unfitted(X, y, error, message):
 
 def test_parameters_are_validated():
     with pytest.raises(ValueError, match="'filter' parameter of PrunedClassifier"):
-        PrunedClassifier(PCA(), LogisticRegression()).fit([[1.0], [2.0]], [0, 1])
+        PrunedClassifier(LogisticRegression(), PCA()).fit([[1.0], [2.0]], [0, 1])
     with pytest.raises(ValueError, match="'min_per_class' parameter"):
-        PrunedClassifier(HALF, LogisticRegression(), min_per_class=-1).fit([[1.0], [2.0]], [0, 1])
+        PrunedClassifier(LogisticRegression(), HALF, min_per_class=-1).fit([[1.0], [2.0]], [0, 1])
 
 
 def test_clone_pickle_joblib_and_html(movies, tmp_path):
     texts, y = movies
-    model = PrunedClassifier(AnchorFilter(5, 20, random_state=0), text_model(), min_per_class=1).fit(texts, y)
+    model = PrunedClassifier(text_model(), AnchorFilter(5, 20, random_state=0), min_per_class=1).fit(texts, y)
     joblib.dump(model, tmp_path / "model.joblib")
     for again in (pickle.loads(pickle.dumps(model)), joblib.load(tmp_path / "model.joblib")):
         assert np.array_equal(again.predict_proba(texts), model.predict_proba(texts))
@@ -362,19 +371,19 @@ def test_clone_pickle_joblib_and_html(movies, tmp_path):
     assert "TfidfVectorizer" in html
 
 
-NAN_PASSES = "the filter refuses NaN at fit, and the estimator takes it afterwards"
-NO_OFFSET = "it has no offset_; estimator_ has"
+NAN_PASSES = "the filter refuses NaN in fit, but the estimator accepts it in predict"
+NO_OFFSET = "only estimator_ has offset_"
 
 
 @parametrize_with_checks(
     [
-        PrunedClassifier(HALF, LogisticRegression()),
-        PrunedClassifier(AnchorFilter(5, 20, random_state=0), LogisticRegression(), min_per_class=2),
-        PrunedClassifier(KMeansFilter(keep=0.5, random_state=0), LogisticRegression(), min_per_class=1),
-        PrunedEstimator(HALF, Ridge()),
-        PrunedEstimator(HALF, KMeans(n_clusters=3, n_init=1, random_state=0)),
-        PrunedEstimator(HALF, IsolationForest(n_estimators=5, random_state=0)),
-        PrunedEstimator(HALF, StandardScaler()),
+        PrunedClassifier(LogisticRegression(), HALF),
+        PrunedClassifier(LogisticRegression(), AnchorFilter(5, 20, random_state=0), min_per_class=2),
+        PrunedClassifier(LogisticRegression(), KMeansFilter(keep=0.5, random_state=0), min_per_class=1),
+        PrunedEstimator(Ridge(), HALF),
+        PrunedEstimator(KMeans(n_clusters=3, n_init=1, random_state=0), HALF),
+        PrunedEstimator(IsolationForest(n_estimators=5, random_state=0), HALF),
+        PrunedEstimator(StandardScaler(), HALF),
     ],
     expected_failed_checks=lambda model: {
         "IsolationForest": {"check_estimators_nan_inf": NAN_PASSES, "check_outliers_train": NO_OFFSET},

@@ -74,7 +74,7 @@ def test_a_search_uses_a_ready_model_and_scores_each_text_once(n_jobs, tmp_path)
     pruner = ActivePruneFilter(
         perplexity=FrozenEstimator(NGRAM), quality=None, memory=str(tmp_path), random_state=0
     )
-    model = PrunedClassifier(pruner, make_pipeline(TfidfVectorizer(), LogisticRegression()))
+    model = PrunedClassifier(make_pipeline(TfidfVectorizer(), LogisticRegression()), pruner)
     search = GridSearchCV(model, {"filter__keep": [0.3, 0.6]}, cv=3, n_jobs=n_jobs, error_score="raise")
     search.fit(TEXTS, Y)
     kept = open_store(tmp_path).info()
@@ -86,7 +86,7 @@ def test_a_search_uses_a_ready_model_and_scores_each_text_once(n_jobs, tmp_path)
 
 def test_a_search_over_training_parameters_trains_a_model_in_each_fold(tmp_path):
     pruner = PerplexityFilter(perplexity=NGramScorer(), memory=str(tmp_path))
-    model = PrunedClassifier(pruner, make_pipeline(TfidfVectorizer(), LogisticRegression()))
+    model = PrunedClassifier(make_pipeline(TfidfVectorizer(), LogisticRegression()), pruner)
     grid = {"filter__perplexity__order": [2, 3]}
     search = GridSearchCV(model, grid, cv=3, refit=False, error_score="raise").fit(TEXTS, Y)
     assert len(search.cv_results_["params"]) == 2
@@ -96,14 +96,14 @@ def test_a_search_over_training_parameters_trains_a_model_in_each_fold(tmp_path)
 def test_a_grid_of_ready_models_keeps_them_apart(tmp_path):
     models = [FrozenEstimator(m) for m in (NGRAM, NGramScorer(order=2).fit(CORPUS))]
     words = make_pipeline(TfidfVectorizer(), LogisticRegression())
-    pruned = PrunedClassifier(PerplexityFilter(memory=str(tmp_path)), words)
+    pruned = PrunedClassifier(words, PerplexityFilter(memory=str(tmp_path)))
     GridSearchCV(pruned, {"filter__perplexity": models}, cv=2, refit=False, error_score="raise").fit(TEXTS, Y)
     assert set(open_store(tmp_path).info()["fingerprint"]) == {model.fingerprint for model in models}
 
 
 def test_a_run_in_a_folder_goes_on_with_the_model_it_began_with(tmp_path):
     classifier = make_pipeline(TfidfVectorizer(), LogisticRegression())
-    settings = {"n_instances": 5, "n_rounds": 1, "folder": tmp_path, "random_state": 0}
+    settings = {"n_instances": 5, "n_rounds": 1, "memory": tmp_path, "random_state": 0}
 
     def play(perplexity):
         pruner = PerplexityFilter(perplexity=perplexity)
@@ -140,7 +140,7 @@ def test_a_fitted_component_that_clones_would_forget_is_refused(name):
     for use in (lambda: pruner.fit(TEXTS), lambda: clone(pruner)):
         with pytest.raises(ValueError, match=rf"{name}=.* is already fitted.*FrozenEstimator"):
             use()
-    nested = PrunedClassifier(pruner, LogisticRegression())
+    nested = PrunedClassifier(LogisticRegression(), pruner)
     with pytest.raises(ValueError, match="FrozenEstimator"):
         clone(nested)
 

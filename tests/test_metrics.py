@@ -1,4 +1,4 @@
-"""Metrics against brute force, scikit-learn, sacrebleu and rouge-score."""
+"""Metrics compared with brute force, scikit-learn, sacrebleu and rouge-score."""
 
 from __future__ import annotations
 
@@ -53,24 +53,24 @@ def test_minority_f1_is_the_mean_over_the_minority_classes(y: list[str], seed: i
     assert minority_f1(y, guess, ["b", "d"]) == pytest.approx(expected)
 
 
-def test_minority_f1_weighs_rows() -> None:
+def test_minority_f1_takes_sample_weights() -> None:
     y, guess = [0, 1, 1, 0], [0, 1, 0, 1]
     doubled = minority_f1([*y, 1], [*guess, 1], 1)
     assert minority_f1(y, guess, 1, sample_weight=[1, 2, 1, 1]) == pytest.approx(doubled)
 
 
 @given(scores=numbers)
-def test_auc_is_the_trapezoid(scores: list[float]) -> None:
+def test_auc_follows_the_trapezoid_rule(scores: list[float]) -> None:
     assert learning_curve_auc(scores) == pytest.approx(np.trapezoid(scores), abs=1e-9)
     x = np.cumsum(np.arange(1, len(scores) + 1))
     assert learning_curve_auc(scores, x) == pytest.approx(np.trapezoid(scores, x), abs=1e-9)
 
 
-def test_normalized_auc_is_the_height_of_the_curve() -> None:
+def test_normalized_auc_is_the_mean_height_of_the_curve() -> None:
     assert learning_curve_auc([0.7] * 4, [10, 20, 50, 60], normalize=True) == pytest.approx(0.7)
     assert learning_curve_auc([0.3], normalize=True) == 0.3
     assert learning_curve_auc([0.3]) == 0.0
-    # A perfect model over AnchorAL's 144 rounds of 25 labels.
+    # A perfect model in AnchorAL's 144 rounds of 25 labels each.
     assert learning_curve_auc([1.0] * 145) == 144.0
 
 
@@ -83,12 +83,12 @@ def test_normalized_auc_is_the_height_of_the_curve() -> None:
         (([0.1, 0.2], [1]), "inconsistent"),
     ],
 )
-def test_auc_names_what_is_wrong(arguments: tuple, message: str) -> None:
+def test_bad_arguments_of_auc_are_named(arguments: tuple, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         learning_curve_auc(*arguments)
 
 
-def test_budget_matched_cuts_where_the_first_curve_ends() -> None:
+def test_budget_matched_cuts_curves_to_the_shortest() -> None:
     curves = [np.arange(12.0).reshape(6, 2), [[9.0, 9.0]] * 4]
     long, short = budget_matched(curves)
     assert long.tolist() == curves[0][:4].tolist()
@@ -98,26 +98,26 @@ def test_budget_matched_cuts_where_the_first_curve_ends() -> None:
 
 
 @given(y=labels)
-def test_minority_rows_are_counted_as_they_come(y: list[str]) -> None:
+def test_minority_rows_are_counted_in_order(y: list[str]) -> None:
     found = minority_found(y, ["a", "c"])
     assert found.tolist() == [sum(label in "ac" for label in y[: i + 1]) for i in range(len(y))]
     assert minority_found(y, ["a", "c"], n_minority=40)[-1] == pytest.approx(found[-1] / 40)
     assert minority_share(y, ["a", "c"]) == pytest.approx(found[-1] / len(y))
 
 
-def test_share_of_nothing_is_an_error() -> None:
+def test_the_share_of_no_labels_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one label"):
         minority_share([], 1)
 
 
 @given(u=numbers, b=numbers)
-def test_diversity_of_numbers_against_all_pairs(u: list[float], b: list[float]) -> None:
+def test_diversity_of_numbers_equals_brute_force(u: list[float], b: list[float]) -> None:
     mean = np.mean([min(abs(x - y) for y in b) for x in u])
     assert diversity(u, b) == pytest.approx(1 / mean if mean > 0 else np.inf)
 
 
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
-def test_diversity_of_vectors_against_all_pairs_and_the_index(container: type) -> None:
+def test_diversity_of_vectors_equals_brute_force_and_the_index(container: type) -> None:
     rng = np.random.default_rng(0)
     u, b = rng.normal(size=(300, 5)), rng.normal(size=(20, 5))
     expected = 1 / cdist(u, b, "cosine").min(axis=1).mean()
@@ -126,13 +126,13 @@ def test_diversity_of_vectors_against_all_pairs_and_the_index(container: type) -
     assert diversity(container(u), container(b)) == pytest.approx(1 / np.mean(1 - np.array(nearest)))
 
 
-def test_diversity_is_the_same_for_single_precision() -> None:
+def test_diversity_is_the_same_in_single_precision() -> None:
     rng = np.random.default_rng(0)
     u, b = rng.normal(size=(300, 50)).astype(np.float32), rng.normal(size=(20, 50)).astype(np.float32)
     assert diversity(u, b) == pytest.approx(diversity(u.astype(float), b.astype(float)), rel=1e-5)
 
 
-def test_a_batch_that_is_spread_is_more_diverse() -> None:
+def test_a_batch_that_is_spread_out_is_more_diverse() -> None:
     pool = np.linspace(0, 1, 101)
     assert diversity(pool, [0.1, 0.5, 0.9]) > diversity(pool, [0.45, 0.5, 0.55])
     assert diversity([1.0, 2.0], [2.0, 1.0]) == np.inf
@@ -145,7 +145,7 @@ def test_diversity_refuses_the_perplexity_of_a_blank_text() -> None:
         diversity([1.0], [])
 
 
-def test_sacrebleu_is_the_package_s() -> None:
+def test_sacrebleu_equals_the_package() -> None:
     package = pytest.importorskip("sacrebleu")
     expected = package.corpus_bleu(HYPOTHESES, [REFERENCES]).score
     assert 0 < expected < 100
@@ -160,11 +160,11 @@ def test_sacrebleu_takes_several_references() -> None:
     expected = package.corpus_bleu(HYPOTHESES, [REFERENCES, others]).score
     pairs = list(zip(REFERENCES, others, strict=True))
     assert sacrebleu(pairs, HYPOTHESES) == expected > sacrebleu(REFERENCES, HYPOTHESES)
-    with pytest.raises(ValueError, match="as many for each"):
+    with pytest.raises(ValueError, match="the same number for each"):
         sacrebleu([REFERENCES[:2], REFERENCES[:1], REFERENCES[:1]], HYPOTHESES)
 
 
-def test_the_signature_says_how_bleu_was_computed() -> None:
+def test_the_signature_describes_how_bleu_was_computed() -> None:
     package = pytest.importorskip("sacrebleu")
     signature = f"case:mixed|eff:no|tok:13a|smooth:exp|version:{package.__version__}"
     assert sacrebleu_signature() == f"nrefs:1|{signature}"
@@ -172,7 +172,7 @@ def test_the_signature_says_how_bleu_was_computed() -> None:
 
 
 @pytest.mark.parametrize("use_stemmer", [True, False])
-def test_rouge_l_is_the_mean_of_the_package_s(use_stemmer: bool) -> None:
+def test_rouge_l_is_the_mean_of_the_package_s_scores(use_stemmer: bool) -> None:
     package = pytest.importorskip("rouge_score.rouge_scorer")
     scorer = package.RougeScorer(["rougeL"], use_stemmer=use_stemmer)
     pairs = zip(REFERENCES, HYPOTHESES, strict=True)
@@ -184,7 +184,7 @@ def test_rouge_l_by_hand() -> None:
     pytest.importorskip("rouge_score")
     # a subsequence of three words out of five and four: P = 3/4, R = 3/5
     assert rouge_l(["one two three four five"], ["two one four five"]) == pytest.approx(2 / 3)
-    # stems: "settings" is "setting" is "set"
+    # the stems of "settings" and "setting" are equal
     assert rouge_l(["settings"], ["setting"]) == 1.0
     assert rouge_l(["settings"], ["setting"], use_stemmer=False) == 0.0
 
@@ -193,7 +193,7 @@ def test_rouge_l_by_hand() -> None:
 def test_lengths_are_checked(metric: object) -> None:
     with pytest.raises(ValueError, match="got 2 and 1"):
         metric(["a", "b"], ["a"])
-    with pytest.raises(ValueError, match="not empty"):
+    with pytest.raises(ValueError, match="not be empty"):
         metric([], [])
 
 
@@ -208,7 +208,10 @@ def test_a_missing_package_names_its_extra(
         metric(["a"], ["a"])
 
 
-def test_what_is_covered_by_its_own_copies_is_infinitely_diverse():
+def test_copies_of_all_rows_are_infinitely_diverse():
     U = np.random.default_rng(0).normal(size=(50, 8))
     assert diversity(U, U.copy()) == diversity(U.astype(np.float32), U.astype(np.float32)) == np.inf
+
+
+def test_minority_classes_may_be_a_set():
     assert minority_share(["a", "b", "a"], {"a"}) == minority_share(["a", "b", "a"], ["a"]) == 2 / 3

@@ -1,4 +1,4 @@
-"""The ActiveLearner that modAL's no longer is on current scikit-learn."""
+"""ActiveLearner, a subclass of modAL's that works with current scikit-learn."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ def make(**params):
     return ActiveLearner(LogisticRegression(max_iter=1000), X_training=X[:10], y_training=Y[:10], **params)
 
 
-def test_it_is_modals_learner():
+def test_it_is_a_subclass_of_modals_learner():
     assert isinstance(make(), ModalActiveLearner)
 
 
@@ -40,7 +40,7 @@ def test_a_loop_learns():
 
 
 @pytest.mark.parametrize("container", [list, np.array, pd.Series, lambda t: pd.DataFrame({"t": t})])
-def test_texts_of_every_container_are_taught_by_position(container):
+def test_texts_in_every_container_are_taken_by_position(container):
     texts = container(["good film", "bad film", "fine film", "poor film"])
     if hasattr(texts, "iloc"):
         texts.index = [3, 2, 1, 0]
@@ -58,7 +58,7 @@ def test_texts_of_every_container_are_taught_by_position(container):
     assert list(learner.y_training) == [1, 0, 1, 1]
 
 
-def test_a_failing_strategy_is_called_once_and_its_error_is_its_own():
+def test_a_failing_strategy_is_called_once_and_its_error_is_raised():
     calls = []
 
     def broken(learner, X, n_instances=1):
@@ -78,12 +78,12 @@ def test_clone_repr_and_parameters():
     assert again.estimator is not learner.estimator
 
 
-def test_bootstrap_is_seeded():
+def test_bootstrap_can_be_seeded():
     coefs = [make(bootstrap_init=True, random_state=seed).estimator.coef_.tolist() for seed in (0, 0, 1)]
     assert coefs[0] == coefs[1] != coefs[2]
 
 
-def test_only_new_fits_the_new_rows_alone():
+def test_only_new_fits_the_new_rows_only():
     learner = make()
     learner.teach(X[20:60], Y[20:60], only_new=True)
     expected = LogisticRegression(max_iter=1000).fit(X[20:60], Y[20:60])
@@ -106,7 +106,7 @@ def test_bad_rows_are_refused_and_nothing_is_added(rows, labels, message):
     assert len(learner.X_training) == 10
 
 
-def test_without_modal_the_error_says_how_to_install_it():
+def test_without_modal_the_error_tells_how_to_install_it():
     script = (
         "import sys; sys.modules['modAL'] = None; sys.modules['modAL.models'] = None; import skprune.modal"
     )
@@ -114,7 +114,7 @@ def test_without_modal_the_error_says_how_to_install_it():
     assert "skprune.modal needs modAL: pip install --no-deps modAL-python" in run.stderr
 
 
-def test_a_frame_of_texts_is_taught_to_a_list():
+def test_a_frame_of_texts_is_added_to_a_list():
     model = make_pipeline(TfidfVectorizer(), LogisticRegression())
     learner = ActiveLearner(model, LeastConfidence(random_state=0), ["good film", "bad film"], [1, 0])
     learner.teach(pd.DataFrame({"text": ["so good"]}), [1])

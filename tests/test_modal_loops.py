@@ -1,4 +1,4 @@
-"""Every strategy of modAL's under PrunedQuery, round after round: the rows asked for are the rows meant."""
+"""Loops with every strategy of modAL in a PrunedQuery: the picked rows are the rows at the indices."""
 
 import pickle
 
@@ -51,20 +51,20 @@ POOLS = {
     "csr matrix": COUNTS,
     "csr array": sp.csr_array(COUNTS),
 }
-OF_LEARNERS = {
+LEARNER_STRATEGIES = {
     "uncertainty": (uncertainty_sampling, classifier_uncertainty),
     "margin": (margin_sampling, classifier_margin),
     "entropy": (entropy_sampling, classifier_entropy),
     "ranked batch": (uncertainty_batch_sampling, classifier_uncertainty),
     "expected error": (expected_error_reduction, None),
 }
-OF_COMMITTEES = {
+COMMITTEE_STRATEGIES = {
     "vote entropy": (vote_entropy_sampling, vote_entropy),
     "consensus entropy": (consensus_entropy_sampling, consensus_entropy),
     "max disagreement": (max_disagreement_sampling, KL_max_disagreement),
     "ranked batch": (uncertainty_batch_sampling, classifier_uncertainty),
 }
-# Each strategy with several containers, each container with several strategies.
+# Each strategy is tested with several containers, and each container with several strategies.
 LEARNER_CASES = [
     *[("uncertainty", kind) for kind in POOLS],
     ("margin", "list"),
@@ -88,13 +88,13 @@ FIFTY = {("uncertainty", "Series"), ("ranked batch", "csr array"), ("vote entrop
 
 
 def rounds(cases):
-    """A few rounds of each case and fifty of some; `make slow` plays fifty of all."""
+    """Four rounds of most cases and fifty of some; `make slow` plays fifty of every case."""
     few = [(name, kind, 50 if (name, kind) in FIFTY else 4) for name, kind in cases]
     return few + [pytest.param(*case, 50, marks=pytest.mark.slow) for case in cases if case not in FIFTY]
 
 
 class FirstColumn(TfidfVectorizer):
-    """TF-IDF of a frame's only column, as well as of texts."""
+    """TF-IDF that also reads texts from the only column of a frame."""
 
     def fit_transform(self, X, y=None):
         return super().fit_transform(np.ravel(X), y)
@@ -110,7 +110,7 @@ def model(kind, classifier=None):
 
 
 def at(pool, rows):
-    """The rows of a pool by position, without the library's help."""
+    """Return the rows of a pool by position, without the library."""
     if hasattr(pool, "iloc"):
         return pool.iloc[rows]
     return [pool[i] for i in rows] if isinstance(pool, list) else pool[rows]
@@ -124,9 +124,10 @@ def contents(rows):
 
 
 def play(make_learner, strategy, utility, kind, n_rounds):
-    """Play the loop on a pool that shrinks, is shuffled and holds copies, against books kept by content.
+    """Play the loop on a pool that shrinks, is shuffled and holds copies; check every round by content.
 
-    Returns the rows that the learner was taught and their labels, by the books and by the learner.
+    Returns the rows that the learner was taught and their labels: as recorded here, and as the learner holds
+    them.
     """
     n_kept = 6 if utility is None else 30
     seeds = [int(np.flatnonzero(label == LABELS)[i]) for label in ("fresh", "rotten") for i in range(3)]
@@ -139,19 +140,21 @@ def play(make_learner, strategy, utility, kind, n_rounds):
     for round_ in range(n_rounds):
         rng.shuffle(left)
         pool = at(POOLS[kind], left)
-        books = contents(pool)
+        pool_contents = contents(pool)
         indices, rows, metrics = learner.query(pool, n_instances=2, return_metrics=True)
-        asked = contents(rows)
-        assert asked == [books[i] for i in indices], "the rows are those at the indices"
+        picked = contents(rows)
+        assert picked == [pool_contents[i] for i in indices], "the rows must be those at the indices"
         assert len(set(indices)) == len(metrics) == 2
-        assert not set(asked) & set(taught), "nothing is asked twice, nor a copy of it"
+        assert not set(picked) & set(taught), "no row or copy of it may be picked twice"
         assert set(indices) <= set(query.subpool_)
-        assert len(query.subpool_) == min(n_kept, sum(row not in taught for row in books))
+        assert len(query.subpool_) == min(n_kept, sum(row not in taught for row in pool_contents))
         if utility is not None:
             shaped = rows if hasattr(rows, "shape") else np.array(rows, dtype=object)
-            assert utility(learner, shaped) == pytest.approx(metrics), "the metrics are of these rows"
-        learner.teach(rows, np.array([right[row] for row in asked]))
-        taught += asked
+            assert utility(learner, shaped) == pytest.approx(metrics), (
+                "the metrics must be those of the picked rows"
+            )
+        learner.teach(rows, np.array([right[row] for row in picked]))
+        taught += picked
         left = [row for row, i in zip(left, range(len(left)), strict=True) if i not in set(indices)]
         assert query.filter_.round_ == round_ + 1
     known = dict(zip(contents(learner.X_training), learner.y_training, strict=True))
@@ -165,7 +168,7 @@ def test_rounds_of_a_learner(name, kind, n_rounds):
         transformed = hasattr(learned, "steps")
         return ActiveLearner(learned, query, X_training=X, y_training=y, on_transformed=transformed)
 
-    taught, known = play(make, *OF_LEARNERS[name], kind, n_rounds)
+    taught, known = play(make, *LEARNER_STRATEGIES[name], kind, n_rounds)
     assert known == taught
 
 
@@ -185,7 +188,7 @@ def test_rounds_of_a_committee(name, kind, n_rounds):
         ]
         return Committee(learners, query, on_transformed=hasattr(model(kind), "steps"))
 
-    taught, known = play(make, *OF_COMMITTEES[name], kind, n_rounds)
+    taught, known = play(make, *COMMITTEE_STRATEGIES[name], kind, n_rounds)
     assert known == taught
 
 
@@ -197,7 +200,7 @@ def committee(**params):
     return Committee(learners, **params)
 
 
-def test_a_committee_knows_what_its_learners_were_taught_between_them():
+def test_a_committee_knows_the_rows_that_any_learner_was_taught():
     group = committee()
     assert contents(group.X_training) == contents(VECTORS[:40])
     assert list(group.y_training) == list(LABELS[:40])
@@ -211,7 +214,7 @@ def test_a_committee_knows_what_its_learners_were_taught_between_them():
     assert before == len(group.X_training)
 
 
-def test_a_committee_votes_as_its_learners_predict():
+def test_votes_are_the_predictions_of_the_learners():
     group = committee()
     votes, probabilities = group.vote(VECTORS), group.vote_proba(VECTORS)
     for i, learner in enumerate(group):
@@ -244,13 +247,13 @@ def test_clone_and_pickle_of_a_committee():
     assert (copy.query(VECTORS, n_instances=3)[0] == group.query(VECTORS, n_instances=3)[0]).all()
 
 
-def test_ranked_batches_need_vectors_and_say_so():
+def test_ranked_batches_refuse_texts_without_vectors():
     learner = ActiveLearner(model("list"), X_training=TEXTS[:20], y_training=LABELS[:20])
     with pytest.raises(ValueError, match="on_transformed=True"):
         uncertainty_batch_sampling(learner, TEXTS[20:], n_instances=2)
 
 
-def test_ranked_batches_are_modals_own_on_arrays():
+def test_ranked_batches_of_arrays_equal_those_of_modal():
     from modAL.batch import uncertainty_batch_sampling as modals
 
     learner = ActiveLearner(GaussianNB(), X_training=VECTORS[:30], y_training=LABELS[:30])
@@ -261,7 +264,7 @@ def test_ranked_batches_are_modals_own_on_arrays():
 
 
 @pytest.mark.parametrize("loss", ["binary", "log"])
-def test_expected_error_against_the_definition(loss):
+def test_expected_error_reduction_equals_its_definition(loss):
     learner = ActiveLearner(GaussianNB(), X_training=VECTORS[:30], y_training=LABELS[:30])
     pool = VECTORS[240:252]
     errors = []

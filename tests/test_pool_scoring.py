@@ -1,4 +1,4 @@
-"""pool_recall: a filter's worth before anybody labels anything."""
+"""pool_recall: the score of a filter without a classifier."""
 
 from functools import partial
 
@@ -16,33 +16,33 @@ from skprune.strategies import RandomSampling
 
 @pytest.fixture(scope="module")
 def rare():
-    """600 rows, 30 of them of a rare class that stands apart."""
+    """600 rows, 30 of which belong to a rare class that is separated from the rest."""
     rng = np.random.default_rng(0)
     y = (np.arange(600) % 20 == 0).astype(int)
     return rng.normal(size=(600, 4)) + 2.5 * y[:, None], y
 
 
 class First(RandomFilter):
-    """Keeps the rows whose first column is lowest."""
+    """Keeps the rows with the lowest values in the first column."""
 
     def _uniforms(self, pool, rows):
         return (pool.vectors[rows, 0] + 100) / 200
 
 
-def test_all_of_the_rare_rows_is_one_none_is_below_zero():
+def test_the_score_of_all_and_of_no_rare_rows():
     X = np.arange(100.0)[:, None]
     y = np.r_[np.ones(10, dtype=int), np.zeros(90, dtype=int)]
     fitted = First(keep=10).fit(X[:12] - 0.5, [0, 1] * 6)
     assert pool_recall(fitted, X, y) == 1
     assert pool_recall(fitted, X, y[::-1]) == pytest.approx((0 - 0.1) / 0.9)
     assert pool_recall(fitted, X, y, n_rows=5) == pytest.approx((0.5 - 0.05) / 0.95)
-    assert pool_recall(fitted, X, y, n_rows=20) == 1  # more than it keeps by itself
+    assert pool_recall(fitted, X, y, n_rows=20) == 1  # more rows than its keep
     assert pool_recall(fitted, X, y, n_rows=5, adjusted=False) == 0.5
     assert pool_recall(fitted, X, y, minority=0) == pytest.approx((0 - 0.1) / 0.9)
     assert pool_recall(clone(fitted).set_params(keep=1.0).fit(X[:12] - 0.5, [0, 1] * 6), X, y) == 0
 
 
-def test_random_rows_score_zero_in_the_mean(rare):
+def test_random_rows_score_zero_on_average(rare):
     X, y = rare
     scores = [
         pool_recall(RandomFilter(keep=share, random_state=seed).fit(X[:2] + 50, [0, 1]), X, y)
@@ -52,7 +52,7 @@ def test_random_rows_score_zero_in_the_mean(rare):
     assert abs(np.mean(scores)) < 3 * np.std(scores) / np.sqrt(len(scores))
 
 
-def test_it_looks_at_what_the_first_query_of_a_loop_would_look_at(rare):
+def test_it_counts_the_rows_that_the_first_query_of_a_loop_would_see(rare):
     X, y = rare
     seeds, pool = np.arange(0, 60), np.arange(60, 600)
     for pruner in (AnchorFilter(3, 8, random_state=0), SEALSFilter(5, random_state=0)):
@@ -67,7 +67,7 @@ def test_it_looks_at_what_the_first_query_of_a_loop_would_look_at(rare):
         assert pool_recall(fitted, X[pool], y[pool], adjusted=False) == found
 
 
-def test_a_grid_search_over_a_filter_by_itself(rare):
+def test_a_grid_search_over_a_filter_alone(rare):
     X, y = rare
     cv = StratifiedShuffleSplit(3, train_size=60, random_state=0)
     grid = {"n_anchors": [1, 10], "n_neighbors": [5, 20]}

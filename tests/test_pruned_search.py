@@ -1,4 +1,4 @@
-"""A search never pays twice: each distinct text is scored once, whatever the clones, folds and processes."""
+"""A search computes the score of each distinct text once, across clones, folds and processes."""
 
 import os
 from collections import Counter
@@ -15,27 +15,37 @@ from skprune import ActivePruneFilter, AnchorFilter, PrunedClassifier
 from skprune.datasets import load_movie_snippets
 
 
-class Journal:
-    """Numbers from a text, and a line in a file for each text that they were computed of."""
+def class_for_workers():
+    """Return a class that worker processes get by value, since they cannot import a test file."""
 
-    def __init__(self, path, n_values):
-        self.path = path
-        self.n_values = n_values
+    class Recorder:
+        """Computes numbers from texts, and writes one line to a file for each text."""
 
-    @property
-    def fingerprint(self):
-        return f"{self.path.name}: letters of a text, {self.n_values}"
+        def __init__(self, path, n_values):
+            self.path = path
+            self.n_values = n_values
 
-    def __call__(self, texts):
-        file = os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-        os.write(file, "".join(f"{text!r}\n" for text in texts).encode())  # one write, so that none is torn
-        os.close(file)
-        counts = np.array([[text.count(letter) for letter in "etaoins"[: self.n_values]] for text in texts])
-        return counts[:, 0] if self.n_values == 1 else counts
+        @property
+        def fingerprint(self):
+            return f"{self.path.name}: letters of a text, {self.n_values}"
 
-    def count(self):
-        """How many times each text was computed."""
-        return Counter(self.path.read_text().splitlines()) if self.path.exists() else Counter()
+        def __call__(self, texts):
+            file = os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+            lines = "".join(f"{text!r}\n" for text in texts)
+            os.write(file, lines.encode())  # one write, so that no line is torn
+            os.close(file)
+            letters = "etaoins"[: self.n_values]
+            counts = np.array([[text.count(letter) for letter in letters] for text in texts])
+            return counts[:, 0] if self.n_values == 1 else counts
+
+        def count(self):
+            """Return how many times each text was computed."""
+            return Counter(self.path.read_text().splitlines()) if self.path.exists() else Counter()
+
+    return Recorder
+
+
+Recorder = class_for_workers()
 
 
 @pytest.fixture(scope="module")
@@ -47,18 +57,18 @@ def movies():
 
 
 @pytest.fixture
-def journals(tmp_path):
+def recorders(tmp_path):
     return {
-        name: Journal(tmp_path / name, n) for name, n in [("perplexity", 1), ("quality", 1), ("encoder", 5)]
+        name: Recorder(tmp_path / name, n) for name, n in [("perplexity", 1), ("quality", 1), ("encoder", 5)]
     }
 
 
 def pruned(pruner):
-    return PrunedClassifier(pruner, make_pipeline(TfidfVectorizer(), LogisticRegression()))
+    return PrunedClassifier(make_pipeline(TfidfVectorizer(), LogisticRegression()), pruner)
 
 
-def active_prune(journals, memory):
-    two = {name: journals[name] for name in ("perplexity", "quality")}
+def active_prune(recorders, memory):
+    two = {name: recorders[name] for name in ("perplexity", "quality")}
     return pruned(ActivePruneFilter(**two, memory=memory, random_state=0))
 
 
@@ -66,51 +76,51 @@ GRID = {"filter__keep": [0.3, 0.6], "filter__temperature": [0.05, 0.5], "filter_
 
 
 @pytest.mark.parametrize("on_disk", [False, True])
-def test_one_process_computes_each_text_once(movies, journals, tmp_path, on_disk):
+def test_one_process_computes_each_text_once(movies, recorders, tmp_path, on_disk):
     texts, y = movies
-    model = active_prune(journals, tmp_path / "scores" if on_disk else None)
+    model = active_prune(recorders, tmp_path / "scores" if on_disk else None)
     GridSearchCV(model, GRID, cv=3).fit(texts, y)
-    scored, asked = journals["perplexity"].count(), journals["quality"].count()
+    scored, asked = recorders["perplexity"].count(), recorders["quality"].count()
     assert set(scored.values()) == {1}
     assert len(scored) == len(set(texts))
     assert set(asked.values()) == {1}
     assert 0 < len(asked) < len(scored)
 
 
-def test_worker_processes_share_what_they_compute(movies, journals, tmp_path):
-    """A worker that wants a text which another one is computing waits for it."""
+def test_worker_processes_share_the_scores_that_they_compute(movies, recorders, tmp_path):
+    """A worker waits for a text that another worker is computing."""
     texts, y = movies
-    model = active_prune(journals, tmp_path / "scores")
+    model = active_prune(recorders, tmp_path / "scores")
     search = GridSearchCV(model, GRID, cv=3, n_jobs=2).fit(texts, y)
     for name in ("perplexity", "quality"):
-        counts = journals[name].count()
+        counts = recorders[name].count()
         assert set(counts.values()) == {1}
         assert len(counts) <= len(set(texts))
-    before = {name: journals[name].count() for name in journals}
+    before = {name: recorders[name].count() for name in recorders}
     again = GridSearchCV(model, GRID, cv=3, n_jobs=2).fit(texts, y)
-    assert {name: journals[name].count() for name in journals} == before
+    assert {name: recorders[name].count() for name in recorders} == before
     assert np.array_equal(again.cv_results_["mean_test_score"], search.cv_results_["mean_test_score"])
 
 
-def test_after_one_fit_a_search_scores_nothing_more(movies, journals, tmp_path):
-    """What the docs advise where scores are dear: fit the filter once on all rows, then search."""
+def test_after_fitting_the_filter_on_all_rows_a_search_computes_no_scores(movies, recorders, tmp_path):
+    """The documentation recommends this if scores are expensive: fit the filter on all rows first."""
     texts, y = movies
-    model = active_prune(journals, tmp_path / "scores").set_params(filter__n_candidates=1.0)
+    model = active_prune(recorders, tmp_path / "scores").set_params(filter__n_candidates=1.0)
     model.filter.set_params(llm_share=1.0).fit(texts)
-    once = {name: journals[name].count() for name in ("perplexity", "quality")}
+    once = {name: recorders[name].count() for name in ("perplexity", "quality")}
     assert all(set(counts.values()) == {1} and len(counts) == len(set(texts)) for counts in once.values())
     GridSearchCV(model, GRID, cv=3, n_jobs=2).fit(texts, y)
-    assert {name: journals[name].count() for name in once} == once
+    assert {name: recorders[name].count() for name in once} == once
 
 
-def test_vectors_too_in_every_kind_of_search(movies, journals, tmp_path):
+def test_vectors_are_computed_once_in_every_kind_of_search(movies, recorders, tmp_path):
     texts, y = movies
-    anchors = pruned(AnchorFilter(encoder=journals["encoder"], memory=tmp_path / "vectors", random_state=0))
+    anchors = pruned(AnchorFilter(encoder=recorders["encoder"], memory=tmp_path / "vectors", random_state=0))
     grid = {"filter__n_anchors": [2, 20], "filter__n_neighbors": [10, 40], "filter__max_subpool": [60, 120]}
     GridSearchCV(anchors, grid, cv=3).fit(texts, y)
     two = {"cv": 3, "n_jobs": 2, "error_score": "raise", "random_state": 0}
     RandomizedSearchCV(anchors, grid, n_iter=3, **two).fit(texts, y)
     HalvingGridSearchCV(anchors, grid, min_resources=120, **two).fit(texts, y)
-    counts = journals["encoder"].count()
+    counts = recorders["encoder"].count()
     assert set(counts.values()) == {1}
     assert len(counts) == len(set(texts))

@@ -1,4 +1,4 @@
-"""PrunedQuery under modAL: indices stay right, nothing is told twice, an interrupted loop goes on alike."""
+"""PrunedQuery with modAL: correct indices, rows told once, and resuming an interrupted loop."""
 
 import pickle
 
@@ -77,7 +77,7 @@ CONTAINERS = {
     ("name", "kind"),
     [(n, k) for n in FILTERS for k in CONTAINERS if n != "active prune" or CONTAINERS[k][1] is text_model],
 )
-def test_indices_stay_right_while_the_pool_shrinks_and_is_shuffled(name, kind):
+def test_indices_are_correct_while_the_pool_shrinks_and_is_shuffled(name, kind):
     pool, model = CONTAINERS[kind]
     y = Y
     seeds = np.r_[np.flatnonzero(Y == 0)[:3], np.flatnonzero(Y == 1)[:3]]
@@ -93,7 +93,7 @@ def test_indices_stay_right_while_the_pool_shrinks_and_is_shuffled(name, kind):
         indices, rows, metrics = learner.query(pool, n_instances=4, return_metrics=True)
         assert len(set(indices)) == len(indices) == len(metrics) == 4
         assert content(rows) == content(by_position(pool, indices))
-        assert not taught & set(content(rows)), "a row that is labeled is not asked for again"
+        assert not taught & set(content(rows)), "a labeled row must not be picked again"
         assert set(indices) <= set(learner.query_strategy.subpool_)
         learner.teach(rows, y[indices])
         taught |= set(content(rows))
@@ -109,7 +109,7 @@ def test_indices_stay_right_while_the_pool_shrinks_and_is_shuffled(name, kind):
     [uncertainty_sampling, Entropy(random_state=0), lambda m, X, n_instances: np.arange(n_instances)],
 )
 @pytest.mark.parametrize("n", [1, 2, 3])
-def test_any_strategy_serves_and_two_indices_are_two_indices(strategy, n):
+def test_a_strategy_may_return_indices_without_metrics(strategy, n):
     query = PrunedQuery(RandomFilter(keep=50, random_state=0), strategy)
     learner = ActiveLearner(LogisticRegression(), query, X_training=X[:20], y_training=Y[:20])
     indices, rows = learner.query(X[20:], n_instances=n)
@@ -117,7 +117,7 @@ def test_any_strategy_serves_and_two_indices_are_two_indices(strategy, n):
     assert (X[20:][indices] == rows).all()
 
 
-def test_a_query_gets_as_many_rows_as_it_asks_for_or_says_why_not():
+def test_a_query_returns_n_instances_rows_or_raises_an_error():
     query = PrunedQuery(RandomFilter(keep=2, random_state=0), RandomSampling(random_state=0))
     model = LogisticRegression().fit(X, Y)
     assert len(query(model, X, n_instances=10)[0]) == 10
@@ -127,10 +127,12 @@ def test_a_query_gets_as_many_rows_as_it_asks_for_or_says_why_not():
         query(model, X, n_instances=0)
 
 
-@pytest.mark.parametrize("name", [name for name in FILTERS if name != "UPS"])  # it needs the old learners
-def test_an_interrupted_loop_goes_on_with_the_same_picks(name):
+@pytest.mark.parametrize(
+    "name", [name for name in FILTERS if name != "UPS"]
+)  # UPS needs the learners of the replayed rounds
+def test_a_resumed_loop_makes_the_same_picks(name):
     def loop(history, rounds):
-        """Replay ``history`` into fresh objects, then go on to ``rounds``."""
+        """Replay ``history`` into new objects, then continue until there are ``rounds`` rounds."""
         history = [list(batch) for batch in history] or [[0, 1, 2, 5]]
         query = PrunedQuery(FILTERS[name](), LeastConfidence(random_state=0)).fit(TEXTS)
         for batch in history:
@@ -161,29 +163,29 @@ def test_clone_and_pickle():
     assert query.get_params()["filter__n_anchors"] == 10
 
 
-def test_sparse_rows_that_a_learner_sorted_in_place_are_bought_once():
+def test_sparse_rows_that_a_learner_sorted_in_place_are_labeled_once():
     texts = [f"{a}a {b}b {c}c word" for a in "defghi" for b in "pqrstu" for c in "wxyz"]
     X = TfidfVectorizer().fit_transform(texts)
     y = np.arange(len(texts)) % 2
     query = PrunedQuery(RandomFilter(keep=0.5, random_state=0), RandomSampling(random_state=0))
     learner = ActiveLearner(LogisticRegression(solver="liblinear"), query, X[:20], y[:20])
-    bought = list(range(20))
+    labeled = list(range(20))
     for _ in range(8):
         indices, rows = learner.query(X, n_instances=10)
         learner.teach(rows, y[indices])
-        bought += indices.tolist()
-    assert len(set(bought)) == len(bought) == 100
+        labeled += indices.tolist()
+    assert len(set(labeled)) == len(labeled) == 100
 
 
 @pytest.mark.parametrize(
     ("filter", "strategy", "message"),
     [
-        (Entropy(), RandomFilter(), "filter must be a filter"),
-        (RandomFilter, Entropy(), "filter must be a filter of skprune, an instance"),
-        (RandomFilter(), Entropy, "strategy must be callable, and no class"),
-        (RandomFilter(), "entropy", "strategy must be callable"),
+        (Entropy(), RandomFilter(), "'filter' parameter of PrunedQuery must be"),
+        (RandomFilter, Entropy(), "filter must be an instance, got the class RandomFilter"),
+        (RandomFilter(), Entropy, "strategy must be an instance, got the class Entropy"),
+        (RandomFilter(), "entropy", "'strategy' parameter of PrunedQuery must be a callable"),
     ],
 )
-def test_what_is_no_filter_or_strategy_is_refused(filter, strategy, message):
+def test_other_objects_than_a_filter_and_a_strategy_are_refused(filter, strategy, message):
     with pytest.raises(TypeError, match=message):
         PrunedQuery(filter, strategy)(LogisticRegression(), ["a b", "b c"], n_instances=1)

@@ -35,17 +35,17 @@ def movies():
     return [data.data[i] for i in rows], data.target[rows]
 
 
-def test_it_prunes_at_fit_and_never_at_predict(movies):
+def test_rows_are_pruned_in_fit_and_never_in_predict(movies):
     texts, y = movies
     model = make_pipeline(PruneSampler(HALF), TfidfVectorizer(), LogisticRegression()).fit(texts, y)
     rows = model[0].sample_indices_
     assert rows.tolist() == clone(HALF).fit(texts, y).get_support(indices=True).tolist()
     assert len(model.predict(texts)) == len(texts)
-    pruned = PrunedClassifier(HALF, make_pipeline(TfidfVectorizer(), LogisticRegression())).fit(texts, y)
+    pruned = PrunedClassifier(make_pipeline(TfidfVectorizer(), LogisticRegression()), HALF).fit(texts, y)
     assert np.array_equal(model.predict_proba(texts), pruned.predict_proba(texts))
 
 
-def test_anywhere_in_the_pipeline_and_beside_other_samplers(movies):
+def test_it_works_anywhere_in_a_pipeline_and_next_to_other_samplers(movies):
     texts, y = movies
     model = make_pipeline(
         TfidfVectorizer(),
@@ -60,7 +60,7 @@ def test_anywhere_in_the_pipeline_and_beside_other_samplers(movies):
     assert len(model.predict(texts)) == len(texts)
 
 
-def test_searched_and_cross_validated(movies):
+def test_search_and_cross_validation(movies):
     texts, y = movies
     model = make_pipeline(PruneSampler(RandomFilter(random_state=0)), TfidfVectorizer(), LogisticRegression())
     assert cross_val_score(model, texts, y, cv=3).shape == (3,)
@@ -68,7 +68,7 @@ def test_searched_and_cross_validated(movies):
     assert len(search.best_estimator_[0].sample_indices_) in (80, 360)
 
 
-def test_rows_come_back_in_the_container_they_came_in(movies):
+def test_rows_are_returned_in_the_same_kind_of_container(movies):
     texts, y = movies
     index = np.random.default_rng(0).permutation(len(texts))
     numbers = np.random.default_rng(0).normal(size=(len(texts), 3))
@@ -124,7 +124,7 @@ class Grouped(RandomFilter):
         return super().fit(X, y)
 
 
-def test_metadata_reaches_the_filter_and_weights_go_by_pruned_classifier():
+def test_metadata_reaches_the_filter_and_weights_need_pruned_classifier():
     X, y = load_iris(return_X_y=True)
     groups, weights = np.arange(150), np.arange(150) % 3 + 1.0
     with config_context(enable_metadata_routing=True):
@@ -134,14 +134,14 @@ def test_metadata_reaches_the_filter_and_weights_go_by_pruned_classifier():
         )
         assert model[0].filter_.groups_ is groups
         weighted = LogisticRegression(max_iter=500).set_fit_request(sample_weight=True)
-        # What the docstring says of imbalanced-learn. Where this passes one day, the docstring can go.
+        # The docstring describes this limit of imbalanced-learn. Once this passes, remove that paragraph.
         with pytest.raises(ValueError, match="sample_weight"):
             make_pipeline(PruneSampler(HALF), weighted).fit(X, y, sample_weight=weights)
-        rows = PrunedClassifier(HALF, make_pipeline(weighted)).fit(X, y, sample_weight=weights).support_
-        assert len(rows) == 75
+        pruned = PrunedClassifier(make_pipeline(weighted), HALF).fit(X, y, sample_weight=weights)
+        assert pruned.support_.sum() == 75
 
 
-def test_it_is_a_sampler_with_names_a_clone_and_a_pickle():
+def test_it_is_a_sampler_that_can_be_cloned_and_pickled():
     X, y = load_iris(return_X_y=True)
     frame = pd.DataFrame(X, columns=list("abcd"))
     sampler = PruneSampler(HALF)
@@ -154,7 +154,7 @@ def test_it_is_a_sampler_with_names_a_clone_and_a_pickle():
     assert "filter: RandomFilter" in sampler._repr_html_()
 
 
-def test_a_missing_imbalanced_learn_is_named_and_only_where_it_is_needed():
+def test_only_prune_sampler_needs_imbalanced_learn():
     script = (
         "import sys; sys.modules['imblearn'] = None; import skprune; skprune.PrunedClassifier;"
         "skprune.PruneSampler"
@@ -170,8 +170,8 @@ def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
-# Of imbalanced-learn's checks, those that ask for no balance between classes, no sampling_strategy, and no
-# equality of dense and sparse picks (a sparse row hashes otherwise).
+# imbalanced-learn's checks, except those that require balanced classes, a sampling_strategy, or the same rows
+# from dense and sparse input (a sparse row has another hash).
 @pytest.mark.parametrize(
     "name",
     [

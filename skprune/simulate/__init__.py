@@ -1,4 +1,4 @@
-"""Active learning on data whose labels are known: the loop, when it stops, and how good its curve is."""
+"""Active learning on data whose labels are known: the loop, its stopping criteria and its learning curve."""
 
 from skprune.simulate.scoring import LearningCurveScorer
 from skprune.simulate.simulator import ActiveLearningSimulator

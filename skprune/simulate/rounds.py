@@ -8,21 +8,26 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from skprune.containers import take_rows
-from skprune.pools import Labeled, Pool
+from skprune.pools import Pool
 from skprune.query import PrunedQuery
-from skprune.streams import count_occurrences
 
 
 class Learner:
-    """A model and the rows it was taught, as strategies and filters see it: with the model's own methods.
+    """A model and the rows it is taught, for strategies and filters: it has the model's own methods.
 
-    The model is trained when it is first looked at, so that retelling a round costs nothing, unless the
-    filter asks for its model.
+    The model is trained the first time it is used. So a replayed round costs no training, unless the filter
+    uses the round's model.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Cloned, never changed.
+    X_training : container of n_labels rows
+    y_training : ndarray of shape (n_labels,)
     """
 
-    # What modAL's learners have; the first one tells strategies that the model itself is in ``estimator``.
-    query_strategy = None
+    # modAL's learners have this attribute, and some strategies read it: whether vectors of the estimator's
+    # last step are compared rather than the rows themselves.
     on_transformed = False
 
     def __init__(self, estimator: Any, X_training: Any, y_training: np.ndarray) -> None:
@@ -41,17 +46,20 @@ class Learner:
 
     @property
     def estimator(self) -> Any:
-        """The trained model, by the name that modAL gives it."""
+        """The trained model, under the name that modAL gives it."""
         return self.train()
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # no model while it is unpickled
+        if name.startswith("_"):  # during unpickling there is no model yet
             raise AttributeError(name)
         return getattr(self.train(), name)
 
 
 class Run:
-    """What is labeled so far in one run, and the query that asks for more.
+    """The rows labeled so far in one run, the newest models, and the query that picks further rows.
+
+    ``batches`` is the only record of what is labeled. The learner's training rows are taken from it, and the
+    query compares these with the rows that it has told the filter about.
 
     Parameters
     ----------
@@ -59,103 +67,100 @@ class Run:
         Cloned and trained anew in every round.
     query : PrunedQuery
         Fitted here.
-    X : container of n_rows rows
+    pool : Pool of n_rows rows
+        Validated already.
     y : ndarray of shape (n_rows,)
+    minority_class : object or None
+        The class whose rows are counted in ``minority_found``; None if ``y`` holds no classes.
 
     Attributes
     ----------
-    known : ndarray of intp
-        Rows labeled so far, in order; ``news`` are those of the newest round.
+    batches : list of ndarray of intp
+        The rows labeled in each round, in order.
     unlabeled : ndarray of intp
-        Rows without a label, and no copies of a row that has one.
+        The rows without a label, except copies of labeled rows.
     learner, previous : Learner or None
-        The model of the newest round, and the one before.
+        The learners of the newest round and of the one before.
     """
 
-    def __init__(self, estimator: Any, query: PrunedQuery, X: Any, y: np.ndarray) -> None:
+    def __init__(
+        self, estimator: Any, query: PrunedQuery, pool: Pool, y: np.ndarray, minority_class: Any
+    ) -> None:
         start = time.perf_counter()
-        self.query = query.fit(X)
-        self.fit_seconds = time.perf_counter() - start
+        self.query = query.fit(pool)
+        self._fit_seconds = time.perf_counter() - start
         self.estimator = estimator
-        self.X, self.y = X, y
-        self.n_rounds = 0
-        self.known = self.news = np.empty(0, dtype=np.intp)
+        self.pool, self.y = pool, y
+        self.batches: list[np.ndarray] = []
         self.unlabeled = np.arange(len(y))
         self.learner: Any = None
         self.previous: Any = None
-        self._labeled = Labeled()
+        self._is_minority = None if minority_class is None else y == minority_class
         self._earlier_llm_calls = 0
 
     @property
+    def labeled(self) -> np.ndarray:
+        """The rows labeled so far, in order."""
+        return np.concatenate([np.empty(0, dtype=np.intp), *self.batches])
+
+    @property
     def n_llm_calls(self) -> int:
-        """Texts that the filter's LLM was run on, earlier processes included."""
+        """How many texts the filter's LLM has read, earlier processes of the run included."""
         return self._earlier_llm_calls + getattr(self.query.filter_, "n_llm_calls_", 0)
 
-    def tell_news(self) -> None:
-        """Tell the filter about the newest round."""
-        self.query.tell(take_rows(self.X, self.news), self.y[self.news], learner=self.learner)
+    def play_initial(self, rows: np.ndarray) -> dict[str, Any]:
+        """Play round 0 with the initial rows; return its part of the learning curve."""
+        return self._label_and_train(rows, subpool=0, select_seconds=self._fit_seconds)
 
-    def label(self, picked: np.ndarray) -> None:
-        """Have rows labeled, which begins a round."""
-        self.n_rounds += 1
-        self.news = picked
-        self.known = np.concatenate([self.known, picked])
-        self._labeled.add(Pool(take_rows(self.X, picked)), self.y[picked])
-        self.unlabeled = np.flatnonzero(~self.query.filter_.pool_.isin(self._labeled))
-        self.previous = self.learner
-        self.learner = Learner(self.estimator, take_rows(self.X, self.known), self.y[self.known])
+    def play(self, n_instances: int) -> dict[str, Any]:
+        """Play a round: pick rows, label them and train. Return its part of the learning curve.
 
-    def retell(self, picked: np.ndarray, n_llm_calls: int) -> None:
-        """Go through a recorded round: its rows, and the LLM calls made by its end."""
-        if self.n_rounds:
-            self.tell_news()
-        self.label(picked)
+        Raises
+        ------
+        ValueError
+            If the strategy does not return ``n_instances`` distinct rows.
+        """
+        start = time.perf_counter()
+        picked, _ = self.query(self.learner, self.pool.data, n_instances=n_instances)
+        n_distinct = len(set(picked.tolist()))
+        if not n_distinct == len(picked) == n_instances:
+            raise ValueError(
+                f"strategy={self.query.strategy!r} was asked for {n_instances} rows and returned "
+                f"{len(picked)}, {n_distinct} of them distinct"
+            )
+        seconds = time.perf_counter() - start
+        return self._label_and_train(picked, subpool=len(self.query.subpool_), select_seconds=seconds)
+
+    def replay(self, picked: np.ndarray, n_llm_calls: int) -> None:
+        """Repeat a recorded round with its rows; ``n_llm_calls`` had been made when it ended."""
+        self.query.catch_up(self.learner)
+        self._label(picked)
         self._earlier_llm_calls += n_llm_calls - self.n_llm_calls
 
+    def _label(self, picked: np.ndarray) -> None:
+        """Label rows, and make the learner of the round."""
+        self.batches.append(picked)
+        labeled, row_of = self.labeled, self.pool.table.row_of
+        self.unlabeled = np.flatnonzero(~np.isin(row_of, row_of[labeled]))
+        self.previous = self.learner
+        self.learner = Learner(self.estimator, self.pool.take(labeled), self.y[labeled])
 
-def draw_initial(y: np.ndarray, how: str, n_rows: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw the rows that are labeled before the first round.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n,)
-    how : {"per_class", "stratified", "random"}
-    n_rows : int
-    rng : Generator
-
-    Returns
-    -------
-    ndarray of intp, shape (n_rows,)
-        Unique, ascending.
-
-    Raises
-    ------
-    ValueError
-        If there are not so many rows, or more classes than ``n_rows`` with ``"per_class"``.
-
-    Examples
-    --------
-    >>> y = np.repeat(["a", "b"], [9, 3])
-    >>> rng = np.random.default_rng(0)
-    >>> y[draw_initial(y, "per_class", 2, rng)], y[draw_initial(y, "stratified", 4, rng)]
-    (array(['a', 'b'], dtype='<U1'), array(['a', 'a', 'a', 'b'], dtype='<U1'))
-    """
-    if n_rows > len(y):
-        raise ValueError(f"n_initial={n_rows} exceeds the {len(y)} rows of the pool")
-    shuffled = rng.permutation(len(y))
-    if how == "random":
-        return np.sort(shuffled[:n_rows])
-    classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
-    if how == "per_class":
-        if n_rows < len(classes):
-            raise ValueError(f"n_initial={n_rows} is less than the {len(classes)} classes of y")
-        first = np.unique(codes[shuffled], return_index=True)[1]
-        others = np.delete(np.arange(len(y)), first)
-        return np.sort(shuffled[np.concatenate([first, others[: n_rows - len(first)]])])
-    # The largest remainders get what rounding down left; a random order breaks ties.
-    shares = n_rows * counts / len(y)
-    quota = np.floor(shares).astype(int)
-    order = rng.permutation(len(classes))
-    quota[order[np.argsort((quota - shares)[order], kind="stable")[: n_rows - quota.sum()]]] += 1
-    within = count_occurrences(codes[shuffled], len(classes))
-    return np.sort(shuffled[within < quota[codes[shuffled]]])
+    def _label_and_train(self, picked: np.ndarray, *, subpool: int, select_seconds: float) -> dict[str, Any]:
+        n_unlabeled = len(self.unlabeled)
+        self._label(picked)
+        start = time.perf_counter()
+        self.learner.train()
+        train_seconds = time.perf_counter() - start
+        found = np.nan
+        if self._is_minority is not None:
+            found = float(self._is_minority[self.labeled].sum() / self._is_minority.sum())
+        return {
+            "round": len(self.batches) - 1,
+            "labels": len(self.labeled),
+            "pool": n_unlabeled,
+            "subpool": subpool,
+            "select_seconds": select_seconds,
+            "train_seconds": train_seconds,
+            "llm_calls": self.n_llm_calls,
+            "minority_found": found,
+        }

@@ -1,4 +1,4 @@
-"""What a search over simulators maximizes."""
+"""The metrics of the learning curve, and the area under it that a search over simulators maximizes."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ if TYPE_CHECKING:
 
 
 class LearningCurveScorer(BaseEstimator):
-    """Area under the learning curve on held-out rows: what a search over pool filters maximizes.
+    """Area under the learning curve on held-out rows, for a search over pool filters to maximize.
 
-    For the ``scoring`` of :class:`~sklearn.model_selection.GridSearchCV` and its kin, over an
+    Pass it as ``scoring`` to :class:`~sklearn.model_selection.GridSearchCV` or a similar search, over an
     :class:`ActiveLearningSimulator` with ``keep_estimators=True``.
 
     Parameters
     ----------
     scoring : str, callable or None, default=None
-        The metric that every round's model is put to. None is the estimator's own ``score``.
+        The metric to compute for every round's model. None means the estimator's own ``score``.
     normalize : bool, default=True
-        Divide by the number of labels bought after the initial ones: the mean height of the curve, in the
-        metric's own unit. False leaves the area, in metric × labels.
+        Divide the area by the number of labels added after the initial ones. This is the mean height of the
+        curve, in the unit of the metric. False returns the area, in metric × labels.
 
     Notes
     -----
-    The trapezoid rule over the number of labels. A curve of one round has no area: its height if
-    normalized, else 0.
+    The area follows from the trapezoid rule over the number of labels. A curve with a single round has no
+    area; the result is its height if normalized, else 0.
 
-    Every round's model predicts the fold that the search holds out, which no round has seen: that is why the
-    models are kept. An inner validation set instead would take rows from the pool, and leave the fold unused.
+    Every round's model predicts the fold that the search holds out, whose rows no round has seen. This is
+    why the models are kept. An inner validation set would instead take rows from the pool and leave the fold
+    unused.
 
     Examples
     --------
@@ -69,10 +70,17 @@ class LearningCurveScorer(BaseEstimator):
         Raises
         ------
         ValueError
-            If the simulator kept no models.
+            If the simulator was not fitted with ``keep_estimators=True``.
         """
         check_is_fitted(simulator)
         if not simulator.estimators_:
-            raise ValueError("the learning curve on held-out rows needs keep_estimators=True")
+            raise ValueError("LearningCurveScorer needs a simulator with keep_estimators=True")
         scorer = check_scoring(simulator.estimators_[0], self.scoring)
         return np.array([scorer(model, X, y) for model in simulator.estimators_], dtype=np.float64)
+
+
+def metric_names(scoring: Any) -> list[str]:
+    """Return the names of the learning curve's metrics; ``["score"]`` if a function computes them."""
+    if scoring is None or callable(scoring):
+        return ["score"]
+    return [scoring] if isinstance(scoring, str) else list(scoring)

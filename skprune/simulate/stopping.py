@@ -1,9 +1,9 @@
-"""When to stop asking for labels: criteria over the rounds played so far."""
+"""Stopping criteria: when to stop asking for labels, given the rounds played so far."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -18,7 +18,7 @@ from skprune.containers import take_rows
 from skprune.probabilities import entropy, predict_proba
 from skprune.streams import generator
 
-# The stream that the rows a criterion looks at are drawn from.
+# The stream of the run's seed from which a criterion draws the rows that it looks at.
 _STOP_SET = 5
 
 
@@ -31,13 +31,13 @@ class PlayedRound:
     learner : fitted estimator
         The model of this round.
     previous : fitted estimator or None
-        That of the round before.
+        The model of the round before; None in round 0.
     X : container of n_rows rows
         The whole pool.
     unlabeled : ndarray of intp
-        Its rows without a label.
+        Rows of the pool without a label.
     seed : int
-        For draws that are the same in every round.
+        The seed for draws that are the same in every round.
     """
 
     learner: Any
@@ -48,38 +48,38 @@ class PlayedRound:
 
 
 class StoppingCriterion(BaseEstimator, ABC):
-    """Decides from the learning curve whether to stop.
+    """Base class of the criteria, which decide from the learning curve whether to stop.
 
-    Called with the curve so far, a DataFrame with one row a round, it returns a bool. What it needs beyond
-    the curve's own columns it adds to them in :meth:`measure`, so that a resumed run decides alike. A plain
-    function of the curve serves as a criterion too.
+    A criterion is called with the curve so far, a DataFrame with one row per round, and returns a bool. If it
+    needs more than the curve's own columns, :meth:`measure` adds the others to the curve, so that a resumed
+    run decides in the same way. A plain function of the curve is a criterion too.
     """
 
     def measure(self, played: PlayedRound) -> dict[str, float]:
-        """Return further columns of the curve, by name."""
+        """Return additional columns of the curve, by name."""
         return {}
 
     @abstractmethod
     def __call__(self, curve: Any) -> bool:
-        """Whether to stop after the last round of ``curve``."""
+        """Return whether to stop after the last round of ``curve``."""
 
 
 class ValidationPlateau(StoppingCriterion):
-    """Stop when the score on validation data has not risen for some rounds.
+    """Stop when the score on validation data has not risen for several rounds.
 
     Parameters
     ----------
     metric : str, default="score"
-        The metric to watch, by its name in the learning curve; more is better.
+        The metric to watch, by its name in the learning curve. Higher is better.
     patience : int, default=3
-        Rounds without a new best score.
+        Number of rounds without a new best score after which the run stops.
     min_delta : float, default=0.0
-        By how much a score must exceed the best one to be a new best one.
+        How much a score must exceed the best one to count as a new best score.
 
     Notes
     -----
-    Early stopping, over rounds. It spends labels: those of the validation data. The two other criteria need
-    none, and did better in the comparison of [1]_.
+    This is early stopping, applied to rounds. It uses up labels, namely those of the validation data. The two
+    other criteria need no labels, and performed better in the comparison of [1]_.
 
     References
     ----------
@@ -106,7 +106,7 @@ class ValidationPlateau(StoppingCriterion):
         self.min_delta = min_delta
 
     def check(self, metrics: Collection[str]) -> None:
-        """Refuse, before the first round, a run whose ``metrics`` lack the one to watch.
+        """Refuse a run whose ``metrics`` do not include the one to watch. Called before the first round.
 
         Raises
         ------
@@ -115,12 +115,12 @@ class ValidationPlateau(StoppingCriterion):
         if self.metric not in metrics:
             has = f"the metrics are {', '.join(metrics)}" if metrics else "there is no validation data"
             raise ValueError(
-                f"ValidationPlateau watches {self.metric!r}, but {has}: give X_val and y_val to fit, or a "
+                f"ValidationPlateau watches {self.metric!r}, but {has}; pass X_val and y_val to fit, or set "
                 "validation_fraction, and name the metric in scoring"
             )
 
     def __call__(self, curve: Any) -> bool:
-        """Whether the last ``patience`` rounds brought no new best score."""
+        """Return whether the last ``patience`` rounds brought no new best score."""
         self.check(list(curve))
         best, n_since = -np.inf, 0
         for score in curve[self.metric]:
@@ -130,21 +130,21 @@ class ValidationPlateau(StoppingCriterion):
 
 
 class OverallUncertainty(StoppingCriterion):
-    """Stop when the learner is sure of the rows that have no label yet, on average.
+    """Stop when the learner is, on average, certain about the rows that have no label yet.
 
     Parameters
     ----------
     threshold : float, default=0.05
-        Stop at a mean uncertainty below it. Uncertainty is the entropy of the predicted probabilities over
-        ln C, between 0 and 1.
+        Stop when the mean uncertainty is below this. Uncertainty is the entropy of the predicted
+        probabilities divided by ln C, between 0 and 1.
     max_rows : int or None, default=2000
-        Look at so many unlabeled rows at the most, drawn anew each round; None looks at all of them.
+        Maximum number of unlabeled rows to predict, drawn anew in each round. None predicts all of them.
 
     Notes
     -----
-    Adds the column ``overall_uncertainty``. In [1]_ it is the mean over all unlabeled rows. Ours: the
-    division by ln C, so that the threshold means the same for any number of classes, the sample, and the
-    default threshold.
+    The criterion adds the column ``overall_uncertainty``. In [1]_ this is the mean over all unlabeled rows.
+    Three things are our own: the division by ln C, which gives the threshold the same meaning for any number
+    of classes; the sample of rows; and the default threshold.
 
     References
     ----------
@@ -162,39 +162,40 @@ class OverallUncertainty(StoppingCriterion):
         self.max_rows = max_rows
 
     def measure(self, played: PlayedRound) -> dict[str, float]:
-        """Return ``overall_uncertainty``, 0 where every row is labeled."""
+        """Return ``overall_uncertainty``, which is 0 if every row is labeled."""
         if not len(played.unlabeled):
             return {"overall_uncertainty": 0.0}
         rows = _draw(played.unlabeled, self.max_rows, played.seed)
         proba = predict_proba(played.learner, take_rows(played.X, rows), needed_by="OverallUncertainty")
-        # Never None: a learner that was just trained is fitted.
+        # predict_proba returns None for an unfitted learner only, and this one was just trained.
         mean = float(entropy(proba).mean())  # type: ignore[arg-type]
         return {"overall_uncertainty": mean / np.log(max(2, proba.shape[1]))}  # type: ignore[union-attr]
 
     def __call__(self, curve: Any) -> bool:
-        """Whether the last round's uncertainty is below the threshold."""
+        """Return whether the last round's uncertainty is below the threshold."""
         return bool(curve["overall_uncertainty"].iloc[-1] < self.threshold)
 
 
 class StabilizingPredictions(StoppingCriterion):
-    """Stop when successive models predict alike.
+    """Stop when successive models make the same predictions.
 
-    Agreement is Cohen's kappa between the predictions of a round's model and of the one before on a fixed set
-    of rows, the stop set.
+    Agreement is Cohen's kappa between the predictions of a round's model and those of the previous round's
+    model, on a fixed set of rows: the stop set.
 
     Parameters
     ----------
     threshold : float, default=0.99
-        Stop at a mean kappa above it.
+        Stop when the mean kappa is above this.
     window : int, default=3
-        Rounds that the mean is taken over.
+        Number of rounds over which the mean is taken.
     stop_set_size : int, default=2000
-        Rows of the pool that are predicted, the same ones in every round; all of a smaller pool. They need no
-        labels.
+        Size of the stop set: rows of the pool that are predicted, the same in every round. If the pool is
+        smaller, it is the whole pool. The rows need no labels.
 
     Notes
     -----
-    Adds the column ``kappa``, NaN in the first round. The defaults are those of [1]_.
+    The criterion adds the column ``kappa``, which is NaN in the first round. The default parameters are
+    those of [1]_.
 
     References
     ----------
@@ -221,17 +222,32 @@ class StabilizingPredictions(StoppingCriterion):
         stop_set = take_rows(played.X, rows)
         before, now = (np.asarray(m.predict(stop_set)) for m in (played.previous, played.learner))
         if (before == now).all():
-            return {"kappa": 1.0}  # 0/0 where both predict one class only
+            return {"kappa": 1.0}  # kappa would be 0/0 if both predict a single class
         return {"kappa": float(cohen_kappa_score(before, now))}
 
     def __call__(self, curve: Any) -> bool:
-        """Whether the mean kappa of the last ``window`` rounds is above the threshold."""
+        """Return whether the mean kappa of the last ``window`` rounds is above the threshold."""
         kappa = curve["kappa"].to_numpy()[-self.window :]
-        return len(kappa) == self.window and bool(kappa.mean() > self.threshold)  # NaN is not above
+        return len(kappa) == self.window and bool(kappa.mean() > self.threshold)  # False if kappa is NaN
+
+
+def as_criteria(stopping: Any) -> list[Callable[[Any], bool]]:
+    """Return the simulator's ``stopping`` parameter as a list of criteria."""
+    if stopping is None:
+        return []
+    return [stopping] if callable(stopping) else list(stopping)
+
+
+def criterion_met(stopping: Any, curve: Any) -> str | None:
+    """Return the name of the first criterion that ends the run after the last round of ``curve``, or None."""
+    for criterion in as_criteria(stopping):
+        if criterion(curve):
+            return getattr(criterion, "__name__", None) or repr(criterion)
+    return None
 
 
 def _draw(rows: np.ndarray, n: int | None, seed: int) -> np.ndarray:
-    """Return ``n`` of the rows, by a seeded draw, in order; all of fewer."""
+    """Draw ``n`` of the rows with the seed, and return them in order; return all rows if there are fewer."""
     if n is None or len(rows) <= n:
         return rows
     return np.sort(generator(seed, _STOP_SET).choice(rows, n, replace=False))

@@ -1,4 +1,4 @@
-"""Milliseconds that PrunedQuery adds to what its filter does anyway, in a loop over a shrinking pool.
+"""Milliseconds that PrunedQuery adds to the time of its filter, in a loop over a shrinking pool.
 
 python tests/benchmarks/bench_query.py [n_rows] [n_rounds]
 """
@@ -25,7 +25,7 @@ BATCH = 20
 
 
 class Stopwatch:
-    """Adds up the CPU time that calls take."""
+    """Adds up the CPU time of calls."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -44,7 +44,7 @@ class Stopwatch:
 
 
 def measure(pruner: BaseFilter, X: Any, n_rounds: int) -> np.ndarray:
-    """Return CPU milliseconds of each round: the filter's, and those of the query around it."""
+    """Return the CPU milliseconds of each round: those of the filter, and those that the query adds."""
     rows = []
     known, free = np.arange(200), np.arange(200, len(Pool(X)))
     watch = Stopwatch()
@@ -61,7 +61,7 @@ def measure(pruner: BaseFilter, X: Any, n_rounds: int) -> np.ndarray:
         seconds = time.process_time() - start
         rows.append((watch.seconds, seconds - watch.seconds))
         known, free = np.concatenate([known, free[picked]]), np.delete(free, picked)
-    return 1000 * np.array(rows[1:])  # the first one hashes the pool
+    return 1000 * np.array(rows[1:])  # the first round also hashes the pool
 
 
 def main() -> None:
@@ -71,7 +71,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     texts = [" ".join(f"w{w}" for w in row) for row in rng.integers(50_000, size=(n_rows, 20))]
     vectors = rng.normal(size=(n_rows, 64)).astype(np.float32)
-    print(f"{n_rows} rows, {BATCH} labels a round, medians of {n_rounds - 1} rounds, CPU milliseconds")
+    print(f"{n_rows} rows, {BATCH} labels per round, medians of {n_rounds - 1} rounds, CPU milliseconds")
     print(f"{'':<28}{'filter':>8}{'query adds':>12}  quartiles")
     for name, pruner, X in (
         ("texts, RandomFilter", RandomFilter(0.1, random_state=0), texts),

@@ -1,7 +1,8 @@
-"""What a grid search over β costs, against one fit's scores and the model fits that it must make anyway.
+"""CPU seconds of a grid search over β, compared with the scores of one fit and with its model fits.
 
 The scores are perplexities of film-review snippets under SmolLM2-135M, some hundredths of a second each. The
-aim: beside its models, the search costs at most 1.3 times one fit's scores. One process, CPU seconds.
+aim is that the search, apart from its models, takes at most 1.3 times as long as the scores of one fit. The
+search runs in one process.
 
 python tests/benchmarks/bench_search.py [n_rows] [n_betas] [n_folds]
 """
@@ -33,7 +34,7 @@ SPENT = {"fit": 0.0, "predict": 0.0}
 
 
 class Timed(ClassifierMixin, BaseEstimator):
-    """A classifier of texts that notes the CPU seconds it is used for."""
+    """A text classifier that records the CPU seconds spent in it."""
 
     def fit(self, X: Any, y: Any) -> "Timed":
         """Train."""
@@ -56,14 +57,14 @@ class Timed(ClassifierMixin, BaseEstimator):
 
 
 def main() -> None:
-    """Print what each part costs."""
+    """Print the CPU seconds of each part."""
     given = [int(argument) for argument in sys.argv[1:]]
     n_rows, n_betas, n_folds = (*given, *(400, 12, 5)[len(given) :])
     data = load_movie_snippets()
     rows = np.random.default_rng(0).choice(len(data.data), n_rows, replace=False)
     texts, y = [data.data[i] for i in rows], data.target[rows]
     scorer = CausalLMScorer(fetch_model("smollm2-135m"))
-    scorer(texts[:8])  # the model is loaded
+    scorer(texts[:8])  # loads the model
     with tempfile.TemporaryDirectory() as memory:
         pruner = ActivePruneFilter(keep=0.25, perplexity=scorer, quality=None, memory=memory, random_state=0)
         start = time.process_time()
@@ -86,10 +87,10 @@ def main() -> None:
         whole = time.process_time() - start
     models = SPENT["fit"] + SPENT["predict"]
     print(f"{n_rows} rows, {n_betas} β × {n_folds} folds, CPU seconds")
-    print(f"one fit's scores {scoring:.1f}")
-    print(f"model fits {SPENT['fit']:.1f}, their predictions {SPENT['predict']:.1f}")
-    print(f"the search {whole:.1f}: {(whole - models) / scoring:.2f} × the scores beside the models")
-    print(f"all of it {whole / (scoring + models):.2f} × scores and models")
+    print(f"scores of one fit {scoring:.1f}")
+    print(f"model fits {SPENT['fit']:.1f}, predictions {SPENT['predict']:.1f}")
+    print(f"search {whole:.1f}; without the models {(whole - models) / scoring:.2f} × the scores of one fit")
+    print(f"search {whole / (scoring + models):.2f} × the scores and the models together")
 
 
 if __name__ == "__main__":

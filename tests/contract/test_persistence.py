@@ -1,4 +1,4 @@
-"""What is saved comes back the same: every filter and composite, by pickle, joblib and skops."""
+"""Saving and loading every filter and composite with pickle, joblib and skops."""
 
 import pickle
 import subprocess
@@ -45,7 +45,7 @@ VECTORS, LABELS = DIGITS[:72], CLASSES[:72] % 2
 
 
 class Length:
-    """A scorer of one's own."""
+    """A scorer defined by the user."""
 
     fingerprint = "length 1"
 
@@ -92,7 +92,7 @@ ways = pytest.mark.parametrize("save_and_load", [by_pickle, by_joblib, by_skops]
 
 @ways
 @pytest.mark.parametrize("name", FILTERS)
-def test_a_fitted_filter_goes_on_alike(name, save_and_load, tmp_path):
+def test_a_loaded_filter_continues_in_the_same_way(name, save_and_load, tmp_path):
     pruner, X = FILTERS[name]
     known = np.arange(0, 72, 7)
     y = np.full(72, -1)
@@ -106,8 +106,8 @@ def test_a_fitted_filter_goes_on_alike(name, save_and_load, tmp_path):
     again = save_and_load(pruner, tmp_path / "saved")
     for one in (pruner, again):
         one.partial_fit(X[1:4], LABELS[1:4])
-    strange = [*X, "no such text"] if X is TEXTS else np.vstack([X, X[:1] + 1.0])
-    assert again.select(strange).tolist() == pruner.select(strange).tolist()
+    with_unseen = [*X, "no such text"] if X is TEXTS else np.vstack([X, X[:1] + 1.0])
+    assert again.select(with_unseen).tolist() == pruner.select(with_unseen).tolist()
     assert (again.explain()["kept"] == pruner.explain()["kept"]).all()
     assert not hasattr(clone(again), "pool_")
 
@@ -115,12 +115,12 @@ def test_a_fitted_filter_goes_on_alike(name, save_and_load, tmp_path):
 ANCHORS, HALF = AnchorFilter(2, 5, random_state=0), RandomFilter(keep=0.5, random_state=0)
 COMPOSITES = {
     "around a pipeline": (
-        PrunedClassifier(ANCHORS, make_pipeline(TfidfVectorizer(), LogisticRegression())),
+        PrunedClassifier(make_pipeline(TfidfVectorizer(), LogisticRegression()), ANCHORS),
         TEXTS,
     ),
-    "classifier": (PrunedClassifier(SEALSFilter(4, random_state=0), LogisticRegression()), VECTORS),
-    "estimator": (PrunedEstimator(HALF, Ridge()), VECTORS),
-    "last step": (make_pipeline(StandardScaler(), PrunedClassifier(HALF, GaussianNB())), VECTORS),
+    "classifier": (PrunedClassifier(LogisticRegression(), SEALSFilter(4, random_state=0)), VECTORS),
+    "estimator": (PrunedEstimator(Ridge(), HALF), VECTORS),
+    "last step": (make_pipeline(StandardScaler(), PrunedClassifier(GaussianNB(), HALF)), VECTORS),
     "step": (make_imblearn_pipeline(PruneSampler(ANCHORS), TfidfVectorizer(), LogisticRegression()), TEXTS),
     "simulator": (
         ActiveLearningSimulator(GaussianNB(), Entropy(), ANCHORS, n_instances=5, n_rounds=2, random_state=0),
@@ -131,7 +131,7 @@ COMPOSITES = {
 
 @ways
 @pytest.mark.parametrize("name", COMPOSITES)
-def test_a_fitted_composite_predicts_alike(name, save_and_load, tmp_path):
+def test_a_loaded_composite_makes_the_same_predictions(name, save_and_load, tmp_path):
     model, X = COMPOSITES[name]
     model = clone(model).fit(X, LABELS)
     again = save_and_load(model, tmp_path / "saved")
@@ -143,7 +143,7 @@ def test_a_fitted_composite_predicts_alike(name, save_and_load, tmp_path):
 
 
 @ways
-def test_a_query_asks_alike(save_and_load, tmp_path):
+def test_a_loaded_query_picks_the_same_rows(save_and_load, tmp_path):
     query = PrunedQuery(ANCHORS, Margin(random_state=0)).fit(VECTORS).tell(VECTORS[:9], LABELS[:9])
     model = GaussianNB().fit(VECTORS[:9], LABELS[:9])
     again = save_and_load(query, tmp_path / "saved")
@@ -154,16 +154,16 @@ def test_a_query_asks_alike(save_and_load, tmp_path):
     assert not hasattr(clone(again), "filter_")
 
 
-def test_skops_asks_to_trust_skprune_alone(tmp_path):
+def test_skops_needs_to_trust_skprune_only(tmp_path):
     io = pytest.importorskip("skops.io")
-    model = PrunedClassifier(ActivePruneFilter(quality=None), COMPOSITES["step"][0][1:]).fit(TEXTS, LABELS)
+    model = PrunedClassifier(COMPOSITES["step"][0][1:], ActivePruneFilter(quality=None)).fit(TEXTS, LABELS)
     io.dump(model, tmp_path / "saved")
     untrusted = io.get_untrusted_types(file=tmp_path / "saved")
     assert {name.partition(".")[0] for name in untrusted} <= {"skprune", "imblearn"}
 
 
-def test_a_saved_filter_opens_its_folder_in_another_process(tmp_path):
-    """Scores come from there, and the n-gram model with the filter, whose temporary file is gone by then."""
+def test_a_loaded_filter_uses_its_memory_in_another_process(tmp_path):
+    """The scores come from the folder. The n-gram model comes with the filter: its temporary file is gone."""
     pruner = ActivePruneFilter(quality=None, memory=str(tmp_path / "memory"), random_state=0).fit(TEXTS)
     joblib.dump(pruner, tmp_path / "saved")
     script = (
@@ -174,4 +174,4 @@ def test_a_saved_filter_opens_its_folder_in_another_process(tmp_path):
     kept = pruner.select([*TEXTS, "a red hen is new"]).tolist()
     command = [sys.executable, "-c", script, tmp_path / "saved"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == f"{kept} {len(set(TEXTS))}", "the new text is in the folder by now"
+    assert done.stdout.strip() == f"{kept} {len(set(TEXTS))}", "no text may be computed again"

@@ -1,4 +1,4 @@
-"""Searches over filters and strategies: the area under the curve is right, and no score is bought twice."""
+"""Searches over filters and strategies: the area under the learning curve, and computing each score once."""
 
 import json
 from itertools import pairwise
@@ -31,32 +31,40 @@ from skprune.datasets import load_movie_snippets
 from skprune.strategies import Entropy, Margin, RandomSampling
 
 MOVIES = load_movie_snippets()
-# Spread out, as the reviews of one film stand together; and some copies.
+# Spread out, because the reviews of a film are adjacent; and some copies.
 ROWS = np.r_[0:9600:40, 0:400:40]
 TEXTS, Y = [MOVIES.data[row] for row in ROWS], MOVIES.target[ROWS]
 FOLDS = StratifiedKFold(3)
 AUC = LearningCurveScorer("f1_macro")
 
 
-class Counted(BaseEstimator):
-    """Scores or embeds texts, and writes down each text it is given."""
+def class_for_workers():
+    """Return a class that worker processes get by value, since they cannot import a test file."""
 
-    def __init__(self, path, n_features=None):
-        self.path = path
-        self.n_features = n_features
+    class Counted(BaseEstimator):
+        """Scores or embeds texts, and records each text that it is given."""
 
-    @property
-    def fingerprint(self):
-        return f"counted {self.path}"
+        def __init__(self, path, n_features=None):
+            self.path = path
+            self.n_features = n_features
 
-    def __call__(self, texts):
-        with Path(self.path).open("a") as file:
-            file.write("".join(json.dumps(text) + "\n" for text in texts))
-        rows = [np.random.default_rng([len(text), *text[:20].encode()]) for text in texts]
-        return np.array([rng.random(self.n_features) for rng in rows])
+        @property
+        def fingerprint(self):
+            return f"counted {self.path}"
 
-    def asked_about(self):
-        return [json.loads(line) for line in Path(self.path).read_text().splitlines()]
+        def __call__(self, texts):
+            with Path(self.path).open("a") as file:
+                file.write("".join(json.dumps(text) + "\n" for text in texts))
+            rows = [np.random.default_rng([len(text), *text[:20].encode()]) for text in texts]
+            return np.array([rng.random(self.n_features) for rng in rows])
+
+        def given_texts(self):
+            return [json.loads(line) for line in Path(self.path).read_text().splitlines()]
+
+    return Counted
+
+
+Counted = class_for_workers()
 
 
 def simulator(pruner, **params):
@@ -66,7 +74,7 @@ def simulator(pruner, **params):
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_a_grid_search_buys_each_score_and_each_vector_once(n_jobs, tmp_path):
+def test_a_grid_search_computes_each_score_and_each_vector_once(n_jobs, tmp_path):
     perplexity, quality = (Counted(tmp_path / name) for name in ("perplexity", "quality"))
     encoder = Counted(tmp_path / "encoder", n_features=8)
     prune = ActivePruneFilter(perplexity=perplexity, quality=quality, memory=tmp_path / "memory")
@@ -80,17 +88,17 @@ def test_a_grid_search_buys_each_score_and_each_vector_once(n_jobs, tmp_path):
     search = GridSearchCV(simulator(None), grid, scoring=AUC, cv=FOLDS, n_jobs=n_jobs, error_score="raise")
     search.fit(TEXTS, Y)
     assert len(search.cv_results_["params"]) == 4 + 2 + 4 + 4
-    assert len(set(search.cv_results_["mean_test_score"])) > 5, "the parameters make a difference"
+    assert len(set(search.cv_results_["mean_test_score"])) > 5, "the parameters must make a difference"
     assert search.best_score_ == max(search.cv_results_["mean_test_score"])
     for scorer, least in ((perplexity, 240), (encoder, 240), (quality, 30)):
-        asked = scorer.asked_about()
-        assert len(set(asked)) == len(asked), "bought twice"
-        assert least <= len(asked) <= 240
+        given = scorer.given_texts()
+        assert len(set(given)) == len(given), "a text was computed twice"
+        assert least <= len(given) <= 240
     assert search.best_estimator_.learning_curve_["labels"].tolist() == [10, 20, 30, 40]
     assert search.score(TEXTS, Y) == AUC(search.best_estimator_, TEXTS, Y)
 
 
-def test_the_area_is_that_of_the_curve_on_the_held_out_fold():
+def test_the_score_is_the_area_under_the_curve_on_the_held_out_fold():
     run = simulator(RandomFilter(0.5), n_instances=7)
     train, test = next(FOLDS.split(TEXTS, Y))
     train_texts, test_texts = ([TEXTS[i] for i in rows] for rows in (train, test))
@@ -110,11 +118,11 @@ def test_the_area_is_that_of_the_curve_on_the_held_out_fold():
     run.set_params(n_rounds=0).fit(train_texts, Y[train])
     assert AUC(run, test_texts, Y[test]) == pytest.approx(heights[0])
     assert whole(run, test_texts, Y[test]) == 0
-    with pytest.raises(ValueError, match="needs keep_estimators=True"):
+    with pytest.raises(ValueError, match="needs a simulator with keep_estimators=True"):
         AUC(run.set_params(keep_estimators=False).fit(train_texts, Y[train]), test_texts, Y[test])
 
 
-def test_a_randomized_search_and_one_that_spends_its_rounds_on_the_best(tmp_path):
+def test_a_randomized_search_and_a_halving_search_over_rounds(tmp_path):
     prune = ActivePruneFilter(quality=None, memory=tmp_path)
     space = [
         {"filter": [prune], "filter__beta": [0.1, 0.5, 2.0], "filter__keep": [0.1, 0.3]},

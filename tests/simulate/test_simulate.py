@@ -1,4 +1,4 @@
-"""The simulator: whose rows are labeled when, what the curve says, and that a killed run goes on alike."""
+"""ActiveLearningSimulator: the rows it labels, its learning curve, and resuming a killed run."""
 
 import json
 import pickle
@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import f1_score
@@ -36,10 +37,12 @@ from skprune import (
     TransformerClassifier,
     UPSFilter,
     ValidationPlateau,
+    pools,
 )
 from skprune.datasets import load_movie_snippets
 from skprune.encoders import TransformerEncoder
 from skprune.modal import ActiveLearner
+from skprune.pools import Pool
 from skprune.simulate.journal import Journal
 from skprune.store import clear_process_store
 from skprune.strategies import Entropy, LeastConfidence, Margin, RandomSampling
@@ -47,7 +50,10 @@ from skprune.strategies import Entropy, LeastConfidence, Margin, RandomSampling
 X, Y = load_digits(return_X_y=True)
 X, Y = X[:400], Y[:400]
 MOVIES = load_movie_snippets()
-TEXTS, SENTIMENT = MOVIES.data[:8000:40], MOVIES.target[:8000:40]  # a film's reviews stand together
+TEXTS, SENTIMENT = (
+    MOVIES.data[:8000:40],
+    MOVIES.target[:8000:40],
+)  # spread out, because the reviews of a film are adjacent
 
 
 def text_model():
@@ -55,7 +61,7 @@ def text_model():
 
 
 def length(texts):
-    """A quality of one's own: any callable serves."""
+    """Return a quality score; any callable works."""
     return np.array([len(t) for t in texts], dtype=float)
 
 
@@ -78,7 +84,7 @@ FILTERS = {
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_it_makes_the_picks_of_a_loop_written_by_hand(name):
+def test_picks_equal_those_of_a_loop_written_by_hand(name):
     run = ActiveLearningSimulator(
         text_model(), Margin(random_state=1), FILTERS[name], n_instances=6, n_rounds=4, random_state=2
     ).set_params(**{} if name == "none" else {"filter__random_state": 3})
@@ -102,7 +108,7 @@ def test_it_makes_the_picks_of_a_loop_written_by_hand(name):
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_a_run_that_was_cut_short_goes_on_with_the_same_picks(name, tmp_path):
+def test_a_resumed_run_makes_the_same_picks(name, tmp_path):
     run = ActiveLearningSimulator(
         text_model(), Margin(), FILTERS[name], n_instances=5, n_rounds=4, validation_fraction=0.2
     ).set_params(random_state=0)
@@ -112,8 +118,8 @@ def test_a_run_that_was_cut_short_goes_on_with_the_same_picks(name, tmp_path):
     for cut in (0, 3):
         clear_process_store()
         folder = tmp_path / str(cut)
-        clone(run).set_params(n_rounds=cut, folder=folder).fit(TEXTS, SENTIMENT)
-        resumed = clone(run).set_params(folder=folder).fit(TEXTS, SENTIMENT)
+        clone(run).set_params(n_rounds=cut, memory=folder).fit(TEXTS, SENTIMENT)
+        resumed = clone(run).set_params(memory=folder).fit(TEXTS, SENTIMENT)
         assert (resumed.labeled_indices_ == whole.labeled_indices_).all()
         timeless = [c for c in whole.learning_curve_ if not c.endswith("seconds")]
         pd.testing.assert_frame_equal(resumed.learning_curve_[timeless], whole.learning_curve_[timeless])
@@ -131,10 +137,10 @@ KILLED = textwrap.dedent(
     X, y = load_digits(return_X_y=True)
     run = ActiveLearningSimulator(
         RandomForestClassifier(10), Entropy(), AnchorFilter(3, 5), n_instances=5, n_rounds=4
-    ).set_params(folder=sys.argv[1])
+    ).set_params(memory=sys.argv[1])
     sync = os.fsync
 
-    def die(file):  # at a write of the journal: in the middle of a line, or after it
+    def die(file):  # while the journal is written: in the middle of a line, or after it
         global deadly, cut
         deadly -= 1
         if not deadly:
@@ -150,13 +156,13 @@ KILLED = textwrap.dedent(
         assert os.waitpid(child, 0)[1] == signal.SIGKILL
     os.fsync = sync
     run.fit(X[:300], y[:300])
-    again = run.set_params(folder=None, random_state=run.seed_)
+    again = run.set_params(memory=None, random_state=run.seed_)
     print(*again.fit(X[:300], y[:300]).labeled_indices_)
     """
 )
 
 
-def test_a_killed_process_resumes_though_nothing_was_seeded(tmp_path):
+def test_a_killed_process_resumes_without_any_seed(tmp_path):
     command = [sys.executable, "-c", KILLED, str(tmp_path)]
     whole = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     rounds = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()[1:]]
@@ -164,46 +170,46 @@ def test_a_killed_process_resumes_though_nothing_was_seeded(tmp_path):
     assert [row for round_ in rounds for row in round_["picked"]] == [int(row) for row in whole]
 
 
-def test_a_finished_run_is_prolonged_and_another_one_is_refused(tmp_path):
-    simulator(folder=tmp_path).fit(X, Y)
+def test_a_finished_run_can_be_prolonged_and_another_run_is_refused(tmp_path):
+    simulator(memory=tmp_path).fit(X, Y)
     before = (tmp_path / "journal.jsonl").read_text()
-    longer = simulator(folder=tmp_path, n_rounds=6, verbose=1).fit(X, Y)
+    longer = simulator(memory=tmp_path, n_rounds=6, verbose=1).fit(X, Y)
     assert (tmp_path / "journal.jsonl").read_text().startswith(before)
     assert (longer.labeled_indices_ == simulator(n_rounds=6).fit(X, Y).labeled_indices_).all()
-    shorter = simulator(folder=tmp_path, n_rounds=2).fit(X, Y)
+    shorter = simulator(memory=tmp_path, n_rounds=2).fit(X, Y)
     assert len(shorter.learning_curve_) == 3
     assert (shorter.labeled_indices_ == longer.labeled_indices_[:20]).all()
 
     for other, difference in [
-        (simulator(folder=tmp_path, random_state=1), "seed was 0 there, and is 1 now"),
-        (simulator(folder=tmp_path, filter__keep=0.4), "filter.keep was 0.3 there, and is 0.4 now"),
-        (simulator(folder=tmp_path, n_instances=6), "n_instances was 5 there, and is 6 now"),
-        (simulator(folder=tmp_path, estimator__var_smoothing=1.0), "estimator.var_smoothing was 1e-09"),
-        (simulator(folder=tmp_path, strategy=uncertainty_sampling), "strategy was .*LeastConfidence"),
+        (simulator(memory=tmp_path, random_state=1), "seed was 0 in that run, and is 1 now"),
+        (simulator(memory=tmp_path, filter__keep=0.4), "filter.keep was 0.3 in that run, and is 0.4 now"),
+        (simulator(memory=tmp_path, n_instances=6), "n_instances was 5 in that run, and is 6 now"),
+        (simulator(memory=tmp_path, estimator__var_smoothing=1.0), "estimator.var_smoothing was 1e-09"),
+        (simulator(memory=tmp_path, strategy=uncertainty_sampling), "strategy was .*LeastConfidence"),
     ]:
         with pytest.raises(ValueError, match=f"holds another run: {difference}"):
             other.fit(X, Y)
     with pytest.raises(ValueError, match="X and y was"):
-        simulator(folder=tmp_path).fit(X, np.roll(Y, 1))
+        simulator(memory=tmp_path).fit(X, np.roll(Y, 1))
     with pytest.raises(ValueError, match="X and y was"):
-        simulator(folder=tmp_path).fit(X + 1, Y)
+        simulator(memory=tmp_path).fit(X + 1, Y)
     assert (tmp_path / "journal.jsonl").read_text().count("\n") == 8
 
 
-def test_a_folder_in_use_or_of_something_else_is_refused(tmp_path):
+def test_a_folder_that_is_in_use_or_holds_something_else_is_refused(tmp_path):
     journal = Journal(tmp_path, {}, 0)
     with pytest.raises(OSError, match="is in use by another run"):
-        simulator(folder=tmp_path).fit(X, Y)
+        simulator(memory=tmp_path).fit(X, Y)
     journal.close()
     (tmp_path / "journal.jsonl").write_text("a letter\n")
-    with pytest.raises(ValueError, match=r"journal.jsonl is no journal of a run"):
-        simulator(folder=tmp_path).fit(X, Y)
+    with pytest.raises(ValueError, match=r"journal.jsonl is not a journal of a simulator run"):
+        simulator(memory=tmp_path).fit(X, Y)
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
-        simulator(folder=tmp_path / "file").fit(X, Y)
+        simulator(memory=tmp_path / "file").fit(X, Y)
 
 
-def test_the_curve_says_what_happened():
+def test_the_columns_of_the_learning_curve():
     rare = (Y == 7).astype(int)
     rows = []
     run = simulator(
@@ -227,7 +233,7 @@ def test_the_curve_says_what_happened():
     assert run.score(X[300:], rare[300:]) == (run.predict(X[300:]) == rare[300:]).mean()
 
 
-def test_held_out_rows_are_never_labeled_and_stand_for_all_classes():
+def test_held_out_rows_are_never_labeled_and_include_all_classes():
     run = simulator(validation_fraction=0.25, n_rounds=None).fit(X, Y)
     assert run.stop_reason_ == "every row is labeled"
     assert len(run.labeled_indices_) == 300
@@ -247,18 +253,18 @@ def test_held_out_rows_are_never_labeled_and_stand_for_all_classes():
         ({"n_rounds": None, "n_instances": 150}, "every row is labeled", 400),
     ],
 )
-def test_it_stops_when_it_should(params, reason, n_labels):
+def test_a_run_stops_at_its_limits(params, reason, n_labels):
     run = simulator(**params).fit(X, Y)
     assert run.stop_reason_ == reason
     assert len(set(run.labeled_indices_)) == len(run.labeled_indices_) == n_labels
 
 
-def test_copies_of_a_labeled_row_are_not_asked_for():
+def test_copies_of_a_labeled_row_are_never_picked():
     run = simulator(filter=None, n_rounds=None, n_instances=90).fit(np.vstack([X, X]), np.r_[Y, Y])
     assert run.stop_reason_ == "every row is labeled"
-    asked = np.split(run.labeled_indices_, run.learning_curve_["labels"])[:-1]
+    batches = np.split(run.labeled_indices_, run.learning_curve_["labels"])[:-1]
     known = set()
-    for batch in asked:
+    for batch in batches:
         assert not known & set(batch % 400)
         known |= set(batch % 400)
     assert known == set(range(400))
@@ -267,7 +273,7 @@ def test_copies_of_a_labeled_row_are_not_asked_for():
 @pytest.mark.parametrize(
     "initial", ["auto", "per_class", "stratified", "random", [3, 1, 2], np.array([10, 11, 0])]
 )
-def test_where_it_begins(initial):
+def test_the_initial_rows(initial):
     run = simulator(initial=initial, n_rounds=0, n_initial=40).fit(X, Y)
     first = run.labeled_indices_
     if not isinstance(initial, str):
@@ -283,25 +289,27 @@ def test_where_it_begins(initial):
     assert set(first) != set(other.labeled_indices_)
 
 
-def test_what_it_refuses_it_refuses_before_any_work():
+def test_bad_input_is_refused_before_any_expensive_work():
     def refuse(match, *data, error=ValueError, **params):
-        run = simulator(filter=KMeansFilter(encoder=lambda texts: pytest.fail("it worked")), **params)
+        run = simulator(
+            filter=KMeansFilter(encoder=lambda texts: pytest.fail("the pool was encoded")), **params
+        )
         with pytest.raises(error, match=match):
             run.fit(*(data or (TEXTS, SENTIMENT)))
 
     refuse("y has 3 labels for 200 rows", TEXTS, SENTIMENT[:3])
-    refuse(r"y\[7\] is -1, which means no label", TEXTS, [*SENTIMENT[:7], -1, *SENTIMENT[8:]])
+    refuse(r"y\[7\] is -1, which marks a row without a label", TEXTS, [*SENTIMENT[:7], -1, *SENTIMENT[8:]])
     refuse(r"X\[1\] is None", ["a", None], [0, 1])
     refuse("X has no rows", [], [])
-    refuse("hold one class only \\(0\\)", TEXTS, np.zeros(200, int))
-    refuse("hold one class only", initial=np.flatnonzero(SENTIMENT == 1)[:5])
+    refuse("hold only one class \\(0\\)", TEXTS, np.zeros(200, int))
+    refuse("hold only one class", initial=np.flatnonzero(SENTIMENT == 1)[:5])
     refuse("n_initial=1 is less than the 2 classes of y", n_initial=1)
     refuse("n_initial=201 exceeds the 200 rows", n_initial=201)
     refuse("label_budget=4 is less than the 5 initial labels", label_budget=4)
-    refuse("initial must name rows of X, each once", initial=[0, 0, 1])
-    refuse("initial must name rows of X, each once", initial=[0, 200])
-    refuse("initial must be a way to draw rows, or", initial=[0.5, 2])
-    refuse("X_val and y_val go together", TEXTS, SENTIMENT, TEXTS)
+    refuse("initial must name rows of X, each of them once", initial=[0, 0, 1])
+    refuse("initial must name rows of X, each of them once", initial=[0, 200])
+    refuse("initial must be 'auto', .*, or the positions of", initial=[0.5, 2])
+    refuse("X_val and y_val must be given together", TEXTS, SENTIMENT, TEXTS)
     refuse("not both", TEXTS, SENTIMENT, TEXTS, SENTIMENT, validation_fraction=0.5)
     refuse("'n_instances' parameter", n_instances=0)
     refuse("ValidationPlateau watches 'score', but there is no validation", stopping=ValidationPlateau())
@@ -311,11 +319,11 @@ def test_what_it_refuses_it_refuses_before_any_work():
     refuse("'strategy' parameter", strategy="margin")
 
 
-# ---------------------------------------------------------------------- whatever learns
+# ---------------------------------------------------------------------- estimators and pools of every kind
 
 
 class Translator(BaseEstimator):
-    """Answers with the translation of the known text nearest in length: y is text, and no class."""
+    """Returns the translation of the known text that is nearest in length; y holds texts, not classes."""
 
     def fit(self, X, y):
         assert all(isinstance(text, str) for text in [*X, *y])
@@ -329,10 +337,10 @@ class Translator(BaseEstimator):
         return float(np.mean([a[0] == b[0] for a, b in zip(self.predict(X), y, strict=True)]))
 
 
-def test_it_teaches_a_learner_whose_labels_are_texts(tmp_path):
+def test_labels_may_be_texts(tmp_path):
     run = ActiveLearningSimulator(
         Translator(), RandomSampling(), ActivePruneFilter(quality=length), validation_fraction=0.2,
-        n_instances=7, n_rounds=2, folder=tmp_path, random_state=0,
+        n_instances=7, n_rounds=2, memory=tmp_path, random_state=0,
     )  # fmt: skip
     targets = [text[::-1] for text in TEXTS]
     run.fit(TEXTS, targets)
@@ -347,13 +355,13 @@ def test_it_teaches_a_learner_whose_labels_are_texts(tmp_path):
 
 
 @pytest.mark.parametrize("container", [list, np.array, pd.Series])
-def test_classes_may_have_names(container, tmp_path):
-    """The same picks as with numbers, in any container, and the journal can tell them."""
+def test_classes_may_be_strings(container, tmp_path):
+    """The picks are the same as with integer classes, in any container, and can be resumed."""
     settings = {"n_instances": 6, "n_rounds": 3, "validation_fraction": 0.2, "random_state": 0}
     run = ActiveLearningSimulator(text_model(), Margin(), AnchorFilter(3, 10), scoring="f1_macro", **settings)
     numbers = clone(run).fit(TEXTS, SENTIMENT)
     names = container(np.array(["bad", "good"])[SENTIMENT].tolist())
-    run.set_params(folder=tmp_path, stopping=ValidationPlateau("f1_macro", patience=9)).fit(TEXTS, names)
+    run.set_params(memory=tmp_path, stopping=ValidationPlateau("f1_macro", patience=9)).fit(TEXTS, names)
     assert run.labeled_indices_.tolist() == numbers.labeled_indices_.tolist()
     assert run.learning_curve_["f1_macro"].equals(numbers.learning_curve_["f1_macro"])
     assert run.minority_class_ == ["bad", "good"][numbers.minority_class_]
@@ -362,12 +370,12 @@ def test_classes_may_have_names(container, tmp_path):
     assert resumed.labeled_indices_[:24].tolist() == run.labeled_indices_.tolist()
 
 
-def test_it_teaches_a_regressor():
+def test_a_regressor():
     run = ActiveLearningSimulator(Ridge(), RandomSampling(), n_rounds=2, random_state=0).fit(X, X[:, 2])
     assert run.score(X, X[:, 2]) > 0.9
 
 
-def test_it_teaches_a_transformer(minilm):
+def test_a_transformer(minilm):
     classifier = TransformerClassifier(
         minilm, max_length=16, max_epochs=1, min_steps=2, patience=None, frozen_layers=6, precision="float32"
     )
@@ -378,11 +386,11 @@ def test_it_teaches_a_transformer(minilm):
     run.fit(TEXTS, np.array(["bad", "good"])[SENTIMENT])
     assert run.learning_curve_["labels"].tolist() == [4, 8, 12]
     assert set(run.predict(TEXTS[:5])) <= {"bad", "good"}
-    assert run.estimator_.random_state is not None  # it was seeded by the simulator
+    assert run.estimator_.random_state is not None  # the simulator set it
 
 
 @pytest.mark.parametrize("strategy", [uncertainty_sampling, uncertainty_batch_sampling])
-def test_modals_own_strategies_serve(strategy):
+def test_strategies_of_modal(strategy):
     run = ActiveLearningSimulator(GaussianNB(), strategy, RandomFilter(0.3), n_rounds=2, random_state=0)
     assert len(run.fit(X, Y).labeled_indices_) == 60
 
@@ -396,7 +404,7 @@ def test_modals_own_strategies_serve(strategy):
         (sp.csr_array(X[:200]), LogisticRegression(max_iter=5000)),
     ],
 )
-def test_pools_of_any_kind(pool, model):
+def test_pools_of_every_kind(pool, model):
     run = ActiveLearningSimulator(
         model, Margin(), AnchorFilter(3, 5), n_instances=5, n_rounds=2, random_state=0
     )
@@ -406,7 +414,18 @@ def test_pools_of_any_kind(pool, model):
     assert hasattr(run, "feature_names_in_") == isinstance(pool, pd.DataFrame)
 
 
-# ---------------------------------------------------------------------- as scikit-learn does
+def test_the_pool_is_read_and_checked_once(monkeypatch, tmp_path):
+    checked, check = [], Pool.check
+    read, read_rows = [], pools.read_rows
+    monkeypatch.setattr(Pool, "check", lambda pool, *rows: (checked.append(len(pool)), check(pool, *rows))[1])
+    monkeypatch.setattr(
+        pools, "read_rows", lambda rows, name: (read.append(len(rows)), read_rows(rows, name))[1]
+    )
+    simulator(memory=tmp_path).fit(X, Y)
+    assert checked.count(400) == read.count(400) == 1
+
+
+# ---------------------------------------------------------------------- scikit-learn's conventions
 
 
 def test_clone_pickle_and_repr():
@@ -415,9 +434,8 @@ def test_clone_pickle_and_repr():
     again = pickle.loads(pickle.dumps(run))
     assert (again.predict_proba(X) == run.predict_proba(X)).all()
     assert len(again.estimators_) == 5
-    pickle.loads(
-        pickle.dumps(clone(run).set_params(filter=UPSFilter()).fit(X, Y))
-    )  # it holds on to a learner
+    holds_a_learner = clone(run).set_params(filter=UPSFilter()).fit(X, Y)
+    pickle.loads(pickle.dumps(holds_a_learner))
     assert run.get_params()["filter__n_anchors"] == 3
     assert "AnchorFilter" in repr(run)
     assert "GaussianNB" in estimator_html_repr(run)
@@ -426,18 +444,18 @@ def test_clone_pickle_and_repr():
 @parametrize_with_checks(
     [ActiveLearningSimulator(GaussianNB(), LeastConfidence(), RandomFilter(0.5), n_instances=40, n_rounds=2)],
     expected_failed_checks=lambda run: {
-        "check_classifiers_classes": "a label of -1 means none, as in sklearn.semi_supervised"
+        "check_classifiers_classes": "-1 marks a row without a label, as in sklearn.semi_supervised"
     },
 )
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
-def test_a_journal_takes_parameters_and_metrics_that_are_no_finite_numbers(tmp_path):
+def test_parameters_and_metrics_in_a_journal_may_be_nan_or_infinite(tmp_path):
     run = simulator(
         estimator=make_pipeline(SimpleImputer(), LogisticRegression()),
         scoring=lambda *_: np.inf,
-        folder=tmp_path,
+        memory=tmp_path,
         n_rounds=1,
     )
     run.fit(X, Y, X_val=X[:50], y_val=Y[:50])
@@ -446,7 +464,7 @@ def test_a_journal_takes_parameters_and_metrics_that_are_no_finite_numbers(tmp_p
     assert np.isinf(run.learning_curve_["score"]).all()
 
 
-def test_a_journal_reads_lines_by_their_own_end(tmp_path):
+def test_only_newlines_separate_the_lines_of_a_journal(tmp_path):
     settings = {"pattern": "[^\u2028 ]+"}
     written = Journal(tmp_path, settings, seed=None)
     written.append({"round": 0})
@@ -460,32 +478,39 @@ def asks_for(learner, rows, n_instances, answer):
     return np.array(answer(n_instances))
 
 
-def test_partial_strategies_are_told_apart(tmp_path):
-    simulator(folder=tmp_path, strategy=partial(asks_for, answer=range)).fit(X, Y)
+def test_partial_strategies_with_other_arguments_make_another_run(tmp_path):
+    simulator(memory=tmp_path, strategy=partial(asks_for, answer=range)).fit(X, Y)
     with pytest.raises(ValueError, match="holds another run: strategy"):
-        simulator(folder=tmp_path, strategy=partial(asks_for, answer=len)).fit(X, Y)
+        simulator(memory=tmp_path, strategy=partial(asks_for, answer=len)).fit(X, Y)
 
 
 @pytest.mark.parametrize(
     ("answer", "message"),
-    [(lambda n: range(2 * n), "named .*, of which"), (lambda n: [0] * n, "of which 1 differ")],
+    [
+        (lambda n: range(2 * n), "asked for 5 rows and returned 10, 10 of them distinct"),
+        (lambda n: [0] * n, "returned 5, 1 of them distinct"),
+    ],
 )
-def test_a_strategy_that_names_other_rows_than_asked_is_refused(answer, message):
+def test_a_strategy_that_returns_too_many_or_repeated_rows_is_refused(answer, message):
     with pytest.raises(ValueError, match=message):
         simulator(strategy=partial(asks_for, answer=answer)).fit(X, Y)
 
 
-def test_what_a_resumed_run_cannot_repeat_is_refused(tmp_path):
+def test_a_strategy_that_a_resumed_run_cannot_repeat_is_refused(tmp_path):
     strategy = RandomSampling(random_state=np.random.RandomState(0))
-    with pytest.raises(ValueError, match="strategy has a RandomState"):
-        simulator(strategy=strategy, folder=tmp_path).fit(X, Y)
+    with pytest.raises(ValueError, match="random_state of the strategy is a RandomState"):
+        simulator(strategy=strategy, memory=tmp_path).fit(X, Y)
     simulator(strategy=strategy).fit(X, Y)
+
+
+def test_a_metric_named_like_a_column_of_the_curve_is_refused():
     with pytest.raises(ValueError, match=r"columns: \['labels'\]"):
         simulator(scoring={"labels": "accuracy"}, validation_fraction=0.2).fit(X, Y)
 
 
-def test_an_encoder_that_was_fitted_stays_as_it_is():
+def test_a_frozen_encoder_keeps_its_fit():
     encoder = TransformerEncoder(make_pipeline(TfidfVectorizer(), TruncatedSVD(5))).fit(MOVIES.data[:300])
-    run = simulator(filter=AnchorFilter(encoder=encoder), estimator=text_model(), n_rounds=1)
+    frozen = AnchorFilter(encoder=FrozenEstimator(encoder))
+    run = simulator(filter=frozen, estimator=text_model(), n_rounds=1)
     run.fit(TEXTS, SENTIMENT)
     assert run.query_.filter_._encode.compute.fingerprint == encoder.fingerprint
