@@ -73,6 +73,7 @@ class MemoryStore:
         with self._lock:
             self._max_bytes = max_bytes
             self._drop_oldest()
+            self._dropped.clear()  # the user has just set the limit: no warning about earlier drops
 
     def get(self, fingerprint: str, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return ``(values, found)``: the values of the keys that were found, in order, and a mask."""

@@ -196,6 +196,8 @@ def test_values_computed_again_after_they_were_dropped_are_reported():
     with pytest.warns(UserWarning, match="values of perplexity=model are computed again.*set_process_limit"):
         store.put("a", KEYS, np.ones(10), "perplexity=model")
     assert store.get("a", KEYS)[1].all()
+    store.max_bytes = 1_000
+    store.put("b", KEYS, np.ones(10))  # no warning: the limit was raised since
 
 
 @pytest.mark.parametrize("limit", [-1, 1.5, "1 GiB"])
