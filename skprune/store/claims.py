@@ -115,7 +115,7 @@ def _lock(file: IO[bytes] | int, flags: LockFlags) -> bool:
     except portalocker.LockException as error:
         if flags & LockFlags.NON_BLOCKING and isinstance(error, portalocker.AlreadyLocked):
             return False
-        raise OSError(f"the folder cannot be locked: {error.strerror}") from error
+        raise OSError(f"the folder cannot be locked: {error.__cause__ or error}") from error
     return True
 
 
