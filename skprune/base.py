@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import TransformerTags
+from sklearn.utils import TransformerTags, check_scalar
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
@@ -20,7 +20,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 from skprune.containers import take_rows
 from skprune.exceptions import PoolExhaustedError
 from skprune.fitting import check_clones_keep_fit
-from skprune.pools import Labeled, Pool, RowTable, check_labels, check_pool, digests
+from skprune.pools import Labeled, Pool, RowTable, check_labels, check_pool, is_written, read_pool
 from skprune.streams import draw_seed, row_uniforms
 
 KEEP_CONSTRAINT = [
@@ -115,7 +115,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         pool = check_pool(X)
         labels, known = check_labels(y, len(pool))
         prunes_labeled = bool(known.all())
-        self._check_sizes(len(pool) if prunes_labeled else int((~known).sum()))
+        unlabeled = np.flatnonzero(~known | prunes_labeled)
+        self._check_sizes(len(pool.distinct(unlabeled)[0]))
         with self._unchanged_on_error():
             self._check_kind(pool, reset=True)
             self._check_labels(labels[known])
@@ -170,7 +171,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             self._learn(pool, learner=learner)
         return self
 
-    def select(self, X: Any, *, min_rows: int = 0) -> np.ndarray:
+    def select(self, X: Any, *, min_rows: int = 0, copies: bool = True) -> np.ndarray:
         """Return the rows of ``X`` that survive.
 
         Parameters
@@ -178,8 +179,12 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         X : container of n_rows rows
             The current pool. It may have shrunk, be reordered, or hold rows that :meth:`fit` has not seen.
         min_rows : int, default=0
-            Return at least this many rows, or all eligible rows if there are fewer, whatever ``keep`` says: a
-            query must never get fewer rows than it asks for.
+            Return at least this many different rows, or all eligible ones if there are fewer, whatever
+            ``keep`` says: a query must never get fewer rows than it asks for.
+        copies : bool, default=True
+            Whether the copies of a row survive with it. Sizes count different rows either way: a label is
+            known
+            for all copies of its row.
 
         Returns
         -------
@@ -191,8 +196,12 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         PoolExhaustedError
             If every row is labeled.
         """
+        self._validate_params()  # they may have been set since fit
+        check_scalar(min_rows, "min_rows", Integral, min_val=0)
         pool, eligible = self._eligible(X)
-        return eligible[self._select(pool, eligible, min_rows).order]
+        first, copy_of = pool.distinct(eligible)
+        order = self._select(pool, eligible[first], int(min_rows)).order
+        return eligible[with_copies(order, copy_of) if copies else first[order]]
 
     def transform(self, X: Any) -> Any:
         """Return the rows of ``X`` that survive, in the container and order of ``X``.
@@ -260,9 +269,11 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         check_is_fitted(self)
         data = self.pool_.rows if X is None else X
         pool, eligible = self._eligible(data)
-        selection = self._select(pool, eligible, 0)
+        first, copy_of = pool.distinct(eligible)
+        selection = self._select(pool, eligible[first], 0)
+        kept = eligible[with_copies(selection.order, copy_of)]
         rank = np.full(len(pool), -1)
-        rank[eligible[selection.order]] = np.arange(len(selection.order))
+        rank[kept] = np.arange(len(kept))
         index = data.index if hasattr(data, "iloc") else None
         frame = pd.DataFrame({"kept": rank >= 0, "rank": rank}, index=index)
         for name, values in selection.explain().items():
@@ -270,7 +281,9 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
                 column = np.full(len(pool), np.nan)
             else:
                 column = np.full(len(pool), "already labeled" if name == "reason" else "", dtype=object)
-            column[eligible] = values
+                if name == "reason" and pool.holds_texts:
+                    column[~is_written(pool.texts)] = "empty"
+            column[eligible] = values[copy_of]
             frame[name] = column
         return frame
 
@@ -285,13 +298,13 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
 
     @abstractmethod
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
-        """Decide about the rows of ``pool`` at ``eligible``; there is at least one."""
+        """Decide about the rows of ``pool`` at ``eligible``: at least one, all different, none blank."""
 
     def _check_sizes(self, n_rows: int) -> None:
-        """Refuse sizes that ``n_rows`` eligible rows cannot satisfy, before any work."""
+        """Refuse sizes that ``n_rows`` different eligible rows cannot satisfy, before any work."""
         keep = getattr(self, "keep", None)
         if isinstance(keep, int | np.integer) and keep > n_rows:
-            raise ValueError(f"keep={keep} exceeds the {n_rows} rows of the pool without a label")
+            raise ValueError(f"keep={keep} exceeds the {n_rows} different rows of the pool without a label")
 
     def _check_labels(self, labels: np.ndarray) -> None:
         """Refuse known labels that the method cannot use, before any work."""
@@ -311,7 +324,9 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         """
         if pool is self.pool_:
             return np.asarray(self._table.row_of[rows])
-        return self._table.locate(pool.keys_at(rows))
+        if pool.holds_texts:
+            return pool.numbers_in(self._table)[rows]
+        return self._table.locate(pool.contents_at(rows))
 
     def _values_at(
         self, pool: Pool, rows: np.ndarray, values: np.ndarray, compute: Callable[[np.ndarray], Any]
@@ -350,9 +365,9 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         hashes = self._table.digests
         unseen = located < 0
         if unseen.any():
-            others = RowTable(pool.keys_at(rows[unseen]))
+            others = RowTable(pool.contents_at(rows[unseen]))
             located[unseen] = len(hashes) + others.row_of
-            hashes = np.concatenate([hashes, digests(others.keys)])
+            hashes = np.concatenate([hashes, others.digests])
         return row_uniforms(hashes, located, self.seed_, self.round_, *stream)
 
     def _random_rows(self, pool: Pool, eligible: np.ndarray, n: int) -> np.ndarray:
@@ -362,16 +377,45 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
     def _eligible(self, X: Any) -> tuple[Pool, np.ndarray]:
         """Read the current pool and find the rows without a label."""
         check_is_fitted(self)
-        pool = self.pool_ if X is self.pool_.data and self.pool_.is_as_read() else check_pool(X)
+        pool = self.pool_
+        if X is not pool.data or not pool.is_as_read():
+            pool = read_pool(X)
+            if pool.holds_texts and self.pool_.holds_texts:  # texts that fit has seen are valid
+                pool.check(np.flatnonzero(pool.numbers_in(self._table) < 0))
+            else:
+                pool.check()
         self._check_kind(pool, reset=False)
-        eligible = np.flatnonzero(~pool.isin(self._excluded))
+        eligible = self._eligible_rows(pool)
         if not len(eligible):
             raise PoolExhaustedError(f"all {len(pool)} rows of X are labeled already")
         return pool, eligible
 
-    def _eligible_at_fit(self) -> np.ndarray:
-        """Return the rows given to :meth:`fit` that have no label yet."""
-        return np.flatnonzero(~self.pool_.isin(self._excluded))
+    def _eligible_rows(self, pool: Pool) -> np.ndarray:
+        """Return the rows of ``pool`` without a label; blank texts only if there is nothing else."""
+        rows = np.flatnonzero(~self._is_excluded(pool))
+        if not pool.holds_texts:
+            return rows
+        written = rows[is_written(pool.texts[rows])]
+        return written if len(written) else rows
+
+    def _is_excluded(self, pool: Pool) -> np.ndarray:
+        """Return the mask of the rows of ``pool`` that a label excludes."""
+        if not pool.holds_texts or not len(self._excluded):
+            return pool.isin(self._excluded)
+        labeled: Any = self._excluded.pool
+        numbers = self._table.row_of if pool is self.pool_ else pool.numbers_in(self._table)
+        by_number = np.zeros(len(self._table) + 1, dtype=bool)  # the last entry stands for −1
+        by_number[labeled.numbers_in(self._table)] = True
+        by_number[-1] = False
+        excluded = by_number[numbers]
+        unseen = np.flatnonzero(numbers < 0)
+        excluded[unseen] = [text in self._excluded.positions for text in pool.texts[unseen]]
+        return excluded
+
+    def _different_at_fit(self) -> np.ndarray:
+        """Return the different rows given to :meth:`fit` that have no label yet."""
+        rows = self._eligible_rows(self.pool_)
+        return rows[self.pool_.distinct(rows)[0]]
 
     def _check_kind(self, pool: Pool, *, reset: bool) -> None:
         takes = self._takes_texts if pool.holds_texts else self._takes_vectors
@@ -465,6 +509,27 @@ def mask_of(rows: np.ndarray, n_rows: int) -> np.ndarray:
     mask = np.zeros(n_rows, dtype=bool)
     mask[rows] = True
     return mask
+
+
+def with_copies(order: np.ndarray, copy_of: np.ndarray) -> np.ndarray:
+    """Return the positions of all copies of some different rows, each right after its first.
+
+    Parameters
+    ----------
+    order : ndarray of int, shape (n_kept,)
+        Different rows, best first.
+    copy_of : ndarray of int, shape (n_rows,)
+        Which of the different rows each row is.
+
+    Examples
+    --------
+    >>> with_copies(np.array([1, 0]), np.array([0, 1, 2, 1]))
+    array([1, 3, 0])
+    """
+    rank = np.full(copy_of.max(initial=-1) + 1, -1)
+    rank[order] = np.arange(len(order))
+    rows = np.flatnonzero(rank[copy_of] >= 0)
+    return rows[np.argsort(rank[copy_of[rows]], kind="stable")]
 
 
 def _as_frame(kept: Any, rows: np.ndarray) -> Any:

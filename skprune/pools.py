@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -12,8 +11,11 @@ import scipy.sparse as sp
 
 from skprune.containers import read_rows, take_rows
 from skprune.exceptions import EmptyPoolError
+from skprune.hashing import row_hashes
 
 _CHUNK = 65_536
+# Number of features that tell most different rows apart.
+_SIEVE_COLUMNS = 8
 
 
 class Pool:
@@ -49,6 +51,7 @@ class Pool:
         self.name = name
         self.texts: Any = None
         self.vectors: Any = None
+        self._numbers: tuple[RowTable, np.ndarray] | None = None
         values = read_rows(X, name)
         self.row_shape: tuple[int, ...] = values.shape[1:]
         if sp.issparse(values):
@@ -94,19 +97,65 @@ class Pool:
     @cached_property
     def table(self) -> RowTable:
         """The distinct rows, numbered."""
-        return RowTable(self.keys)
+        return RowTable(self.contents_at(np.arange(len(self))))
 
     def __getstate__(self) -> dict[str, Any]:
         made_on_demand = {"table", "_isin_last"}
-        return {name: value for name, value in self.__dict__.items() if name not in made_on_demand}
+        state = {name: value for name, value in self.__dict__.items() if name not in made_on_demand}
+        return state | {"_numbers": None}
 
     def keys_at(self, indices: np.ndarray) -> np.ndarray:
         """Return the keys of the rows at ``indices``."""
         if self.texts is not None:
             return np.asarray(self.texts[indices])
-        keys = np.empty(len(indices), dtype=object)
-        keys[:] = [_digest(row) for row in _row_bytes(self.vectors, indices)]
-        return keys
+        return _hash_keys(row_hashes(self.vectors, indices))
+
+    def contents_at(self, indices: np.ndarray) -> np.ndarray:
+        """Return what :meth:`RowTable.locate` looks for: texts, or the hashes of numeric rows."""
+        return self.texts[indices] if self.texts is not None else row_hashes(self.vectors, indices)
+
+    def distinct(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Find copies among some rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n,)
+
+        Returns
+        -------
+        first : ndarray of intp, shape (n_distinct,)
+            Positions in ``rows`` of the first row of each content, ascending.
+        copy_of : ndarray of intp, shape (n,)
+            For each of the rows, which of ``first`` has the same content.
+        """
+        import pandas as pd
+
+        if "table" in self.__dict__:
+            if len(self.table) == len(self):
+                return np.arange(len(rows)), np.arange(len(rows))
+            contents = self.table.row_of[rows]
+        else:
+            contents = self.texts[rows] if self.texts is not None else self._marks_of_content(rows)
+        copy_of, distinct = pd.factorize(contents, use_na_sentinel=False)
+        first = np.empty(len(distinct), dtype=np.intp)
+        first[copy_of[::-1]] = np.arange(len(rows))[::-1]
+        return first, copy_of
+
+    def _marks_of_content(self, rows: np.ndarray) -> np.ndarray:
+        """Return one number per numeric row that equal rows share, and no others.
+
+        Hashing all features of a million rows would cost more than a search among them, so that only the rows
+        that agree in a few features are hashed in full.
+        """
+        import pandas as pd
+
+        if sp.issparse(self.vectors):
+            return row_hashes(self.vectors, rows)[:, 0]
+        columns = np.unique(np.linspace(0, self.vectors.shape[1] - 1, _SIEVE_COLUMNS).astype(int))
+        marks = row_hashes(self.vectors[:, columns], rows)[:, 0]
+        shared = np.flatnonzero(pd.Index(marks).duplicated(keep=False))
+        marks[shared] ^= row_hashes(self.vectors, rows[shared])[:, 1]
+        return marks
 
     @cached_property
     def _row_marks(self) -> np.ndarray:
@@ -117,7 +166,8 @@ class Pool:
         not.
         """
         if sp.issparse(self.vectors):
-            return _largest(self.vectors)
+            first = self.vectors[:, [0]].toarray()[:, 0]
+            return np.asarray(first, dtype=np.float64)
         return np.array(self.vectors[:, 0], dtype=np.float64)
 
     @cached_property
@@ -156,6 +206,12 @@ class Pool:
         suspects = np.flatnonzero(pd.Index(self._row_marks).isin(new_marks))
         mask[suspects] = [positions.get(key, -1) >= first for key in self.keys_at(suspects)]
         return mask
+
+    def numbers_in(self, table: RowTable) -> np.ndarray:
+        """Return the number of every text in a table, −1 for a text that is not in it; found once per table."""
+        if self._numbers is None or self._numbers[0] is not table:
+            self._numbers = (table, table.locate(self.texts))
+        return self._numbers[1]
 
     def check(self, indices: np.ndarray | None = None) -> None:
         """Check the rows, or those at ``indices``: texts must be valid text, numbers finite.
@@ -200,32 +256,52 @@ class RowTable:
 
     Parameters
     ----------
-    keys : ndarray of object, shape (n,)
-        Keys of the rows, as in :attr:`Pool.keys`; copies share a number.
+    contents : ndarray
+        The rows, as :meth:`Pool.contents_at` gives them: texts, object of shape (n,), or hashes of numeric
+        rows, uint64 of shape (n, 2). Copies share a number.
+
+    Attributes
+    ----------
+    row_of : ndarray of intp, shape (n,)
+        The number of each row.
+    first : ndarray of intp, shape (n_distinct,)
+        The position of the first row of each number.
     """
 
-    def __init__(self, keys: np.ndarray) -> None:
+    def __init__(self, contents: np.ndarray) -> None:
         import pandas as pd
 
-        self.row_of, distinct = pd.factorize(keys, use_na_sentinel=False)
-        self._index = pd.Index(distinct, dtype=object)
+        # The first half of a hash identifies a row: among 10 million rows two share it with probability 3e-6.
+        halves = contents if contents.ndim == 1 else contents[:, 0]
+        self.row_of, distinct = pd.factorize(halves, use_na_sentinel=False)
+        self._index = pd.Index(distinct, dtype=object if contents.ndim == 1 else np.uint64)
+        self.first = np.empty(len(distinct), dtype=np.intp)
+        self.first[self.row_of[::-1]] = np.arange(len(halves))[::-1]
+        self._hashes = None if contents.ndim == 1 else contents[self.first]
 
     def __len__(self) -> int:
         return len(self._index)
 
     @property
     def keys(self) -> np.ndarray:
-        """The distinct keys, by number."""
+        """The key (see :attr:`Pool.keys`) of each number, object of shape (n_distinct,)."""
+        if self._hashes is not None:
+            return _hash_keys(self._hashes)
         return np.asarray(self._index.to_numpy(dtype=object))
 
     @cached_property
     def digests(self) -> np.ndarray:
-        """128-bit content hash of every distinct row, uint64 of shape (n, 2)."""
-        return digests(self.keys)
+        """128-bit content hash of every distinct row, uint64 of shape (n_distinct, 2)."""
+        return digests(self.keys) if self._hashes is None else self._hashes
 
-    def locate(self, keys: np.ndarray) -> np.ndarray:
-        """Return the number of each key, or −1 for a key that is not in the table."""
-        return np.asarray(self._index.get_indexer(keys))
+    def locate(self, contents: np.ndarray) -> np.ndarray:
+        """Return the number of each row, or −1 for a row that is not in the table."""
+        if self._hashes is None:
+            return np.asarray(self._index.get_indexer(contents))
+        hashes = digests(contents) if contents.ndim == 1 else contents
+        numbers = np.asarray(self._index.get_indexer(hashes[:, 0]))
+        numbers[self._hashes[numbers, 1] != hashes[:, 1]] = -1
+        return numbers
 
 
 class Labeled:
@@ -384,10 +460,24 @@ def check_pool(X: Any, name: str = "X") -> Pool:
     """
     if isinstance(X, Pool):
         return X
+    pool = read_pool(X, name)
+    pool.check()
+    return pool
+
+
+def read_pool(X: Any, name: str = "X") -> Pool:
+    """Return ``X`` as a non-empty :class:`Pool`, whose rows are not checked yet.
+
+    Raises
+    ------
+    EmptyPoolError
+        If there are no rows.
+    """
+    if isinstance(X, Pool):
+        return X
     pool = Pool(X, name=name)
     if len(pool) == 0:
         raise EmptyPoolError(f"{name} has no rows")
-    pool.check()
     return pool
 
 
@@ -438,30 +528,12 @@ def _digest(content: Any) -> bytes:
     return hashlib.blake2b(content, digest_size=16).digest()
 
 
-def _largest(rows: Any) -> np.ndarray:
-    """Return the largest value of each row, at least 0. SciPy's own function would sort the user's rows."""
-    marks = np.zeros(rows.shape[0])
-    filled = np.diff(rows.indptr) > 0
-    if filled.any():
-        values = rows.data[: rows.indptr[-1]]
-        marks[filled] = np.maximum.reduceat(values, rows.indptr[:-1][filled])
-    return np.maximum(marks, 0.0)
-
-
-def _row_bytes(vectors: Any, indices: np.ndarray) -> Iterable[bytes]:
-    """Yield the bytes to hash of each row: its values as float64, −0.0 as 0.0, so that dtypes agree."""
-    for start in range(0, len(indices), _CHUNK):
-        chunk = vectors[indices[start : start + _CHUNK]]
-        if sp.issparse(chunk):
-            chunk = chunk.astype(np.float64)
-            chunk.eliminate_zeros()
-            chunk.sort_indices()
-            for i in range(chunk.shape[0]):
-                row = slice(chunk.indptr[i], chunk.indptr[i + 1])
-                yield chunk.indices[row].astype(np.int64).tobytes() + chunk.data[row].tobytes()
-        else:
-            block = np.ascontiguousarray(chunk, dtype=np.float64) + 0.0
-            yield from block
+def _hash_keys(hashes: np.ndarray) -> np.ndarray:
+    """Return hashes as objects of 16 bytes, which can be keys of a dict."""
+    joined = np.ascontiguousarray(hashes, dtype="<u8").tobytes()
+    keys = np.empty(len(hashes), dtype=object)
+    keys[:] = [joined[start : start + 16] for start in range(0, len(joined), 16)]
+    return keys
 
 
 def _append(known: Pool | None, pool: Pool, rows: np.ndarray) -> Pool:

@@ -143,7 +143,7 @@ class PrunedQuery(BaseEstimator):
         if not hasattr(self, "filter_"):
             self.fit(X_pool)
         self.catch_up(learner)
-        self.subpool_ = self.filter_.select(X_pool, min_rows=n_instances)
+        self.subpool_ = self.filter_.select(X_pool, min_rows=n_instances, copies=False)
         if len(self.subpool_) < n_instances:
             raise PoolExhaustedError(
                 f"n_instances={n_instances} exceeds the {len(self.subpool_)} rows without a label"

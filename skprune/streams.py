@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+from skprune.hashing import mix
 
 
 def draw_seed(random_state: Any) -> int:
@@ -61,8 +61,7 @@ def row_uniforms(digests: np.ndarray, rows: np.ndarray, seed: int, *stream: int)
     digests : ndarray of uint64, shape (n_distinct, 2)
         Content hashes of the distinct rows.
     rows : ndarray of int, shape (n,)
-        The distinct row of each entry. Each further occurrence of a row gets a number of its own, so that
-        copies are drawn independently.
+        The distinct row of each entry.
     seed, *stream : int
         As in :func:`generator`.
 
@@ -74,14 +73,13 @@ def row_uniforms(digests: np.ndarray, rows: np.ndarray, seed: int, *stream: int)
     --------
     >>> hashes = np.array([[1, 2], [3, 4]], dtype=np.uint64)
     >>> u = row_uniforms(hashes, np.array([0, 1, 0]), 0, 0)
-    >>> len(set(u)), bool((u > 0).all() and (u < 1).all())
-    (3, True)
+    >>> bool(u[0] == u[2]), len(set(u)), bool((u > 0).all() and (u < 1).all())
+    (True, 2, True)
     """
     high, low = generator(seed, *stream).integers(2**64, size=2, dtype=np.uint64)
-    occurrence = count_occurrences(rows, len(digests)).astype(np.uint64)
-    state = _mix(digests[rows, 0] ^ high)
-    state = _mix(state ^ digests[rows, 1] ^ low)
-    state = _mix(state + occurrence * _GOLDEN)
+    state = mix(digests[rows, 0] ^ high)
+    state = mix(state ^ digests[rows, 1] ^ low)
+    state = mix(state)
     return ((state >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
 
 
@@ -101,11 +99,3 @@ def count_occurrences(rows: np.ndarray, n_distinct: int) -> np.ndarray:
     occurrence = np.empty(len(rows), dtype=np.int64)
     occurrence[order] = np.arange(len(rows)) - first[rows[order]]
     return occurrence
-
-
-def _mix(state: np.ndarray) -> np.ndarray:
-    """Apply SplitMix64's output function (Steele, Lea and Flood 2014): every input bit affects every bit."""
-    state = state + _GOLDEN
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state ^ (state >> np.uint64(31))

@@ -305,7 +305,7 @@ class ActivePruneFilter(BaseFilter):
 
     def _ask_about_candidates(self) -> None:
         """Score the candidates of the coming round now, so that the annotator need not wait."""
-        eligible = self._eligible_at_fit()
+        eligible = self._different_at_fit()
         if self._ask is not None and len(eligible):
             self._ask_about(self.pool_.texts[eligible[self._plan(self.pool_, eligible, 0).candidates]])
 

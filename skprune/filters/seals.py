@@ -173,7 +173,7 @@ class SEALSFilter(NeighborFilter):
         """Add the neighbors of newly labeled rows to the subpool."""
         if not vectors.shape[0]:
             return
-        eligible = self._eligible_at_fit()
+        eligible = self._different_at_fit()
         if not len(eligible):
             found = [(eligible, np.empty(0))] * vectors.shape[0]
         else:

@@ -117,7 +117,7 @@ class UPSFilter(BaseFilter):
 
     def _learn(self, pool: Pool, *, learner: Any) -> None:
         self.uncertainty_ = self._newest
-        eligible = self._eligible_at_fit()
+        eligible = self._different_at_fit()
         if learner is None or not len(eligible):
             return
         full = self._n_learners == 0 or self._n_learners in self.refresh_rounds
