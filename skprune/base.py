@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -159,10 +160,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             return self.fit(X, y)
         pool = check_pool(X)
         self._check_kind(pool, reset=False)
-        labels, known = check_labels(y, len(pool))
-        if not known.all():
-            row = int(np.flatnonzero(~known)[0])
-            raise ValueError(f"partial_fit takes labeled rows only: y[{row}] is {labels[row]}")
+        labels = self._check_new_labels(y, len(pool))
         with self._unchanged_on_error():
             self.labeled_.add(pool, labels)
             if self._excluded is not self.labeled_:
@@ -215,7 +213,14 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         return _as_frame(kept, rows) if wants_frame else kept
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
-        """Fit, then :meth:`transform` the same ``X``."""
+        """Fit, then :meth:`transform` the same ``X``.
+
+        Raises
+        ------
+        TypeError
+            If a Pipeline, FeatureUnion or ColumnTransformer calls it: their steps must not drop rows.
+        """
+        _refuse_to_be_a_step(type(self).__name__)
         return self.fit(X, y).transform(X)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -417,6 +422,20 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         rows = self._eligible_rows(self.pool_)
         return rows[self.pool_.distinct(rows)[0]]
 
+    def _check_new_labels(self, y: Any, n_rows: int) -> np.ndarray:
+        """Return the labels of :meth:`partial_fit`; none may be missing."""
+        labels, known = check_labels(y, n_rows)
+        if not known.all():
+            row = int(np.flatnonzero(~known)[0])
+            # -1 is a class if the only other one is 1, as in y = ±1.
+            if set(labels.tolist()) | set(self.labeled_.y.tolist()) <= {-1, 1}:
+                return labels
+            raise ValueError(
+                f"partial_fit takes labeled rows only: y[{row}] is {labels[row]}, which means that the row has "
+                "no label"
+            )
+        return labels
+
     def _check_kind(self, pool: Pool, *, reset: bool) -> None:
         takes = self._takes_texts if pool.holds_texts else self._takes_vectors
         if not takes:
@@ -530,6 +549,24 @@ def with_copies(order: np.ndarray, copy_of: np.ndarray) -> np.ndarray:
     rank[order] = np.arange(len(order))
     rows = np.flatnonzero(rank[copy_of] >= 0)
     return rows[np.argsort(rank[copy_of[rows]], kind="stable")]
+
+
+def _refuse_to_be_a_step(name: str) -> None:
+    """Raise if scikit-learn runs a filter as a step that must keep all rows.
+
+    A later step would fail on the numbers of rows, or without y be fitted on fewer rows silently.
+    """
+    frame: Any = inspect.currentframe()
+    for _ in range(5):  # scikit-learn wraps fit_transform once or twice
+        frame = frame.f_back
+        if frame is None:
+            return
+        if frame.f_code.co_name == "_fit_transform_one" and "sklearn" in frame.f_code.co_filename:
+            raise TypeError(
+                f"{name} drops rows, which a step of a Pipeline, FeatureUnion or ColumnTransformer must not. "
+                "Use PrunedClassifier(estimator, filter) as the last step, or PruneSampler in a Pipeline of "
+                "imbalanced-learn"
+            )
 
 
 def _as_frame(kept: Any, rows: np.ndarray) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
@@ -21,6 +22,8 @@ def take_rows(X: Any, indices: np.ndarray) -> Any:
     """
     if hasattr(X, "iloc"):
         return X.iloc[indices]
+    if hasattr(X, "to_pylist"):  # pyarrow's Table, Array and ChunkedArray
+        return X.take(np.asarray(indices))
     if hasattr(X, "select") and hasattr(X, "column_names"):  # datasets.Dataset
         return X.select(indices)
     if isinstance(X, (list, tuple)):
@@ -33,9 +36,11 @@ def take_rows(X: Any, indices: np.ndarray) -> Any:
         return X[indices]
     if not hasattr(X, "__getitem__"):  # it only converts to an array
         return np.asarray(X)[indices]
-    from torch.utils.data import Subset
+    if _is_torch_dataset(X):
+        from torch.utils.data import Subset
 
-    return Subset(X, indices.tolist())
+        return Subset(X, indices.tolist())
+    return [X[row] for row in np.asarray(indices).tolist()]
 
 
 def read_rows(X: Any, name: str) -> Any:
@@ -62,15 +67,25 @@ def read_rows(X: Any, name: str) -> Any:
     if hasattr(X, "iloc"):
         return _read_pandas(X, name)
     if sp.issparse(X):
-        return X
+        return _read_sparse(X, name)
+    if hasattr(X, "__dask_graph__"):
+        raise TypeError(f"{name} is a dask collection; pass {name}.compute()")
+    if hasattr(X, "to_pylist"):
+        return _read_arrow(X, name)
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise ValueError(
+            f"{name} is a masked array with masked values; drop or fill them: {name}.filled(value)"
+        )
     if isinstance(X, Mapping):
         raise TypeError(f"{name} is a {type(X).__name__}; pass one of its values: {', '.join(map(repr, X))}")
     if hasattr(X, "column_names") and hasattr(X, "select"):  # datasets.Dataset
         return _read_hugging_face(X, name)
     if isinstance(X, (list, tuple)):
         return _read_sequence(X, name)
+    if hasattr(X, "detach"):  # a torch.Tensor, which may need a gradient or be on a GPU
+        return _read_array(X.detach().cpu().numpy(), name)
     if hasattr(X, "__array__"):
-        return _read_array(np.asanyarray(X), name)
+        return _read_array(np.asarray(X), name)
     if hasattr(X, "__getitem__") and hasattr(X, "__len__"):  # torch.utils.data.Dataset
         rows = (X[i] for i in range(len(X)))
         return _read_sequence([row[0] if isinstance(row, tuple) else row for row in rows], name)
@@ -90,6 +105,42 @@ def _read_pandas(X: Any, name: str) -> Any:
     strings = [c for c in X.columns if c not in numeric.columns]
     column = _only_column(strings, f"{name}[[column]]", name)
     return _objects(X[column].to_numpy(dtype=object))
+
+
+def _read_sparse(X: Any, name: str) -> Any:
+    if X.ndim != 2:
+        raise ValueError(f"{name} is a sparse array of {X.ndim} dimension; pass rows: a 2-D array")
+    _check_numbers(X, name)
+    rows = X.tocsr()
+    if (
+        rows.indices.dtype != np.int32 and max(rows.nnz, rows.shape[1]) < 2**31
+    ):  # scikit-learn's k-means wants it
+        parts = (rows.data, rows.indices.astype(np.int32), rows.indptr.astype(np.int32))
+        rows = type(rows)(parts, shape=rows.shape)
+    return rows
+
+
+def _read_arrow(X: Any, name: str) -> Any:
+    """Read a pyarrow Array, ChunkedArray, or the only column of strings of a Table."""
+    if hasattr(X, "column_names"):
+        kinds = {field.name: str(field.type) for field in X.schema}
+        X = X[_only_column([c for c, kind in kinds.items() if "string" in kind], f"{name}[column]", name)]
+    return _read_sequence(X.to_pylist(), name)
+
+
+def _check_numbers(X: Any, name: str) -> None:
+    """Refuse rows that are not real numbers, or have no features."""
+    if X.dtype.kind not in "biuf":
+        raise TypeError(f"{name} holds values of dtype {X.dtype}; rows must be real numbers or texts")
+    if 0 in X.shape[1:]:
+        raise ValueError(
+            f"{name} has rows of shape {X.shape[1:]}: 0 feature(s), while a minimum of 1 is required"
+        )
+
+
+def _is_torch_dataset(X: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(X, torch.utils.data.Dataset)
 
 
 def _read_hugging_face(X: Any, name: str) -> Any:
@@ -127,6 +178,8 @@ def _only_column(columns: Sequence[Any], take_one: str, name: str) -> Any:
 
 
 def _read_sequence(X: Sequence[Any], name: str) -> np.ndarray:
+    if len(X) and hasattr(X[0], "as_py"):  # scalars of pyarrow
+        X = [value.as_py() for value in X]
     if len(X) and getattr(X[0], "ndim", 0):  # an array or tensor a row
         return _read_array(np.stack([np.asarray(x) for x in X]), name)
     if X and isinstance(X[0], (list, tuple)):
@@ -150,9 +203,11 @@ def _read_array(X: np.ndarray, name: str) -> np.ndarray:
     if X.ndim == 2 and any(isinstance(value, str) for value in X[:1].ravel()):
         raise TypeError(f"{name} has {X.shape[1]} columns with texts; pass one of them, {name}[:, i]")
     # scikit-learn has messages for 1-D numbers, complex numbers and rows without features.
-    return check_array(
+    rows = check_array(
         X, dtype="numeric", ensure_all_finite=False, ensure_min_samples=0, allow_nd=True, input_name=name
     )
+    _check_numbers(rows, name)
+    return rows
 
 
 def _objects(values: Iterable[Any]) -> np.ndarray:

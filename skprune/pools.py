@@ -208,7 +208,7 @@ class Pool:
         return mask
 
     def numbers_in(self, table: RowTable) -> np.ndarray:
-        """Return the number of every text in a table, −1 for a text that is not in it; found once per table."""
+        """Return the number of every text in a table, −1 for texts that are not in it; found once."""
         if self._numbers is None or self._numbers[0] is not table:
             self._numbers = (table, table.locate(self.texts))
         return self._numbers[1]
@@ -411,37 +411,48 @@ def check_labels(y: Any, n_rows: int, name: str = "y") -> tuple[np.ndarray, np.n
 
     Parameters
     ----------
-    y : array-like of shape (n_rows,) or None
-        −1, NaN or None marks a row without a label, as in :mod:`sklearn.semi_supervised`.
+    y : array-like of shape (n_rows,) or (n_rows, n_outputs), or None
+        −1, NaN, NaT, NA, None or a mask marks a row without a label, as in :mod:`sklearn.semi_supervised`.
+        With several outputs a row has no label if none of its outputs has one.
     n_rows : int
         Number of rows that ``y`` must match.
 
     Raises
     ------
     ValueError
-        If ``y`` has another length or more than one dimension.
+        If ``y`` has another length or more than two dimensions.
+
+    Notes
+    -----
+    With several outputs the labels are tuples.
     """
     if y is None:
         return np.full(n_rows, -1), np.zeros(n_rows, dtype=bool)
-    labels = np.asarray(y)
+    if isinstance(y, np.ma.MaskedArray):
+        y = np.where(np.ma.getmaskarray(y), None, y.data.astype(object))  # a masked label is a missing one
+    labels = y.toarray() if sp.issparse(y) else np.asarray(y)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if labels.ndim != 1:
-        raise ValueError(f"{name} must be one label a row, got an array of shape {labels.shape}")
+    if labels.ndim not in (1, 2):
+        raise ValueError(f"{name} must hold one label per row, got an array of shape {labels.shape}")
     if len(labels) != n_rows:
         raise ValueError(f"{name} has {len(labels)} labels for {n_rows} rows")
+    if labels.ndim == 2:
+        rows = np.empty(n_rows, dtype=object)
+        rows[:] = [tuple(row) for row in labels.tolist()]
+        return rows, np.array([not all(map(_is_missing, row)) for row in rows], dtype=bool)
     if labels.dtype.kind in "iu":
         return labels, labels != -1
     if labels.dtype.kind == "f":
         return labels, ~np.isnan(labels) & (labels != -1)
-    # The string "-1" is a class; only the number marks a missing label.
-    missing = [
-        label is None
-        or (isinstance(label, (float, np.floating)) and np.isnan(label))
-        or (not isinstance(label, str) and bool(label == -1))
-        for label in labels.tolist()
-    ]
-    return labels, ~np.array(missing, dtype=bool)
+    return labels, ~np.array([_is_missing(label) for label in labels.tolist()], dtype=bool)
+
+
+def _is_missing(label: Any) -> bool:
+    """Return whether a label means that there is none. The string "-1" is a class; the number is not."""
+    if label is None or type(label).__name__ == "NAType":  # pandas.NA is neither equal nor unequal to itself
+        return True
+    return not isinstance(label, str) and bool(label != label or label == -1)
 
 
 def digests(keys: np.ndarray) -> np.ndarray:
@@ -521,7 +532,10 @@ def _check_finite(vectors: Any, name: str) -> None:
             row = start + int(np.argmin(finite))
             values = vectors[[row]].data if sp.issparse(vectors) else vectors[row]
             kind = "NaN" if np.isnan(values).any() else "infinity"
-            raise ValueError(f"Input {name} contains {kind} (first in row {row})")
+            raise ValueError(
+                f"Input {name} contains {kind} (first in row {row}): drop such rows, or replace the value, "
+                "for instance with sklearn.impute.SimpleImputer"
+            )
 
 
 def _digest(content: Any) -> bytes:

@@ -1,13 +1,14 @@
 """Rows of any container are read, checked, taken and recognized."""
 
 import hashlib
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from skprune import RandomFilter
+from skprune import KMeansFilter, RandomFilter
 from skprune.base import Labeled
 from skprune.containers import take_rows
 from skprune.exceptions import EmptyPoolError
@@ -216,6 +217,16 @@ def test_check_texts_refuses_numbers():
         (np.array([-1, "cat"], dtype=object), [False, True]),
         (pd.Series(["a", None]), [True, False]),
         (np.array([[1], [-1]]), [True, False]),
+        (np.ma.array([1, 2], mask=[False, True]), [True, False]),
+        (np.ma.array(["a", "b"], mask=[True, False]), [False, True]),
+        (np.array(["2026-01-01", "NaT"], dtype="datetime64[D]"), [True, False]),
+        ([pd.Timestamp(0), pd.NaT], [True, False]),
+        ([Decimal("NaN"), Decimal(1)], [False, True]),
+        (pd.Series(["a", pd.NA], dtype="string"), [True, False]),
+        (pd.Series([True, pd.NA], dtype="boolean"), [True, False]),
+        (pd.Series([2, pd.NA], dtype="Int64"), [True, False]),
+        ([[-1, -1], [0, -1]], [False, True]),
+        (sp.csr_array([[0, 1], [1, 0]]), [True, True]),
     ],
 )
 def test_unlabeled_marks(y, known):
@@ -225,8 +236,91 @@ def test_unlabeled_marks(y, known):
 def test_labels_of_another_length_are_refused():
     with pytest.raises(ValueError, match="y has 3 labels for 2 rows"):
         check_labels([0, 1, 1], 2)
-    with pytest.raises(ValueError, match="one label a row"):
-        check_labels([[0, 1], [1, 1]], 2)
+    with pytest.raises(ValueError, match="one label per row"):
+        check_labels(np.zeros((2, 2, 2)), 2)
+
+
+def test_labels_with_several_outputs_are_tuples():
+    assert check_labels([[0, 1], [1, 1]], 2)[0].tolist() == [(0, 1), (1, 1)]
+
+
+class DaskLike:
+    def __dask_graph__(self):
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        (np.ma.array([[1.0], [2.0]], mask=[[False], [True]]), ValueError, "masked values; drop or fill them"),
+        (np.ma.array(["a", "b"], mask=[False, True]), ValueError, "masked values"),
+        (np.array([["2026-01-01"]], dtype="datetime64[D]"), TypeError, "dtype datetime64"),
+        (np.array([[1j]]), ValueError, "Complex data not supported"),
+        (sp.csr_array([[1j]]), TypeError, "dtype complex128"),
+        (np.zeros((3, 0)), ValueError, "minimum of 1 is required"),
+        (sp.csr_array((3, 0)), ValueError, "minimum of 1 is required"),
+        (sp.coo_array(np.ones(3)), ValueError, "sparse array of 1 dimension"),
+        (DaskLike(), TypeError, r"dask collection; pass X.compute\(\)"),
+        ([[1.0, np.nan]], ValueError, r"contains NaN \(first in row 0\): drop such rows, or replace"),
+    ],
+    ids=str,
+)
+def test_rows_that_cannot_be_pruned_are_refused_at_the_door(X, error, message):
+    with pytest.raises(error, match=message):
+        check_pool(X)
+
+
+def test_a_masked_array_without_masked_values_is_an_array():
+    assert len(check_pool(np.ma.array([[1.0], [2.0]]))) == 2
+
+
+def test_a_tensor_that_needs_a_gradient_is_read():
+    torch = pytest.importorskip("torch")
+    X = torch.ones((3, 2), requires_grad=True)
+    assert check_pool(X).vectors.shape == (3, 2)
+    assert take_rows(X, np.array([2, 0])).shape == (2, 2)
+
+
+def test_sparse_rows_with_long_indices_fit_k_means():
+    X = sp.csr_array(np.arange(40.0).reshape(20, 2))
+    X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+    assert KMeansFilter(5, random_state=0).fit_transform(X).shape == (5, 2)
+    assert X.indices.dtype == np.int64
+
+
+def test_what_only_has_items_and_a_length_comes_back_as_a_list():
+    class Column:
+        def __init__(self, values):
+            self.values = values
+
+        def __len__(self):
+            return len(self.values)
+
+        def __getitem__(self, row):
+            return self.values[row]
+
+    assert take_rows(Column(["a", "b", "c"]), np.array([2, 0])) == ["c", "a"]
+
+
+@pytest.fixture
+def arrow():
+    return pytest.importorskip("pyarrow", reason="pyarrow is in no extra yet")
+
+
+def test_arrow_containers_come_back_as_they_went_in(arrow):
+    texts = ["a b", "c d", "e f", "g h"]
+    forms = [
+        arrow.array(texts),
+        arrow.chunked_array([texts[:2], texts[2:]]),
+        arrow.table({"text": texts, "n": [1, 2, 3, 4]}),
+    ]
+    for X in forms:
+        pruner = RandomFilter(keep=2, random_state=0).fit(X)
+        kept = pruner.transform(X)
+        assert type(kept) is type(X)
+        assert len(kept) == 2
+        pruner.partial_fit(list(X["text"] if X is forms[2] else X)[:1], [0])
+        assert pruner.labeled_.pool.texts.tolist() == ["a b"]
 
 
 def known(rows):

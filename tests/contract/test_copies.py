@@ -1,0 +1,173 @@
+"""Sizes count content: copies go with their first row in every form, and blank rows are not proposed."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.utils._param_validation import InvalidParameterError
+
+from skprune import (
+    ActivePruneFilter,
+    AnchorFilter,
+    AskLLMFilter,
+    EntropyIntervalFilter,
+    KMeansFilter,
+    PerplexityFilter,
+    PoolExhaustedError,
+    PrunedQuery,
+    RandomFilter,
+    SEALSFilter,
+    SemiPruneFilter,
+    UPSFilter,
+)
+from skprune.strategies import RandomSampling
+
+WORDS = ["red", "blue", "fox", "dog", "sea", "sky", "sun", "rain"]
+RNG = np.random.default_rng(0)
+TEXTS = [" ".join(RNG.choice(WORDS, size=6)) + f" {i}" for i in range(100)]
+POOL = TEXTS * 5
+
+
+def length(texts):
+    return np.array([len(text) + sum(map(ord, text)) / 1e5 for text in texts])
+
+
+FILTERS = {
+    "active prune": ActivePruneFilter(0.2, perplexity=length, quality=length, random_state=0),
+    "anchors": AnchorFilter(2, 3, keep=0.2, random_state=0),
+    "ask-llm": AskLLMFilter(0.2, quality=length),
+    "entropy": EntropyIntervalFilter(0.2, combine="information", random_state=0),
+    "k-means": KMeansFilter(0.2, random_state=0),
+    "perplexity": PerplexityFilter(0.2, perplexity=length),
+    "random": RandomFilter(0.2, random_state=0),
+    "seals": SEALSFilter(3, keep=0.2, random_state=0),
+    "semi-prune": SemiPruneFilter(0.2, n_epochs=2, random_state=0),
+    "ups": UPSFilter(0.2, random_state=0),
+}
+
+
+@pytest.fixture(params=FILTERS)
+def pruner(request):
+    return clone(FILTERS[request.param])
+
+
+def test_keep_counts_content_and_copies_go_with_their_first(pruner):
+    kept = pruner.fit(POOL).select(POOL)
+    texts = [POOL[row] for row in kept]
+    assert len(texts) == 100
+    assert len(set(texts)) == 20
+    assert all(len(set(texts[i : i + 5])) == 1 for i in range(0, 100, 5)), "copies follow their first row"
+    first = pruner.select(POOL, copies=False)
+    assert [POOL[row] for row in first] == texts[::5]
+    assert sorted(first) == sorted(kept[::5])
+    table = pruner.explain()
+    assert table["kept"].sum() == 100
+    assert table.groupby(np.array(POOL))["reason"].nunique().max() == 1
+
+
+def test_a_pool_with_copies_is_pruned_like_one_without(pruner):
+    with_copies = clone(pruner).fit(POOL).select(POOL, copies=False)
+    without = clone(pruner).fit(TEXTS).select(TEXTS)
+    if not isinstance(
+        pruner, AnchorFilter | SEALSFilter | KMeansFilter | SemiPruneFilter | EntropyIntervalFilter
+    ):
+        assert sorted(POOL[row] for row in with_copies) == sorted(TEXTS[row] for row in without)
+    assert len(with_copies) == len(without)
+
+
+def test_a_query_names_as_many_different_rows_as_it_asks_for(pruner):
+    query = PrunedQuery(pruner, RandomSampling(random_state=0))
+    indices, _ = query(None, POOL, n_instances=25)
+    assert len({POOL[row] for row in indices}) == 25
+    with pytest.raises(PoolExhaustedError, match="n_instances=101"):
+        query(None, POOL, n_instances=101)
+
+
+def test_numeric_copies_count_once_too():
+    X = RNG.normal(size=(40, 3))
+    pool = np.concatenate([X, X, X])
+    for kind in (RandomFilter, KMeansFilter, UPSFilter):
+        kept = kind(10, random_state=0).fit(pool).select(pool)
+        assert (len(kept), len(np.unique(pool[kept], axis=0))) == (30, 10)
+
+
+def test_a_size_beyond_the_different_rows_is_refused(pruner):
+    with pytest.raises(ValueError, match="keep=101 exceeds the 100 different rows"):
+        pruner.set_params(keep=101).fit(POOL)
+
+
+@pytest.mark.parametrize("value", [0, -3, 2.0, "x"])
+def test_keep_is_checked_when_rows_are_selected(pruner, value):
+    pruner.fit(TEXTS)
+    with pytest.raises(InvalidParameterError, match="'keep' parameter"):
+        pruner.set_params(keep=value).select(TEXTS)
+
+
+@pytest.mark.parametrize("value", [1.5, float("nan"), -1])
+def test_min_rows_is_checked(pruner, value):
+    with pytest.raises((TypeError, ValueError), match="min_rows"):
+        pruner.fit(TEXTS).select(TEXTS, min_rows=value)
+
+
+def test_blank_rows_are_proposed_only_if_nothing_else_is_left(pruner):
+    pool = ["", " ", "\n\t"] * 10 + TEXTS[:30]
+    kept = pruner.set_params(keep=30).fit(pool).select(pool)
+    assert sorted(kept) == list(range(30, 60))
+    assert set(pruner.explain()["reason"][:30]) == {"empty"}
+    blank = pool[:3]
+    assert len(pruner.select(blank, min_rows=2)) >= 2
+
+
+@pytest.mark.parametrize("dense_first", [True, False])
+def test_a_row_is_the_same_row_dense_or_sparse(dense_first):
+    X = np.eye(20) + np.arange(20)[:, None]
+    y = np.where(np.arange(20) < 6, np.arange(20) % 2, -1)
+    forms = (X, sp.csr_array(X)) if dense_first else (sp.csr_array(X), X)
+    kept = RandomFilter(keep=1.0, random_state=0).fit(forms[0], y).select(forms[1])
+    assert sorted(kept) == list(range(6, 20))
+
+
+def test_anchors_take_labels_dense_and_sparse_in_turn():
+    X = RNG.normal(size=(30, 4))
+    anchors = AnchorFilter(2, 3, random_state=0).fit(X)
+    anchors.partial_fit(sp.csr_array(X[:2]), [0, 1]).partial_fit(X[2:5], [1, 0, 1])
+    assert len(anchors.labeled_) == 5
+    assert not set(anchors.select(X).tolist()) & set(range(5))
+
+
+def test_minus_one_is_a_class_where_the_other_one_is_one():
+    X = RNG.normal(size=(60, 3))
+    y = np.where(X[:, 0] > 0, 1, -1)
+    query = PrunedQuery(AnchorFilter(2, 5, random_state=0), RandomSampling(random_state=0))
+    learner = type("Learner", (), {"X_training": X[:8], "y_training": y[:8]})()
+    indices, _ = query(learner, X, n_instances=4)
+    assert not set(indices.tolist()) & set(range(8))
+    assert set(query.filter_.anchor_labels_.tolist()) == {-1, 1}
+    with pytest.raises(ValueError, match=r"y\[1\] is -1, which means that the row has no label"):
+        RandomFilter().fit(X).partial_fit(X[:2], [2, -1])
+
+
+def test_a_filter_that_is_a_step_of_a_pipeline_says_what_to_use():
+    X, y = RNG.normal(size=(40, 3)), np.arange(40) % 2
+    steps = [
+        make_pipeline(RandomFilter(), LogisticRegression()),
+        FeatureUnion([("pruned", RandomFilter())]),
+        ColumnTransformer([("pruned", RandomFilter(), [0, 1])]),
+    ]
+    for step in steps:
+        for target in (y, None):
+            with pytest.raises(TypeError, match=r"drops rows.*PrunedClassifier"):
+                step.fit_transform(X, target) if not hasattr(step, "steps") else step.fit(X, y)
+
+
+def test_several_labels_a_row_are_fine_where_no_class_is_read():
+    X = RNG.normal(size=(30, 3))
+    y = (RNG.normal(size=(30, 4)) > 0).astype(int)
+    y[20:] = -1
+    for labels in (y, sp.csr_array(np.where(y == 1, 1, 0))):
+        pruner = RandomFilter(keep=1.0, random_state=0).fit(X, labels)
+        assert len(pruner.labeled_) == (20 if labels is y else 30)
+    assert sorted(RandomFilter(keep=1.0).fit(X, y).select(X)) == list(range(20, 30))
