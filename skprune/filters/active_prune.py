@@ -40,6 +40,14 @@ class _Plan(NamedTuple):
     n_llm: int
 
 
+class _Round(NamedTuple):
+    """The reweighting of one round: the rows labeled in it, and the stretch that restores the spread."""
+
+    newest: np.ndarray
+    center: float
+    stretch: float
+
+
 class ActivePruneFilter(BaseFilter):
     """Keep rows of low n-gram perplexity, and rows that an LLM scores high.
 
@@ -118,7 +126,13 @@ class ActivePruneFilter(BaseFilter):
     without it. Proposition 1 of the paper treats the adjustment factor as a constant, which it is not; its
     proof is about *sampling* with a weight that decreases in P, which is the default here.
 
-    An empty text has infinite perplexity and is kept only if nothing else is left.
+    *No drift.* Equation 2 moves all perplexities towards each other, by a factor of up to 1 − β per round.
+    With a fixed T, exp(−P/T) would therefore tend to a uniform draw: after 60 rounds with β = 0.1, a third of
+    the kept rows would have a perplexity above the median, against 0.2 % in the first round. So after each
+    round the perplexities are stretched about their median until their interquartile range over the pool is
+    again that at :meth:`fit` (ours). Equation 2 commutes with such a stretch, and a draw by exp(−P/T) does
+    not depend on where P is zero: the effect is that of a T which is the same share of the spread in every
+    round.
 
     The LLM scores candidates during :meth:`fit` and :meth:`partial_fit`, so that a query does not wait. A
     first query through :class:`~skprune.PrunedQuery` calls both, and scores candidates twice: before and
@@ -219,12 +233,10 @@ class ActivePruneFilter(BaseFilter):
         self.log_perplexity_ = self._scored(table.keys, table.digests)
         self.reweighted_ = self.log_perplexity_
         self._quality = np.full(len(table), np.nan)
-        # The log10 perplexities of the rows labeled in each round.
-        self._rounds: list[np.ndarray] = []
-        finite = self.log_perplexity_[table.row_of]
-        finite = finite[np.isfinite(finite)]
-        spread = float(np.subtract(*np.percentile(finite, [75, 25]))) if len(finite) else 0.0
+        self._rounds: list[_Round] = []
+        spread = self._spread_of(self.log_perplexity_)[1]
         # If most of the pool is alike, T must still be large enough to distinguish P/T from (P + ε)/T.
+        finite = self.log_perplexity_[np.isfinite(self.log_perplexity_)]
         self.temperature_ = max(self.temperature * spread, 1e-9 * np.abs(finite).max(initial=1.0))
         self._ask_about_candidates()
 
@@ -234,8 +246,12 @@ class ActivePruneFilter(BaseFilter):
         newest = self._log_perplexities(pool, np.arange(len(pool)))[1]
         newest = newest[np.isfinite(newest)]
         if len(newest):
-            self.reweighted_ = self._reweighted_once(self.reweighted_, newest)
-            self._rounds = [*self._rounds, newest]
+            center, stretch = 0.0, 1.0
+            if self.reweighting in {"sample", "paper"}:
+                center, spread = self._spread_of(reweight(self.reweighted_, newest, self.beta))
+                stretch = self._spread_of(self.log_perplexity_)[1] / spread if spread > 0 else 1.0
+            self._rounds = [*self._rounds, _Round(newest, center, stretch)]
+            self.reweighted_ = self._reweighted_once(self.reweighted_, self._rounds[-1])
         self._ask_about_candidates()
 
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
@@ -247,7 +263,7 @@ class ActivePruneFilter(BaseFilter):
         plan.stage[second] = _LLM
         left = np.flatnonzero(plan.stage == _DROPPED)
         n_missing = plan.n_kept - len(plan.first) - len(plan.novel) - len(second)
-        fill = left[lowest(plan.reweighted[left], n_missing, plan.draws[left])]
+        fill = left[lowest(self._rank(plan.raw, plan.reweighted)[left], n_missing, plan.draws[left])]
         plan.stage[fill] = _FILL
         order = np.concatenate([plan.first, plan.novel, second, fill])
         return Selection(order, lambda: self._columns(plan.raw, plan.reweighted, quality, plan.stage))
@@ -272,7 +288,7 @@ class ActivePruneFilter(BaseFilter):
             order = draws
             if self.candidates == "random":  # stage one has used up the low draws
                 order = self._uniforms(pool, eligible, _CANDIDATES)
-            candidates = self._candidates(reweighted, stage, order, n_candidates)
+            candidates = self._candidates(self._rank(raw, reweighted), stage, order, n_candidates)
         return _Plan(raw, reweighted, draws, stage, first, novel, candidates, n_kept, n_llm)
 
     def _stage_one(
@@ -286,21 +302,21 @@ class ActivePruneFilter(BaseFilter):
             # Gumbel-top-k: the k largest of −P/T + Gumbel noise are draws without replacement.
             rank = reweighted[written] / self.temperature_ + np.log(-np.log(draws[written]))
         elif self.reweighting == "novelty" and self._rounds:
-            distance = mean_distance(raw, self._rounds[-1])
+            distance = mean_distance(raw, self._rounds[-1].newest)
             n_novel = int(self.novelty_share * k + 0.5)
             novel = written[lowest(-distance[written], n_novel, draws[written])]
             written = np.setdiff1d(written, novel)
             rank, k = raw[written], k - n_novel
         else:
-            rank = reweighted[written]
+            rank = self._rank(raw, reweighted)[written]
         return written[lowest(rank, k, draws[written])], novel
 
     def _candidates(
-        self, reweighted: np.ndarray, stage: np.ndarray, draws: np.ndarray, n_candidates: int
+        self, perplexity: np.ndarray, stage: np.ndarray, draws: np.ndarray, n_candidates: int
     ) -> np.ndarray:
         """Return the rows that the LLM scores, in the order in which a budget is spent."""
-        rest = np.flatnonzero((stage == _DROPPED) & np.isfinite(reweighted))
-        rank = {"highest": -reweighted[rest], "lowest": reweighted[rest], "random": draws[rest]}
+        rest = np.flatnonzero((stage == _DROPPED) & np.isfinite(perplexity))
+        rank = {"highest": -perplexity[rest], "lowest": perplexity[rest], "random": draws[rest]}
         return rest[lowest(rank[self.candidates], n_candidates, draws[rest])]
 
     def _ask_about_candidates(self) -> None:
@@ -337,17 +353,30 @@ class ActivePruneFilter(BaseFilter):
 
         def reweighted(unseen: np.ndarray) -> np.ndarray:
             values = self._scored(pool.texts[unseen])  # from the store: they were scored above
-            for newest in self._rounds:
-                values = self._reweighted_once(values, newest)
+            for round_ in self._rounds:
+                values = self._reweighted_once(values, round_)
             return values
 
         raw = self._values_at(pool, rows, self.log_perplexity_, lambda r: self._scored(pool.texts[r]))
         return raw, self._values_at(pool, rows, self.reweighted_, reweighted)
 
-    def _reweighted_once(self, log_perplexity: np.ndarray, newest: np.ndarray) -> np.ndarray:
+    def _reweighted_once(self, log_perplexity: np.ndarray, round_: _Round) -> np.ndarray:
         if self.reweighting not in {"sample", "paper"}:
             return log_perplexity
-        return reweight(log_perplexity, newest, self.beta)
+        adjusted = reweight(log_perplexity, round_.newest, self.beta)
+        return (adjusted - round_.center) * round_.stretch + round_.center
+
+    def _rank(self, raw: np.ndarray, reweighted: np.ndarray) -> np.ndarray:
+        """Return what orders the rows: for β < 1 perplexity as scored, which no rounding error can reorder."""
+        return raw if self.beta < 1 else reweighted
+
+    def _spread_of(self, log_perplexity: np.ndarray) -> tuple[float, float]:
+        """Return the median and the interquartile range over the rows given to :meth:`fit`."""
+        finite = log_perplexity[np.isfinite(log_perplexity)]
+        if not len(finite):
+            return 0.0, 0.0
+        low, median, high = np.percentile(finite, [25, 50, 75])
+        return float(median), float(high - low)
 
     def _columns(
         self, raw: np.ndarray, reweighted: np.ndarray, quality: np.ndarray, stage: np.ndarray
