@@ -431,8 +431,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             if set(labels.tolist()) | set(self.labeled_.y.tolist()) <= {-1, 1}:
                 return labels
             raise ValueError(
-                f"partial_fit takes labeled rows only: y[{row}] is {labels[row]}, which means that the row has "
-                "no label"
+                f"partial_fit takes labeled rows only: y[{row}] is {labels[row]}, which means that the row "
+                "has no label"
             )
         return labels
 

@@ -429,7 +429,8 @@ def check_labels(y: Any, n_rows: int, name: str = "y") -> tuple[np.ndarray, np.n
     if y is None:
         return np.full(n_rows, -1), np.zeros(n_rows, dtype=bool)
     if isinstance(y, np.ma.MaskedArray):
-        y = np.where(np.ma.getmaskarray(y), None, y.data.astype(object))  # a masked label is a missing one
+        mask, y = np.ma.getmaskarray(y), y.data.astype(object)
+        y[mask] = None  # a masked label is a missing one
     labels = y.toarray() if sp.issparse(y) else np.asarray(y)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]

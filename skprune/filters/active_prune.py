@@ -40,14 +40,6 @@ class _Plan(NamedTuple):
     n_llm: int
 
 
-class _Round(NamedTuple):
-    """The reweighting of one round: the rows labeled in it, and the stretch that restores the spread."""
-
-    newest: np.ndarray
-    center: float
-    stretch: float
-
-
 class ActivePruneFilter(BaseFilter):
     """Keep rows of low n-gram perplexity, and rows that an LLM scores high.
 
@@ -126,13 +118,12 @@ class ActivePruneFilter(BaseFilter):
     without it. Proposition 1 of the paper treats the adjustment factor as a constant, which it is not; its
     proof is about *sampling* with a weight that decreases in P, which is the default here.
 
-    *No drift.* Equation 2 moves all perplexities towards each other, by a factor of up to 1 − β per round.
-    With a fixed T, exp(−P/T) would therefore tend to a uniform draw: after 60 rounds with β = 0.1, a third of
-    the kept rows would have a perplexity above the median, against 0.2 % in the first round. So after each
-    round the perplexities are stretched about their median until their interquartile range over the pool is
-    again that at :meth:`fit` (ours). Equation 2 commutes with such a stretch, and a draw by exp(−P/T) does
-    not depend on where P is zero: the effect is that of a T which is the same share of the spread in every
-    round.
+    *No drift.* Applied to its own result in every round, equation 2 moves all rows above the labeled ones
+    towards each other by a factor of 1 − β per round. With a fixed T the draw would tend to a uniform one: in
+    a loop with β = 0.1, a third of the kept rows had a perplexity above the median after 60 rounds, against
+    0.2 % in the first. ``"sample"`` therefore applies equation 2 once, to the perplexities as scored, with
+    all rows labeled since :meth:`fit` (ours). The first round is that of the paper. Later rounds depend on
+    which rows were labeled, and not on how many rounds that took.
 
     The LLM scores candidates during :meth:`fit` and :meth:`partial_fit`, so that a query does not wait. A
     first query through :class:`~skprune.PrunedQuery` calls both, and scores candidates twice: before and
@@ -233,25 +224,21 @@ class ActivePruneFilter(BaseFilter):
         self.log_perplexity_ = self._scored(table.keys, table.digests)
         self.reweighted_ = self.log_perplexity_
         self._quality = np.full(len(table), np.nan)
-        self._rounds: list[_Round] = []
-        spread = self._spread_of(self.log_perplexity_)[1]
+        # log10 perplexity of the rows labeled in each round: as scored; for "paper" as reweighted by then.
+        self._rounds: list[np.ndarray] = []
         # If most of the pool is alike, T must still be large enough to distinguish P/T from (P + ε)/T.
         finite = self.log_perplexity_[np.isfinite(self.log_perplexity_)]
+        spread = float(np.subtract(*np.percentile(finite, [75, 25]))) if len(finite) else 0.0
         self.temperature_ = max(self.temperature * spread, 1e-9 * np.abs(finite).max(initial=1.0))
         self._ask_about_candidates()
 
     def _learn(self, pool: Pool, *, learner: Any) -> None:
         if self.round_ == 0:  # labels known before the first round are not newly labeled
             return
-        newest = self._log_perplexities(pool, np.arange(len(pool)))[1]
-        newest = newest[np.isfinite(newest)]
-        if len(newest):
-            center, stretch = 0.0, 1.0
-            if self.reweighting in {"sample", "paper"}:
-                center, spread = self._spread_of(reweight(self.reweighted_, newest, self.beta))
-                stretch = self._spread_of(self.log_perplexity_)[1] / spread if spread > 0 else 1.0
-            self._rounds = [*self._rounds, _Round(newest, center, stretch)]
-            self.reweighted_ = self._reweighted_once(self.reweighted_, self._rounds[-1])
+        raw, reweighted = self._log_perplexities(pool, np.arange(len(pool)))
+        newest = reweighted if self.reweighting == "paper" else raw
+        self._rounds = [*self._rounds, newest[np.isfinite(newest)]]
+        self.reweighted_ = self._reweighted(self.log_perplexity_)
         self._ask_about_candidates()
 
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
@@ -301,8 +288,8 @@ class ActivePruneFilter(BaseFilter):
         if self.reweighting == "sample":
             # Gumbel-top-k: the k largest of −P/T + Gumbel noise are draws without replacement.
             rank = reweighted[written] / self.temperature_ + np.log(-np.log(draws[written]))
-        elif self.reweighting == "novelty" and self._rounds:
-            distance = mean_distance(raw, self._rounds[-1].newest)
+        elif self.reweighting == "novelty" and self._rounds and len(self._rounds[-1]):
+            distance = mean_distance(raw, self._rounds[-1])
             n_novel = int(self.novelty_share * k + 0.5)
             novel = written[lowest(-distance[written], n_novel, draws[written])]
             written = np.setdiff1d(written, novel)
@@ -351,32 +338,26 @@ class ActivePruneFilter(BaseFilter):
     def _log_perplexities(self, pool: Pool, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the log10 perplexity of rows of any pool, as scored and as reweighted."""
 
-        def reweighted(unseen: np.ndarray) -> np.ndarray:
-            values = self._scored(pool.texts[unseen])  # from the store: they were scored above
-            for round_ in self._rounds:
-                values = self._reweighted_once(values, round_)
-            return values
+        def score(unseen: np.ndarray) -> np.ndarray:
+            return self._scored(pool.texts[unseen])  # the second time from the store
 
-        raw = self._values_at(pool, rows, self.log_perplexity_, lambda r: self._scored(pool.texts[r]))
-        return raw, self._values_at(pool, rows, self.reweighted_, reweighted)
+        raw = self._values_at(pool, rows, self.log_perplexity_, score)
+        return raw, self._values_at(pool, rows, self.reweighted_, lambda r: self._reweighted(score(r)))
 
-    def _reweighted_once(self, log_perplexity: np.ndarray, round_: _Round) -> np.ndarray:
-        if self.reweighting not in {"sample", "paper"}:
-            return log_perplexity
-        adjusted = reweight(log_perplexity, round_.newest, self.beta)
-        return (adjusted - round_.center) * round_.stretch + round_.center
+    def _reweighted(self, log_perplexity: np.ndarray) -> np.ndarray:
+        """Return perplexities after the reweighting of all rounds."""
+        if self.reweighting == "sample":
+            labeled = np.concatenate([*self._rounds, np.empty(0)])
+            return reweight(log_perplexity, labeled, self.beta) if len(labeled) else log_perplexity
+        if self.reweighting == "paper":
+            for newest in self._rounds:
+                if len(newest):
+                    log_perplexity = reweight(log_perplexity, newest, self.beta)
+        return log_perplexity
 
     def _rank(self, raw: np.ndarray, reweighted: np.ndarray) -> np.ndarray:
-        """Return what orders the rows: for β < 1 perplexity as scored, which no rounding error can reorder."""
+        """Return what orders the rows: for β < 1 perplexity as scored, free of rounding errors."""
         return raw if self.beta < 1 else reweighted
-
-    def _spread_of(self, log_perplexity: np.ndarray) -> tuple[float, float]:
-        """Return the median and the interquartile range over the rows given to :meth:`fit`."""
-        finite = log_perplexity[np.isfinite(log_perplexity)]
-        if not len(finite):
-            return 0.0, 0.0
-        low, median, high = np.percentile(finite, [25, 50, 75])
-        return float(median), float(high - low)
 
     def _columns(
         self, raw: np.ndarray, reweighted: np.ndarray, quality: np.ndarray, stage: np.ndarray

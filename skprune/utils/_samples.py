@@ -50,9 +50,12 @@ class Sample:
 
     @property
     def n_eligible(self) -> int:
-        """Number of rows that have no label and are not copies of a labeled row."""
-        labeled = self.labeled_keys
-        return sum(key not in labeled for key in Pool(self.X).keys)
+        """Number of different rows that have no label."""
+        return len(set(Pool(self.X).keys) - self.labeled_keys)
+
+    def n_different(self, indices: Any) -> int:
+        """Number of different rows among the given ones."""
+        return len(set(Pool(self.rows(indices)).keys))
 
 
 def _labels() -> np.ndarray:

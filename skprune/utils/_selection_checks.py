@@ -37,15 +37,16 @@ def check_transform_and_get_support_match_select(filter: Any, sample: Sample) ->
 
 
 def check_keep_is_exact(filter: Any, sample: Sample) -> None:
-    """``keep``, if the filter has it, is an exact share or count of the eligible rows."""
+    """``keep``, if the filter has it, is an exact share or count of the different eligible rows."""
     if "keep" not in filter.get_params():
         return
     n_eligible = sample.n_eligible
     for keep in (1, 17, n_eligible, 0.01, 0.25, 0.5, 1.0):
         kept = clone(filter).set_params(keep=keep).fit(sample.X, sample.y).select(sample.X)
         expected = size_of(keep, n_eligible)
-        assert len(kept) == expected, (
-            f"keep={keep} must select {expected} of {n_eligible} eligible rows, got {len(kept)}"
+        n_kept = sample.n_different(kept)
+        assert n_kept == expected, (
+            f"keep={keep} must select {expected} of {n_eligible} different eligible rows, got {n_kept}"
         )
     invalid_sizes = [141, 0, -1, 1.5, 0.0, "half"]
     if signature(type(filter)).parameters["keep"].default is not None:
@@ -56,12 +57,13 @@ def check_keep_is_exact(filter: Any, sample: Sample) -> None:
 
 
 def check_min_rows_is_respected(filter: Any, sample: Sample) -> None:
-    """``select(X, min_rows=n)`` returns at least n rows, or all eligible rows if there are fewer."""
+    """``select(X, min_rows=n)`` returns at least n different rows, or all eligible ones."""
     filter.fit(sample.X, sample.y)
     for n in (1, 60, sample.n_eligible, 10_000):
         kept = filter.select(sample.X, min_rows=n)
         expected = min(n, sample.n_eligible)
-        assert len(kept) >= expected, f"min_rows={n} must select at least {expected} rows, got {len(kept)}"
+        n_kept = sample.n_different(kept)
+        assert n_kept >= expected, f"min_rows={n} must select at least {expected} rows, got {n_kept}"
         assert len(set(kept)) == len(kept), f"select with min_rows={n} returned a row twice"
 
 
@@ -87,7 +89,7 @@ def check_fully_labeled_set_is_pruned(filter: Any, sample: Sample) -> None:
     """If ``fit`` gets a label for every row, all rows are eligible."""
     kept = filter.fit(sample.X, np.arange(140) % 2).select(sample.X)
     assert 0 < len(kept) <= 140, f"select returned {len(kept)} of 140 labeled rows"
-    _check_keep(filter, len(kept), 140)
+    _check_keep(filter, sample.n_different(kept), 120)
 
 
 def check_exhausted_pool_raises(filter: Any, sample: Sample) -> None:
@@ -117,14 +119,21 @@ def check_rows_are_identified_by_content(filter: Any, sample: Sample) -> None:
 
 
 def check_duplicate_rows(filter: Any, sample: Sample) -> None:
-    """In a pool of duplicates every copy counts as a row, and no row is selected twice."""
+    """Copies survive with their first row, do not count, and are left out with ``copies=False``."""
     pool = sample.rows(np.repeat(np.arange(3), 20))
     kept = filter.fit(pool).select(pool)
-    assert 0 < len(kept) <= 60, f"select returned {len(kept)} rows of a pool of 60 duplicates"
+    n_kept = len({row // 20 for row in kept})
     assert len(set(kept)) == len(kept), "select returned a row twice in a pool of duplicates"
-    _check_keep(filter, len(kept), 60)
-    n_kept = len(filter.select(pool, min_rows=50))
-    assert n_kept >= 50, f"min_rows=50 in a pool of 60 duplicates must select 50 rows, got {n_kept}"
+    assert len(kept) == 20 * n_kept, (
+        f"select must return all 20 copies of {n_kept} rows, got {len(kept)} rows"
+    )
+    _check_keep(filter, n_kept, 3)
+    first = filter.select(pool, copies=False)
+    assert len({row // 20 for row in first}) == len(first) == n_kept, (
+        "select with copies=False must return one row per content"
+    )
+    n_kept = len(filter.select(pool, min_rows=3, copies=False))
+    assert n_kept == 3, f"min_rows=3 in a pool of 3 different rows must select all of them, got {n_kept}"
     filter.partial_fit(sample.rows([0]), [1])
     assert not set(filter.select(pool)) & set(range(20)), "select returned a copy of a labeled row"
 

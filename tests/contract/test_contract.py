@@ -89,11 +89,11 @@ def test_scikit_learn_checks(estimator, check):
 
 
 class SelectsTwice(RandomFilter):
-    """Select the best row twice."""
+    """Return the first row twice."""
 
-    def _select(self, pool, eligible, min_rows):
-        selection = super()._select(pool, eligible, min_rows)
-        return Selection(np.append(selection.order, selection.order[0]), selection.explain)
+    def select(self, X, *, min_rows=0, copies=True):
+        kept = super().select(X, min_rows=min_rows, copies=copies)
+        return np.append(kept, kept[:1])
 
 
 class ByPosition(RandomFilter):
