@@ -6,7 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.cluster import kmeans_plusplus
+from sklearn.preprocessing import normalize
 from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.extmath import row_norms
 
 from skprune.base import KEEP_CONSTRAINT, BaseFilter
 from skprune.encoders import make_encoder
@@ -18,6 +20,8 @@ from skprune.streams import generator
 
 # Number of pool rows that k-means++ samples for a cold start.
 _COLD_START_ROWS = 10_000
+# Squared lengths this close to 1 are 1 up to the rounding of half precision.
+_UNIT = 0.02
 # The random stream of that sample, apart from the one of the row draws.
 _COLD = 2
 
@@ -128,11 +132,18 @@ def nearest_rows(
 
 
 def pick_kmeans_plusplus(vectors: Any, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
-    """Return unique positions picked by k-means++; scikit-learn repeats some if there are too few rows."""
+    """Return unique positions picked by k-means++ among directions, because the search compares directions.
+
+    scikit-learn repeats a position if there are too few different rows.
+    """
     if vectors.shape[0] <= n_clusters:
         return np.arange(vectors.shape[0])
     # scikit-learn would convert single precision to double at every step.
-    _, picked = kmeans_plusplus(vectors.astype(np.float64), n_clusters, random_state=int(rng.integers(2**31)))
+    directions = vectors.astype(np.float64)
+    squares = row_norms(directions, squared=True)
+    if np.abs(squares - 1.0).max() > _UNIT:  # encoders mostly return vectors of unit length already
+        directions = normalize(directions)
+    _, picked = kmeans_plusplus(directions, n_clusters, random_state=int(rng.integers(2**31)))
     return np.unique(picked)
 
 

@@ -251,3 +251,18 @@ def test_entropy_asks_the_learner_about_rows_as_it_reads_them(kind):
         anchors = chooser.anchors_[chooser.anchor_labels_ == digit]
         expected = images[most].reshape(2, -1)
         assert_allclose(np.sort(cosine_similarity(anchors, expected).max(axis=0)), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_array])
+def test_the_length_of_a_row_changes_neither_anchors_nor_subpool(kind):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 6))
+    y = np.where(np.arange(300) < 120, np.arange(300) % 2, -1)
+    lengths = 10.0 ** rng.uniform(-2, 2, size=300)
+    for cold in (True, False):
+        labels = np.full(300, -1) if cold else y
+        plain, scaled = (
+            AnchorFilter(5, 7, random_state=0).fit(kind(rows), labels).select(kind(rows))
+            for rows in (X, X * lengths[:, None])
+        )
+        assert set(plain.tolist()) == set(scaled.tolist())
