@@ -116,7 +116,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         pool = check_pool(X)
         labels, known = check_labels(y, len(pool))
         prunes_labeled = bool(known.all())
-        unlabeled = np.flatnonzero(~known | prunes_labeled)
+        unlabeled = pool.written(np.flatnonzero(~known | prunes_labeled))
         self._check_sizes(len(pool.distinct(unlabeled)[0]))
         with self._unchanged_on_error():
             self._check_kind(pool, reset=True)
@@ -309,7 +309,10 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         """Refuse sizes that ``n_rows`` different eligible rows cannot satisfy, before any work."""
         keep = getattr(self, "keep", None)
         if isinstance(keep, int | np.integer) and keep > n_rows:
-            raise ValueError(f"keep={keep} exceeds the {n_rows} different rows of the pool without a label")
+            raise ValueError(
+                f"keep={keep} exceeds the {n_rows} different rows of the pool without a label (blank texts do not "
+                "count)"
+            )
 
     def _check_labels(self, labels: np.ndarray) -> None:
         """Refuse known labels that the method cannot use, before any work."""
@@ -397,11 +400,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
 
     def _eligible_rows(self, pool: Pool) -> np.ndarray:
         """Return the rows of ``pool`` without a label; blank texts only if there is nothing else."""
-        rows = np.flatnonzero(~self._is_excluded(pool))
-        if not pool.holds_texts:
-            return rows
-        written = rows[is_written(pool.texts[rows])]
-        return written if len(written) else rows
+        return pool.written(np.flatnonzero(~self._is_excluded(pool)))
 
     def _is_excluded(self, pool: Pool) -> np.ndarray:
         """Return the mask of the rows of ``pool`` that a label excludes."""

@@ -114,6 +114,13 @@ class Pool:
         """Return what :meth:`RowTable.locate` looks for: texts, or the hashes of numeric rows."""
         return self.texts[indices] if self.texts is not None else row_hashes(self.vectors, indices)
 
+    def written(self, rows: np.ndarray) -> np.ndarray:
+        """Return those of ``rows`` that are not blank texts, or all of them if they all are."""
+        if self.texts is None:
+            return rows
+        written = rows[is_written(self.texts[rows])]
+        return written if len(written) else rows
+
     def distinct(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Find copies among some rows.
 

@@ -56,8 +56,8 @@ class KMeansFilter(VectorFilter):
     Notes
     -----
     The clustering baseline of [1]_ and [2]_ forms k clusters and keeps the member of each that is nearest to
-    the centroid. A row belongs to one cluster, so no row can be picked twice. If k-means finds fewer than k
-    clusters because of copies, the next nearest members fill the size, one per cluster in turn (ours). The
+    the centroid. A row belongs to one cluster, so no row can be picked twice. If some clusters end up empty, the next nearest members of the others
+    fill the size, one per cluster in turn (ours). The
     clusters are those of the eligible rows: :meth:`select` clusters again if the rows differ from the last
     call.
 
@@ -148,7 +148,7 @@ class KMeansFilter(VectorFilter):
             )
         else:
             kmeans = KMeans(n_clusters, n_init=1, random_state=seed, verbose=max(0, self.verbose - 1))
-        with warnings.catch_warnings():  # there may be fewer distinct rows than clusters; _select fills up
+        with warnings.catch_warnings():  # some clusters may end up empty; _select fills up
             warnings.simplefilter("ignore", ConvergenceWarning)
             cluster = kmeans.fit(vectors).labels_
         return cluster, _distances(vectors, kmeans.cluster_centers_, cluster)

@@ -198,7 +198,7 @@ def test_a_concentrated_entropy_is_named():
         ({"center": 1.5}, "'center' parameter"),
         ({"combine": "all"}, "'combine' parameter"),
         ({"interval": "best"}, "'interval' parameter"),
-        ({"keep": N + 1}, "keep=301 exceeds the 300 rows"),
+        ({"keep": N + 1}, "keep=301 exceeds the 300 different rows"),
         ({"interval": "search"}, "interval='search' needs labels"),
     ],
 )

@@ -324,7 +324,7 @@ def test_a_clone_is_unfitted_and_a_pickle_continues_the_same(fitted):
         ),
         ({}, np.where(labels(SEEDS) < 0, -1, 0.5), ValueError, r"class labels, got continuous.*0\.5"),
         ({}, labels(SEEDS)[:-1], ValueError, "399"),
-        ({"keep": 321}, labels(SEEDS), ValueError, r"keep=321 exceeds the 320 rows"),
+        ({"keep": 321}, labels(SEEDS), ValueError, r"keep=321 exceeds the 320 different rows"),
         ({"ssl": StandardScaler()}, labels(SEEDS), ValueError, "'ssl' parameter"),
         ({"proxy": LogisticRegression()}, labels(SEEDS), ValueError, "'proxy' parameter"),
         ({"difficulty": "loss"}, labels(SEEDS), ValueError, "'difficulty' parameter"),
