@@ -116,8 +116,11 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         pool = check_pool(X)
         labels, known = check_labels(y, len(pool))
         prunes_labeled = bool(known.all())
-        unlabeled = pool.written(np.flatnonzero(~known | prunes_labeled))
-        self._check_sizes(len(pool.distinct(unlabeled)[0]))
+        unlabeled = np.flatnonzero(~known | prunes_labeled)
+        numbers = pool.table.row_of if pool.holds_texts else None
+        if numbers is not None and pool.table.written[numbers[unlabeled]].any():
+            unlabeled = unlabeled[pool.table.written[numbers[unlabeled]]]
+        self._check_sizes(len(pool.distinct(unlabeled, numbers)[0]))
         with self._unchanged_on_error():
             self._check_kind(pool, reset=True)
             self._check_labels(labels[known])
@@ -197,7 +200,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         self._validate_params()  # they may have been set since fit
         check_scalar(min_rows, "min_rows", Integral, min_val=0)
         pool, eligible = self._eligible(X)
-        first, copy_of = pool.distinct(eligible)
+        first, copy_of = pool.distinct(eligible, self._numbers(pool))
         order = self._select(pool, eligible[first], int(min_rows)).order
         return eligible[with_copies(order, copy_of) if copies else first[order]]
 
@@ -274,7 +277,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         check_is_fitted(self)
         data = self.pool_.rows if X is None else X
         pool, eligible = self._eligible(data)
-        first, copy_of = pool.distinct(eligible)
+        first, copy_of = pool.distinct(eligible, self._numbers(pool))
         selection = self._select(pool, eligible[first], 0)
         kept = eligible[with_copies(selection.order, copy_of)]
         rank = np.full(len(pool), -1)
@@ -330,11 +333,25 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         The pool that ``fit`` was given is known without reading its rows. Numeric rows of any other array are
         hashed every time, even if the same array was here before: it may have been changed in place.
         """
-        if pool is self.pool_:
-            return np.asarray(self._table.row_of[rows])
-        if pool.holds_texts:
-            return pool.numbers_in(self._table)[rows]
-        return self._table.locate(pool.contents_at(rows))
+        numbers = self._numbers(pool)
+        if numbers is None:
+            return (
+                self._table.locate(pool.contents_at(rows))
+                if pool is not self.pool_
+                else self._table.row_of[rows]
+            )
+        located = numbers[rows]
+        located[located >= len(self._table)] = -1
+        return located
+
+    def _numbers(self, pool: Pool) -> np.ndarray | None:
+        """Return numbers that equal rows of a pool of texts share; None for numeric rows.
+
+        The distinct rows given to :meth:`fit` come first.
+        """
+        if not pool.holds_texts:
+            return None
+        return self._table.row_of if pool is self.pool_ else pool.numbers_in(self._table)
 
     def _values_at(
         self, pool: Pool, rows: np.ndarray, values: np.ndarray, compute: Callable[[np.ndarray], Any]
@@ -389,7 +406,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         if X is not pool.data or not pool.is_as_read():
             pool = read_pool(X)
             if pool.holds_texts and self.pool_.holds_texts:  # texts that fit has seen are valid
-                pool.check(np.flatnonzero(pool.numbers_in(self._table) < 0))
+                pool.check(np.flatnonzero(pool.numbers_in(self._table) >= len(self._table)))
             else:
                 pool.check()
         self._check_kind(pool, reset=False)
@@ -400,26 +417,29 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
 
     def _eligible_rows(self, pool: Pool) -> np.ndarray:
         """Return the rows of ``pool`` without a label; blank texts only if there is nothing else."""
-        return pool.written(np.flatnonzero(~self._is_excluded(pool)))
-
-    def _is_excluded(self, pool: Pool) -> np.ndarray:
-        """Return the mask of the rows of ``pool`` that a label excludes."""
-        if not pool.holds_texts or not len(self._excluded):
-            return pool.isin(self._excluded)
-        labeled: Any = self._excluded.pool
-        numbers = self._table.row_of if pool is self.pool_ else pool.numbers_in(self._table)
-        by_number = np.zeros(len(self._table) + 1, dtype=bool)  # the last entry stands for −1
-        by_number[labeled.numbers_in(self._table)] = True
-        by_number[-1] = False
-        excluded = by_number[numbers]
-        unseen = np.flatnonzero(numbers < 0)
-        excluded[unseen] = [text in self._excluded.positions for text in pool.texts[unseen]]
-        return excluded
+        numbers = self._numbers(pool)
+        if numbers is None:
+            return np.flatnonzero(~pool.isin(self._excluded))
+        table, labeled = self._table, self._excluded.pool
+        unseen = np.flatnonzero(numbers >= len(table))
+        # One entry per number: what is free, and what is written.
+        free = np.ones(len(table) + len(unseen), dtype=bool)
+        written = np.ones(len(free), dtype=bool)
+        written[: len(table)] = table.written
+        if labeled is not None:
+            located = labeled.numbers_in(table)
+            free[located[located < len(table)]] = False
+        for row in unseen:
+            free[numbers[row]] = pool.texts[row] not in self._excluded.positions
+            written[numbers[row]] = not pool.texts[row].isspace() and pool.texts[row] != ""
+        rows = np.flatnonzero(free[numbers])
+        worth = rows[written[numbers[rows]]]
+        return worth if len(worth) else rows
 
     def _different_at_fit(self) -> np.ndarray:
         """Return the different rows given to :meth:`fit` that have no label yet."""
         rows = self._eligible_rows(self.pool_)
-        return rows[self.pool_.distinct(rows)[0]]
+        return rows[self.pool_.distinct(rows, self._numbers(self.pool_))[0]]
 
     def _check_new_labels(self, y: Any, n_rows: int) -> np.ndarray:
         """Return the labels of :meth:`partial_fit`; none may be missing."""

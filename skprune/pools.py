@@ -114,19 +114,14 @@ class Pool:
         """Return what :meth:`RowTable.locate` looks for: texts, or the hashes of numeric rows."""
         return self.texts[indices] if self.texts is not None else row_hashes(self.vectors, indices)
 
-    def written(self, rows: np.ndarray) -> np.ndarray:
-        """Return those of ``rows`` that are not blank texts, or all of them if they all are."""
-        if self.texts is None:
-            return rows
-        written = rows[is_written(self.texts[rows])]
-        return written if len(written) else rows
-
-    def distinct(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def distinct(self, rows: np.ndarray, numbers: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Find copies among some rows.
 
         Parameters
         ----------
         rows : ndarray of int, shape (n,)
+        numbers : ndarray of int, shape (n_rows,), default=None
+            Numbers that equal rows share, and no others, if they are known.
 
         Returns
         -------
@@ -137,10 +132,10 @@ class Pool:
         """
         import pandas as pd
 
-        if "table" in self.__dict__:
-            if len(self.table) == len(self):
+        if numbers is not None:
+            contents = numbers[rows]
+            if np.bincount(contents).max(initial=0) <= 1:
                 return np.arange(len(rows)), np.arange(len(rows))
-            contents = self.table.row_of[rows]
         else:
             contents = self.texts[rows] if self.texts is not None else self._marks_of_content(rows)
         copy_of, distinct = pd.factorize(contents, use_na_sentinel=False)
@@ -215,9 +210,17 @@ class Pool:
         return mask
 
     def numbers_in(self, table: RowTable) -> np.ndarray:
-        """Return the number of every text in a table, −1 for texts that are not in it; found once."""
+        """Return the number of every text in a table; texts that are not in it get numbers of their own.
+
+        Found once per table. Numbers from ``len(table)`` on are those of texts that are not in it.
+        """
+        import pandas as pd
+
         if self._numbers is None or self._numbers[0] is not table:
-            self._numbers = (table, table.locate(self.texts))
+            numbers = table.locate(self.texts)
+            unseen = np.flatnonzero(numbers < 0)
+            numbers[unseen] = len(table) + pd.factorize(self.texts[unseen], use_na_sentinel=False)[0]
+            self._numbers = (table, numbers)
         return self._numbers[1]
 
     def check(self, indices: np.ndarray | None = None) -> None:
@@ -300,6 +303,11 @@ class RowTable:
     def digests(self) -> np.ndarray:
         """128-bit content hash of every distinct row, uint64 of shape (n_distinct, 2)."""
         return digests(self.keys) if self._hashes is None else self._hashes
+
+    @cached_property
+    def written(self) -> np.ndarray:
+        """Mask of the distinct texts that are not blank; all numeric rows count as written."""
+        return is_written(self.keys) if self._hashes is None else np.ones(len(self), dtype=bool)
 
     def locate(self, contents: np.ndarray) -> np.ndarray:
         """Return the number of each row, or −1 for a row that is not in the table."""

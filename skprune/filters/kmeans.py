@@ -56,10 +56,9 @@ class KMeansFilter(VectorFilter):
     Notes
     -----
     The clustering baseline of [1]_ and [2]_ forms k clusters and keeps the member of each that is nearest to
-    the centroid. A row belongs to one cluster, so no row can be picked twice. If some clusters end up empty, the next nearest members of the others
-    fill the size, one per cluster in turn (ours). The
-    clusters are those of the eligible rows: :meth:`select` clusters again if the rows differ from the last
-    call.
+    the centroid. A row belongs to one cluster, so no row can be picked twice. If some clusters end up empty,
+    the next nearest members of the others fill the size, one per cluster in turn (ours). The clusters are
+    those of the eligible rows: :meth:`select` clusters again if the rows differ from the last call.
 
     The row of the largest cluster ranks best.
 
