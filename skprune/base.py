@@ -270,7 +270,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         -------
         DataFrame of n_rows rows
             ``kept`` (bool), ``rank`` (0 is best, −1 for rows that are not kept), ``stage``, the scores of the
-            method, ``threshold``, and ``reason`` in words. It has the index of ``X`` if ``X`` has one.
+            method, ``threshold``, and ``reason`` in words; words are categories. It has the index of ``X`` if
+            ``X`` has one.
         """
         import pandas as pd
 
@@ -287,12 +288,17 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         for name, values in selection.explain().items():
             if values.dtype.kind == "f":
                 column = np.full(len(pool), np.nan)
-            else:
-                column = np.full(len(pool), "already labeled" if name == "reason" else "", dtype=object)
-                if name == "reason" and pool.holds_texts:
-                    column[~is_written(pool.texts)] = "empty"
-            column[eligible] = values[copy_of]
-            frame[name] = column
+                column[eligible] = values[copy_of]
+                frame[name] = column
+                continue
+            numbers, words = pd.factorize(np.asarray(values, dtype=object))
+            column = np.full(len(pool), len(words), dtype=np.int32)
+            if name == "reason" and pool.holds_texts:
+                column[~is_written(pool.texts)] = len(words) + 1
+            column[eligible] = numbers[copy_of]
+            rest = ["already labeled", "empty"] if name == "reason" else ["", ""]
+            column, categories = _merged(column, [*words, *rest])
+            frame[name] = pd.Categorical.from_codes(column, categories)
         return frame
 
     # ------------------------------------------------------------------ hooks
@@ -313,8 +319,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         keep = getattr(self, "keep", None)
         if isinstance(keep, int | np.integer) and keep > n_rows:
             raise ValueError(
-                f"keep={keep} exceeds the {n_rows} different rows of the pool without a label (blank texts do not "
-                "count)"
+                f"keep={keep} exceeds the {n_rows} different rows of the pool without a label "
+                "(blank texts do not count)"
             )
 
     def _check_labels(self, labels: np.ndarray) -> None:
@@ -568,6 +574,26 @@ def with_copies(order: np.ndarray, copy_of: np.ndarray) -> np.ndarray:
     rank[order] = np.arange(len(order))
     rows = np.flatnonzero(rank[copy_of] >= 0)
     return rows[np.argsort(rank[copy_of[rows]], kind="stable")]
+
+
+def either(mask: np.ndarray, if_true: str, if_false: str) -> np.ndarray:
+    """Return one of two strings per row, as objects that rows share: an array of strings would copy them.
+
+    Examples
+    --------
+    >>> either(np.array([True, False]), "kept", "dropped")
+    array(['kept', 'dropped'], dtype=object)
+    """
+    return np.array([if_false, if_true], dtype=object)[mask.astype(np.int8)]
+
+
+def _merged(numbers: np.ndarray, words: list[str]) -> tuple[np.ndarray, list[str]]:
+    """Return numbers of different words, and the words that occur."""
+    used = np.unique(numbers)
+    different = list(dict.fromkeys(words[i] for i in used))
+    place = np.zeros(len(words), dtype=numbers.dtype)
+    place[used] = [different.index(words[i]) for i in used]
+    return place[numbers], different
 
 
 def _refuse_to_be_a_step(name: str) -> None:

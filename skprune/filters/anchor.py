@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skprune.base import Selection, mask_of, size_of
+from skprune.base import Selection, either, mask_of, size_of
 from skprune.filters.vector_filter import NeighborFilter, Search, nearest_rows, pick_kmeans_plusplus
 from skprune.neighbors import ExactNeighbors
 from skprune.pools import Pool
@@ -248,7 +248,7 @@ class AnchorFilter(NeighborFilter):
         if stage != "anchors":
             reason[~kept] = "not drawn"
         return {
-            "stage": np.where(kept, stage, ""),
+            "stage": either(kept, stage, ""),
             "similarity": scores,
             "threshold": np.full(len(scores), threshold),
             "reason": reason,

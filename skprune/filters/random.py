@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skprune.base import BaseFilter, Selection, mask_of
+from skprune.base import BaseFilter, Selection, either, mask_of
 from skprune.pools import Pool
 
 
@@ -53,9 +53,9 @@ class RandomFilter(BaseFilter):
         def explain() -> dict[str, Any]:
             threshold = draw[order[-1]]
             kept = mask_of(order, len(draw))
-            reason = np.where(kept, "kept: its random draw is among the lowest", "random draw too high")
+            reason = either(kept, "kept: its random draw is among the lowest", "random draw too high")
             return {
-                "stage": np.where(kept, "random", ""),
+                "stage": either(kept, "random", ""),
                 "draw": draw,
                 "threshold": np.full(len(draw), threshold),
                 "reason": reason,

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skprune.base import BaseFilter, Selection, lowest, mask_of
+from skprune.base import BaseFilter, Selection, either, lowest, mask_of
 from skprune.pools import Pool, is_written
 from skprune.store import Remembered
 
@@ -57,11 +57,11 @@ class ScoreFilter(BaseFilter):
     def _columns(self, scores: np.ndarray, order: np.ndarray) -> dict[str, Any]:
         kept = mask_of(order, len(scores))
         why, why_not = self._reasons
-        reason = np.where(kept, f"kept: {why}", why_not).astype(object)
+        reason = either(kept, f"kept: {why}", why_not)
         empty = scores == (np.inf if self._lowest_first else -np.inf)
         reason[empty] = np.where(kept[empty], "kept: empty, but nothing better is left", "empty")
         return {
-            "stage": np.where(kept, self._parameter, ""),
+            "stage": either(kept, self._parameter, ""),
             self._column: scores,
             "threshold": np.full(len(scores), scores[order[-1]]),
             "reason": reason,

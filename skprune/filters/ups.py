@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import brentq
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skprune.base import BaseFilter, Selection, mask_of
+from skprune.base import BaseFilter, Selection, either, mask_of
 from skprune.pools import Pool
 from skprune.probabilities import entropy, least_confidence, margin, predict_proba
 from skprune.streams import generator
@@ -233,10 +233,10 @@ def _columns(order: np.ndarray, uncertainty: np.ndarray, probability: np.ndarray
         stage, why, why_not = "random", "kept: drawn at random, there is no learner yet", "not drawn"
     else:
         stage, why, why_not = "uncertainty", "kept: drawn by its uncertainty", "not drawn by its uncertainty"
-    reason = np.where(kept, why, why_not).astype(object)
+    reason = either(kept, why, why_not)
     reason[kept & certain] = "kept: among the most uncertain rows"
     return {
-        "stage": np.where(kept, stage, ""),
+        "stage": either(kept, stage, ""),
         "uncertainty": uncertainty,
         "keep_probability": probability,
         "threshold": np.full(len(kept), uncertainty[certain].min() if certain.any() else np.nan),

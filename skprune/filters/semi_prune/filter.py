@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from skprune.base import Selection, mask_of
+from skprune.base import Selection, either, mask_of
 from skprune.filters.semi_prune.coresets import CORESETS, Candidates
 from skprune.filters.semi_prune.dynamics import TrainingDynamics, aum, dual, dyn_unc, el2n, forgetting
 from skprune.filters.semi_prune.scaling import CommonScaler, check_classes
@@ -425,9 +425,9 @@ def _blocks(n_rows: int) -> Iterator[slice]:
 def _random_columns(order: np.ndarray, n_rows: int) -> dict[str, Any]:
     kept = mask_of(order, n_rows)
     unknown = np.full(n_rows, np.nan)
-    reason = np.where(kept, "kept: drawn at random until two classes have labels", "not drawn")
+    reason = either(kept, "kept: drawn at random until two classes have labels", "not drawn")
     return {
-        "stage": np.where(kept, "random", "").astype(object),
+        "stage": either(kept, "random", ""),
         "pseudo_label": np.full(n_rows, "", dtype=object),
         "confidence": unknown,
         "difficulty": unknown,
