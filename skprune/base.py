@@ -1,4 +1,7 @@
-"""The contract of every pool filter: the public methods, over two hooks that a method implements."""
+"""The contract of every pool filter: the public methods, over two hooks that a method implements.
+
+The file is long because the contract is documented here once, for all filters.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,10 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import TransformerTags, check_scalar
 from sklearn.utils._param_validation import HasMethods, Interval
@@ -21,30 +22,16 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 from skprune.containers import take_rows
 from skprune.exceptions import PoolExhaustedError
 from skprune.fitting import check_clones_keep_fit
-from skprune.pools import Labeled, Pool, RowTable, check_labels, check_pool, is_written, read_pool
+from skprune.frames import as_frame, explanation
+from skprune.labels import Labeled, check_labels
+from skprune.pools import Pool, RowTable, check_pool, read_pool
+from skprune.selections import Selection, mask_of, size_of, with_copies
 from skprune.streams import draw_seed, row_uniforms
 
 KEEP_CONSTRAINT = [
     Interval(Real, 0, 1, closed="right"),
     Interval(Integral, 1, None, closed="left"),
 ]
-
-
-@dataclass
-class Selection:
-    """What a method decided about the eligible rows of one pool.
-
-    Attributes
-    ----------
-    order : ndarray of int, shape (n_kept,)
-        Positions among the eligible rows, unique, best first.
-    explain : callable
-        Returns a dict of columns with one value per eligible row: the scores, ``stage``, ``threshold`` and
-        ``reason``. Only :meth:`BaseFilter.explain` calls it.
-    """
-
-    order: np.ndarray
-    explain: Callable[[], dict[str, Any]]
 
 
 class BaseFilter(TransformerMixin, BaseEstimator, ABC):
@@ -213,7 +200,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         rows = np.sort(self.select(X))
         kept = take_rows(X, rows)
         wants_frame = _get_output_config("transform", self)["dense"] != "default"
-        return _as_frame(kept, rows) if wants_frame else kept
+        return as_frame(kept, rows) if wants_frame else kept
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Fit, then :meth:`transform` the same ``X``.
@@ -273,33 +260,14 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             method, ``threshold``, and ``reason`` in words; words are categories. It has the index of ``X`` if
             ``X`` has one.
         """
-        import pandas as pd
-
         check_is_fitted(self)
         data = self.pool_.rows if X is None else X
         pool, eligible = self._eligible(data)
         first, copy_of = pool.distinct(eligible, self._numbers(pool))
         selection = self._select(pool, eligible[first], 0)
         kept = eligible[with_copies(selection.order, copy_of)]
-        rank = np.full(len(pool), -1)
-        rank[kept] = np.arange(len(kept))
-        index = data.index if hasattr(data, "iloc") else None
-        frame = pd.DataFrame({"kept": rank >= 0, "rank": rank}, index=index)
-        for name, values in selection.explain().items():
-            if values.dtype.kind == "f":
-                column = np.full(len(pool), np.nan)
-                column[eligible] = values[copy_of]
-                frame[name] = column
-                continue
-            numbers, words = pd.factorize(np.asarray(values, dtype=object))
-            column = np.full(len(pool), len(words), dtype=np.int32)
-            if name == "reason" and pool.holds_texts:
-                column[~is_written(pool.texts)] = len(words) + 1
-            column[eligible] = numbers[copy_of]
-            rest = ["already labeled", "empty"] if name == "reason" else ["", ""]
-            column, categories = _merged(column, [*words, *rest])
-            frame[name] = pd.Categorical.from_codes(column, categories)
-        return frame
+        columns = {name: values[copy_of] for name, values in selection.explain().items()}
+        return explanation(pool, eligible, kept, columns, data.index if hasattr(data, "iloc") else None)
 
     # ------------------------------------------------------------------ hooks
 
@@ -408,8 +376,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
     def _eligible(self, X: Any) -> tuple[Pool, np.ndarray]:
         """Read the current pool and find the rows without a label."""
         check_is_fitted(self)
-        pool = self.pool_
-        if X is not pool.data or not pool.is_as_read():
+        pool = X if isinstance(X, Pool) else self.pool_
+        if X is not pool and (X is not pool.data or not pool.is_as_read()):
             pool = read_pool(X)
             if pool.holds_texts and self.pool_.holds_texts:  # texts that fit has seen are valid
                 pool.check(np.flatnonzero(pool.numbers_in(self._table) >= len(self._table)))
@@ -513,89 +481,6 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         return tags
 
 
-def size_of(share_or_count: float | int, n_rows: int) -> int:
-    """Return how many of ``n_rows`` rows a share (float) or a count (int) stands for; at least one.
-
-    Examples
-    --------
-    >>> size_of(0.25, 10), size_of(3, 10), size_of(20, 10), size_of(0.01, 10)
-    (3, 3, 10, 1)
-    """
-    if isinstance(share_or_count, Integral):
-        return min(int(share_or_count), n_rows)
-    return min(max(1, int(np.floor(share_or_count * n_rows + 0.5))), n_rows)
-
-
-def lowest(values: np.ndarray, k: int, ties: np.ndarray) -> np.ndarray:
-    """Return the positions of the ``k`` lowest values, ascending; ``ties`` orders equal values.
-
-    Examples
-    --------
-    >>> lowest(np.array([2.0, 1.0, 1.0]), 2, ties=np.array([0.1, 0.9, 0.2]))
-    array([2, 1])
-    """
-    if k >= len(values):
-        candidates = np.arange(len(values))
-    else:
-        threshold = np.partition(values, k - 1)[k - 1] if k else -np.inf
-        candidates = np.flatnonzero(values <= threshold)
-    return candidates[np.lexsort((ties[candidates], values[candidates]))[:k]]
-
-
-def mask_of(rows: np.ndarray, n_rows: int) -> np.ndarray:
-    """Return the mask of ``n_rows`` rows that is true at ``rows``.
-
-    Examples
-    --------
-    >>> mask_of(np.array([2, 0]), 4)
-    array([ True, False,  True, False])
-    """
-    mask = np.zeros(n_rows, dtype=bool)
-    mask[rows] = True
-    return mask
-
-
-def with_copies(order: np.ndarray, copy_of: np.ndarray) -> np.ndarray:
-    """Return the positions of all copies of some different rows, each right after its first.
-
-    Parameters
-    ----------
-    order : ndarray of int, shape (n_kept,)
-        Different rows, best first.
-    copy_of : ndarray of int, shape (n_rows,)
-        Which of the different rows each row is.
-
-    Examples
-    --------
-    >>> with_copies(np.array([1, 0]), np.array([0, 1, 2, 1]))
-    array([1, 3, 0])
-    """
-    rank = np.full(copy_of.max(initial=-1) + 1, -1)
-    rank[order] = np.arange(len(order))
-    rows = np.flatnonzero(rank[copy_of] >= 0)
-    return rows[np.argsort(rank[copy_of[rows]], kind="stable")]
-
-
-def either(mask: np.ndarray, if_true: str, if_false: str) -> np.ndarray:
-    """Return one of two strings per row, as objects that rows share: an array of strings would copy them.
-
-    Examples
-    --------
-    >>> either(np.array([True, False]), "kept", "dropped")
-    array(['kept', 'dropped'], dtype=object)
-    """
-    return np.array([if_false, if_true], dtype=object)[mask.astype(np.int8)]
-
-
-def _merged(numbers: np.ndarray, words: list[str]) -> tuple[np.ndarray, list[str]]:
-    """Return numbers of different words, and the words that occur."""
-    used = np.unique(numbers)
-    different = list(dict.fromkeys(words[i] for i in used))
-    place = np.zeros(len(words), dtype=numbers.dtype)
-    place[used] = [different.index(words[i]) for i in used]
-    return place[numbers], different
-
-
 def _refuse_to_be_a_step(name: str) -> None:
     """Raise if scikit-learn runs a filter as a step that must keep all rows.
 
@@ -612,14 +497,3 @@ def _refuse_to_be_a_step(name: str) -> None:
                 "Use PrunedClassifier(estimator, filter) as the last step, or PruneSampler in a Pipeline of "
                 "imbalanced-learn"
             )
-
-
-def _as_frame(kept: Any, rows: np.ndarray) -> Any:
-    """Return the kept rows of any container as a frame; scikit-learn then names its columns."""
-    import pandas as pd
-
-    if hasattr(kept, "iloc"):
-        return kept if kept.ndim == 2 else kept.to_frame()
-    pool = Pool(kept)
-    values = pool.texts if pool.holds_texts else pool.vectors
-    return values if sp.issparse(values) else pd.DataFrame(values, index=rows)

@@ -15,9 +15,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from skprune.base import BaseFilter, mask_of
+from skprune.base import BaseFilter
 from skprune.containers import take_rows
 from skprune.pools import Pool
+from skprune.selections import mask_of
 from skprune.training_set import FILTER_CONSTRAINT, MIN_PER_CLASS_CONSTRAINT, class_labels, prune
 
 

@@ -83,6 +83,14 @@ def row_hashes(vectors: Any, rows: np.ndarray | None = None) -> np.ndarray:
     return hashes
 
 
+def hash_keys(hashes: np.ndarray) -> np.ndarray:
+    """Return hashes as objects of 16 bytes, which can be keys of a dict."""
+    joined = np.ascontiguousarray(hashes, dtype="<u8").tobytes()
+    keys = np.empty(len(hashes), dtype=object)
+    keys[:] = [joined[start : start + 16] for start in range(0, len(joined), 16)]
+    return keys
+
+
 def _row_blocks(indptr: np.ndarray) -> Iterator[slice]:
     """Yield slices of the rows of a CSR matrix, with some ``_BLOCK`` entries each."""
     start = 0

@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.base import clone
 
 from skprune.base import BaseFilter
+from skprune.labels import check_labels
 from skprune.metrics import rarest_class
-from skprune.pools import check_labels
 
 
 def pool_recall(

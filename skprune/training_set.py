@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from skprune.base import BaseFilter
 from skprune.containers import take_rows
-from skprune.pools import check_labels
+from skprune.labels import check_labels
 
 FILTER_CONSTRAINT = [HasMethods(["fit", "select"])]
 MIN_PER_CLASS_CONSTRAINT = [Interval(Integral, 0, None, closed="left")]

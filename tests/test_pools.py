@@ -9,10 +9,10 @@ import pytest
 import scipy.sparse as sp
 
 from skprune import KMeansFilter, RandomFilter
-from skprune.base import Labeled
 from skprune.containers import take_rows
 from skprune.exceptions import EmptyPoolError
-from skprune.pools import Pool, RowTable, check_labels, check_pool, check_texts, digests
+from skprune.labels import Labeled, check_labels
+from skprune.pools import Pool, RowTable, check_pool, check_texts, digests
 
 TEXTS = ["red", "green", "blue", "red"]
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skprune.base import KEEP_CONSTRAINT, BaseFilter, Selection, lowest, size_of
+from skprune.base import KEEP_CONSTRAINT, BaseFilter
 from skprune.pools import Pool, is_written
 from skprune.scorers.parameters import (
     DEFAULT_LLM,
@@ -19,6 +19,7 @@ from skprune.scorers.parameters import (
     make_perplexity,
     make_quality,
 )
+from skprune.selections import Selection, lowest, size_of
 from skprune.store import Remembered
 
 _STAGES = np.array(["", "perplexity", "novelty", "llm", "fill"], dtype=object)

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skprune.base import Selection, either, mask_of, size_of
 from skprune.filters.vector_filter import NeighborFilter, Search, nearest_rows, pick_kmeans_plusplus
 from skprune.neighbors import ExactNeighbors
 from skprune.pools import Pool
 from skprune.probabilities import entropy, predict_proba
+from skprune.selections import Selection, either, mask_of, size_of
 from skprune.streams import generator
 
 # The random stream of a round that draws the anchors.

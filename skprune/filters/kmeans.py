@@ -11,9 +11,9 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import StrOptions
 
-from skprune.base import Selection, mask_of
 from skprune.filters.vector_filter import VectorFilter
 from skprune.pools import Pool
+from skprune.selections import Selection, mask_of
 from skprune.streams import count_occurrences, generator
 
 # From this many rows times clusters, mini-batches are used: an iteration of Lloyd's algorithm computes as

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from skprune.base import BaseFilter, Selection, either, mask_of
+from skprune.base import BaseFilter
 from skprune.pools import Pool
+from skprune.selections import Selection, either, mask_of
 
 
 class RandomFilter(BaseFilter):

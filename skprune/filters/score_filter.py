@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skprune.base import BaseFilter, Selection, either, lowest, mask_of
+from skprune.base import BaseFilter
 from skprune.pools import Pool, is_written
+from skprune.selections import Selection, either, lowest, mask_of
 from skprune.store import Remembered
 
 

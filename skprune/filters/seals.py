@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skprune.base import Selection, mask_of, size_of
 from skprune.filters.vector_filter import NeighborFilter, Search, nearest_rows
 from skprune.neighbors import ExactNeighbors
 from skprune.pools import Pool
+from skprune.selections import Selection, mask_of, size_of
 
 
 class SEALSFilter(NeighborFilter):

@@ -10,9 +10,10 @@ import numpy as np
 from scipy.optimize import brentq
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skprune.base import BaseFilter, Selection, either, mask_of
+from skprune.base import BaseFilter
 from skprune.pools import Pool
 from skprune.probabilities import entropy, least_confidence, margin, predict_proba
+from skprune.selections import Selection, either, mask_of
 from skprune.streams import generator
 
 _MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {

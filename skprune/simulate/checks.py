@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from skprune.pools import check_labels
+from skprune.labels import check_labels
 from skprune.simulate.scoring import metric_names
 from skprune.simulate.stopping import ValidationPlateau
 

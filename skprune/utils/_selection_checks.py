@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from skprune.base import size_of
 from skprune.containers import take_rows
 from skprune.exceptions import PoolExhaustedError
 from skprune.pools import Pool
+from skprune.selections import size_of
 from skprune.utils._samples import Sample, raises, sorted_keys
 
 

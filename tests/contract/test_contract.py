@@ -24,7 +24,8 @@ from skprune import (
     SemiPruneFilter,
     UPSFilter,
 )
-from skprune.base import BaseFilter, Selection
+from skprune.base import BaseFilter
+from skprune.selections import Selection
 from skprune.utils.estimator_checks import check_filter, filter_checks
 
 TEXTS = [f"the {color} {animal} sees n{i}" for i in range(10) for color in ("red", "old", "blue")

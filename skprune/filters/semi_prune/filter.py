@@ -16,13 +16,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from skprune.base import Selection, either, mask_of
 from skprune.filters.semi_prune.coresets import CORESETS, Candidates
 from skprune.filters.semi_prune.dynamics import TrainingDynamics, aum, dual, dyn_unc, el2n, forgetting
 from skprune.filters.semi_prune.scaling import CommonScaler, check_classes
 from skprune.filters.semi_prune.training_rows import TrainingRows
 from skprune.filters.vector_filter import VectorFilter
 from skprune.pools import Pool, digests
+from skprune.selections import Selection, either, mask_of
 from skprune.streams import generator, seed_open_states
 
 #: Each difficulty score, with 1 if high scores are hard and −1 if low scores are hard.

@@ -1,0 +1,68 @@
+"""DataFrames that filters return: the explanation of a selection, and kept rows as a frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from skprune.pools import Pool, is_written
+
+
+def explanation(
+    pool: Pool, eligible: np.ndarray, kept: np.ndarray, columns: dict[str, np.ndarray], index: Any
+) -> Any:
+    """Return the frame of :meth:`skprune.base.BaseFilter.explain`, one row per row of ``pool``.
+
+    Parameters
+    ----------
+    pool : Pool
+    eligible : ndarray of int
+        The rows that the filter decided about.
+    kept : ndarray of int
+        Those that survive, best first.
+    columns : dict of ndarray, one value per eligible row
+        Numbers, or words, which become categories: ten million copies of a sentence would take gigabytes.
+    index : pandas index or None
+    """
+    import pandas as pd
+
+    rank = np.full(len(pool), -1)
+    rank[kept] = np.arange(len(kept))
+    frame = pd.DataFrame({"kept": rank >= 0, "rank": rank}, index=index)
+    for name, values in columns.items():
+        if values.dtype.kind == "f":
+            column = np.full(len(pool), np.nan)
+            column[eligible] = values
+            frame[name] = column
+            continue
+        numbers, words = pd.factorize(np.asarray(values, dtype=object))
+        column = np.full(len(pool), len(words), dtype=np.int32)
+        if name == "reason" and pool.holds_texts:
+            column[~is_written(pool.texts)] = len(words) + 1
+        column[eligible] = numbers
+        rest = ["already labeled", "empty"] if name == "reason" else ["", ""]
+        column, categories = _merged(column, [*words, *rest])
+        frame[name] = pd.Categorical.from_codes(column, categories)
+    return frame
+
+
+def as_frame(kept: Any, rows: np.ndarray) -> Any:
+    """Return the kept rows of any container as a frame; scikit-learn then names its columns."""
+    import pandas as pd
+
+    if hasattr(kept, "iloc"):
+        return kept if kept.ndim == 2 else kept.to_frame()
+    pool = Pool(kept)
+    values = pool.texts if pool.holds_texts else pool.vectors
+    return values if sp.issparse(values) else pd.DataFrame(values, index=rows)
+
+
+def _merged(numbers: np.ndarray, words: list[str]) -> tuple[np.ndarray, list[str]]:
+    """Return numbers of different words, and the words that occur."""
+    used = np.unique(numbers)
+    different = list(dict.fromkeys(words[i] for i in used))
+    place = np.zeros(len(words), dtype=numbers.dtype)
+    place[used] = [different.index(words[i]) for i in used]
+    return place[numbers], different

@@ -1,0 +1,124 @@
+"""Labels: which rows have one, and the record of the labeled rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from skprune.pools import Pool
+
+
+class Labeled:
+    """The rows whose label is known, in order of arrival; each content once.
+
+    Attributes
+    ----------
+    pool : Pool or None
+        The rows; None if there are none.
+    positions : dict
+        The position of each key (see :attr:`Pool.keys`) among them.
+    """
+
+    def __init__(self) -> None:
+        self.pool: Pool | None = None
+        self._labels: list[Any] = []
+        self.positions: dict[Any, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    @property
+    def y(self) -> np.ndarray:
+        """Their labels, an object array."""
+        labels = np.empty(len(self), dtype=object)
+        labels[:] = self._labels
+        return labels
+
+    def add(self, pool: Pool, y: np.ndarray) -> None:
+        """Add rows in place; a row that is known already takes the newer label."""
+        fresh = []
+        for row, (key, label) in enumerate(zip(pool.keys, y.tolist(), strict=True)):
+            if key in self.positions:
+                self._labels[self.positions[key]] = label
+            else:
+                self.positions[key] = len(self)
+                self._labels.append(label)
+                fresh.append(row)
+        if fresh:
+            self.pool = _append(self.pool, pool, np.array(fresh))
+
+    def copy(self) -> Labeled:
+        """Return a ledger that grows apart from this one."""
+        twin = Labeled()
+        twin.pool, twin._labels, twin.positions = self.pool, self._labels.copy(), self.positions.copy()
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"pool": self.pool, "_labels": self._labels}  # skops cannot save a dict with keys of bytes
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        keys = [] if self.pool is None else self.pool.keys.tolist()
+        self.positions = {key: position for position, key in enumerate(keys)}
+
+
+def check_labels(y: Any, n_rows: int, name: str = "y") -> tuple[np.ndarray, np.ndarray]:
+    """Return ``(labels, known)``: the labels as an array, and the mask of the rows that have one.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,) or (n_rows, n_outputs), or None
+        −1, NaN, NaT, NA, None or a mask marks a row without a label, as in :mod:`sklearn.semi_supervised`.
+        With several outputs a row has no label if none of its outputs has one.
+    n_rows : int
+        Number of rows that ``y`` must match.
+
+    Raises
+    ------
+    ValueError
+        If ``y`` has another length or more than two dimensions.
+
+    Notes
+    -----
+    With several outputs the labels are tuples.
+    """
+    if y is None:
+        return np.full(n_rows, -1), np.zeros(n_rows, dtype=bool)
+    if isinstance(y, np.ma.MaskedArray):
+        mask, y = np.ma.getmaskarray(y), y.data.astype(object)
+        y[mask] = None  # a masked label is a missing one
+    labels = y.toarray() if sp.issparse(y) else np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim not in (1, 2):
+        raise ValueError(f"{name} must hold one label per row, got an array of shape {labels.shape}")
+    if len(labels) != n_rows:
+        raise ValueError(f"{name} has {len(labels)} labels for {n_rows} rows")
+    if labels.ndim == 2:
+        rows = np.empty(n_rows, dtype=object)
+        rows[:] = [tuple(row) for row in labels.tolist()]
+        return rows, np.array([not all(map(_is_missing, row)) for row in rows], dtype=bool)
+    if labels.dtype.kind in "iu":
+        return labels, labels != -1
+    if labels.dtype.kind == "f":
+        return labels, ~np.isnan(labels) & (labels != -1)
+    return labels, ~np.array([_is_missing(label) for label in labels.tolist()], dtype=bool)
+
+
+def _is_missing(label: Any) -> bool:
+    """Return whether a label means that there is none. The string "-1" is a class; the number is not."""
+    if label is None or type(label).__name__ == "NAType":  # pandas.NA is neither equal nor unequal to itself
+        return True
+    return not isinstance(label, str) and bool(label != label or label == -1)
+
+
+def _append(known: Pool | None, pool: Pool, rows: np.ndarray) -> Pool:
+    """Return ``known`` and the given rows of ``pool`` as one pool of texts or of vectors."""
+    values = pool.texts if pool.texts is not None else pool.vectors
+    fresh = values[rows]
+    if known is None:
+        return Pool(fresh)
+    old = known.data
+    return Pool(sp.vstack([old, fresh], format="csr") if sp.issparse(old) else np.concatenate([old, fresh]))
