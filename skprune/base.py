@@ -25,7 +25,7 @@ from skprune.fitting import check_clones_keep_fit
 from skprune.frames import as_frame, explanation
 from skprune.labels import Labeled, check_labels
 from skprune.pools import Pool, RowTable, check_pool, read_pool
-from skprune.selections import Selection, mask_of, size_of, with_copies
+from skprune.selections import Selection, lowest, mask_of, size_of, with_copies
 from skprune.streams import draw_seed, row_uniforms
 
 KEEP_CONSTRAINT = [
@@ -371,7 +371,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
 
     def _random_rows(self, pool: Pool, eligible: np.ndarray, n: int) -> np.ndarray:
         """Return ``n`` positions among the eligible rows, drawn uniformly for this round."""
-        return np.argsort(self._uniforms(pool, eligible), kind="stable")[:n]
+        draws = self._uniforms(pool, eligible)
+        return lowest(draws, n, ties=draws)
 
     def _eligible(self, X: Any) -> tuple[Pool, np.ndarray]:
         """Read the current pool and find the rows without a label."""

@@ -101,7 +101,9 @@ class TfidfEncoder(BaseEstimator):
             n_components = max(1, min(self.n_components, terms.shape[1] - 1, len(sample) - 1))
             svd = TruncatedSVD(n_components, n_iter=2, random_state=self.random_state)
             svd.set_output(transform="default")
-            with np.errstate(divide="ignore", invalid="ignore"):  # the explained variance of equal rows is 0 / 0
+            with np.errstate(
+                divide="ignore", invalid="ignore"
+            ):  # the explained variance of equal rows is 0 / 0
                 self.pipeline_.steps.insert(1, ("svd", svd.fit(terms)))
         self.fingerprint = f"tfidf {self.get_params()} {_corpus_digest(sample)} {_LEARNED_BY}"
         return self

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
 
 from skprune import KMeansFilter, RandomFilter
 from skprune.containers import take_rows
@@ -437,3 +439,18 @@ def test_nullable_numbers_are_numbers():
     frame.iloc[1, 0] = pd.NA
     with pytest.raises(ValueError, match=r"Input X contains NaN \(first in row 1\)"):
         check_pool(frame)
+
+
+@given(
+    st.lists(st.sampled_from("abc"), max_size=12),
+    st.lists(st.booleans(), min_size=12, max_size=12),
+    st.lists(st.sampled_from("abcd"), max_size=3),
+)
+def test_texts_are_numbered_alike_whether_a_pool_shrank_or_changed(texts, keep, more):
+    table = RowTable(np.array([*"abc"], dtype=object))
+    pools = [texts, [t for t, kept in zip(texts, keep, strict=False) if kept], texts[::-1], texts + more]
+    for rows in pools:
+        array = np.array(rows, dtype=object)
+        fresh = RowTable(np.array([*"abc"], dtype=object)).numbers_of(array)
+        assert table.numbers_of(array).tolist() == fresh.tolist()
+        assert len(set(zip(rows, fresh.tolist(), strict=True))) == len(set(rows)) == len(set(fresh.tolist()))

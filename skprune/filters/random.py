@@ -8,7 +8,7 @@ import numpy as np
 
 from skprune.base import BaseFilter
 from skprune.pools import Pool
-from skprune.selections import Selection, either, mask_of
+from skprune.selections import Selection, either, lowest, mask_of
 
 
 class RandomFilter(BaseFilter):
@@ -49,7 +49,7 @@ class RandomFilter(BaseFilter):
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
         n_kept = self._kept_size(len(eligible), min_rows)
         draw = self._uniforms(pool, eligible)
-        order = np.argsort(draw, kind="stable")[:n_kept]
+        order = lowest(draw, n_kept, ties=draw)
 
         def explain() -> dict[str, Any]:
             threshold = draw[order[-1]]
