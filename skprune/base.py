@@ -24,7 +24,8 @@ from skprune.exceptions import PoolExhaustedError
 from skprune.fitting import check_clones_keep_fit
 from skprune.frames import as_frame, explanation
 from skprune.labels import Labeled, check_labels
-from skprune.pools import Pool, RowTable, check_pool, read_pool
+from skprune.pools import Pool, check_pool, read_pool
+from skprune.row_table import RowTable
 from skprune.selections import Selection, lowest, mask_of, size_of, with_copies
 from skprune.streams import draw_seed, row_uniforms
 

@@ -26,7 +26,8 @@ from skprune.exceptions import ModelLoadError
 from skprune.hub.devices import choose_device, has_native_bfloat16
 from skprune.hub.fingerprints import content_of, state_of
 from skprune.hub.sources import first_line, local_path, quiet_transformers
-from skprune.pools import check_texts, digests
+from skprune.pools import check_texts
+from skprune.row_table import digests
 from skprune.vectors import dense
 
 # Part of the fingerprint of encoders that are fitted here. Another version of scikit-learn may find other

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from skprune.pools import Pool, is_written
+from skprune.pools import Pool
+from skprune.row_table import is_written
 
 
 def explanation(

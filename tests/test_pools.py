@@ -14,7 +14,8 @@ from skprune import KMeansFilter, RandomFilter
 from skprune.containers import take_rows
 from skprune.exceptions import EmptyPoolError
 from skprune.labels import Labeled, check_labels
-from skprune.pools import Pool, RowTable, check_pool, check_texts, digests
+from skprune.pools import Pool, check_pool, check_texts
+from skprune.row_table import RowTable, digests
 
 TEXTS = ["red", "green", "blue", "red"]
 

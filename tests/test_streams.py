@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import kstest
 
-from skprune.pools import RowTable
+from skprune.row_table import RowTable
 from skprune.streams import count_occurrences, draw_seed, row_uniforms
 
 KEYS = np.array([f"row {i}" for i in range(5000)], dtype=object)

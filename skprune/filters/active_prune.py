@@ -11,7 +11,8 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skprune.base import KEEP_CONSTRAINT, BaseFilter
-from skprune.pools import Pool, is_written
+from skprune.pools import Pool
+from skprune.row_table import is_written
 from skprune.scorers.parameters import (
     DEFAULT_LLM,
     PERPLEXITY_CONSTRAINT,

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skprune.base import BaseFilter
-from skprune.pools import Pool, is_written
+from skprune.pools import Pool
+from skprune.row_table import is_written
 from skprune.selections import Selection, either, lowest, mask_of
 from skprune.store import Remembered
 

@@ -14,7 +14,8 @@ from skprune.base import KEEP_CONSTRAINT, BaseFilter
 from skprune.encoders import make_encoder
 from skprune.fitting import fitted_on
 from skprune.neighbors import ExactNeighbors, Neighbors, build_index
-from skprune.pools import Pool, RowTable
+from skprune.pools import Pool
+from skprune.row_table import RowTable
 from skprune.store import Remembered
 from skprune.streams import generator
 

@@ -17,7 +17,8 @@ from tqdm.auto import tqdm
 
 from skprune.language_models.causal.loader import causal_lm_fingerprint, load_causal_lm
 from skprune.language_models.causal.model import CausalLM
-from skprune.pools import RowTable, check_texts
+from skprune.pools import check_texts
+from skprune.row_table import RowTable
 
 ScoreBatches = Iterator[tuple[np.ndarray, np.ndarray]]  # (positions, scores) of each batch
 

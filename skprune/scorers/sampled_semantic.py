@@ -17,7 +17,8 @@ from skprune.encoders import make_encoder
 from skprune.fitting import fitted_on
 from skprune.hub.fingerprints import digest_of
 from skprune.language_models.ngram.tokens import callable_fingerprint
-from skprune.pools import check_texts, digests
+from skprune.pools import check_texts
+from skprune.row_table import digests
 from skprune.scorers.language_model import LanguageModelScorer, ScoreBatches
 from skprune.store import Remembered
 

@@ -22,7 +22,8 @@ from sklearn.utils.validation import check_is_fitted
 from skprune.encoders import make_encoder
 from skprune.fitting import fitted_on
 from skprune.hub.fingerprints import digest_of
-from skprune.pools import RowTable, check_texts, digests
+from skprune.pools import check_texts
+from skprune.row_table import RowTable, digests
 from skprune.store import Remembered
 
 _SCORE_VERSION = 1  # part of the fingerprint: increase it whenever a score changes

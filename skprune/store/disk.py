@@ -66,7 +66,7 @@ class DiskStore:
     --------
     >>> import tempfile
     >>> import numpy as np
-    >>> from skprune.pools import digests
+    >>> from skprune.row_table import digests
     >>> from skprune.store import open_store
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     store = open_store(folder)

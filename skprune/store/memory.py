@@ -45,7 +45,7 @@ class MemoryStore:
 
     Examples
     --------
-    >>> from skprune.pools import digests
+    >>> from skprune.row_table import digests
     >>> store = MemoryStore(max_bytes=100)
     >>> for fingerprint in ("length-1", "length-2", "length-3"):
     ...     store.put(fingerprint, digests(["a", "bb"]), np.array([1.0, 2.0]))

@@ -37,7 +37,7 @@ def open_store(memory: Any) -> Store:
     Examples
     --------
     >>> import numpy as np
-    >>> from skprune.pools import digests
+    >>> from skprune.row_table import digests
     >>> store = open_store(None)
     >>> store.put("length-1", digests(["a", "bb"]), np.array([1.0, 2.0]), "quality=len")
     >>> store.get("length-1", digests(["bb", "ccc"]))

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from skprune.pools import RowTable, digests
+from skprune.row_table import RowTable, digests
 from skprune.store.base import Store
 from skprune.store.process import open_store
 from skprune.vectors import dense

@@ -9,7 +9,7 @@ import numpy as np
 import portalocker
 import pytest
 
-from skprune.pools import digests
+from skprune.row_table import digests
 from skprune.store import MemoryStore, Remembered, open_store
 from skprune.store.claims import FileClaim
 

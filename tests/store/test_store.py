@@ -14,7 +14,7 @@ import time
 import numpy as np
 import pytest
 
-from skprune.pools import digests
+from skprune.row_table import digests
 from skprune.store import DiskStore, MemoryStore, Remembered, open_store, set_process_limit
 
 TEXTS = np.array([f"text {i}" for i in range(10)], dtype=object)
@@ -398,7 +398,7 @@ FULL = textwrap.dedent(
     """
     import sys
     import numpy as np
-    from skprune.pools import digests
+    from skprune.row_table import digests
     from skprune.store import DiskStore, Remembered
 
     store = DiskStore(sys.argv[1])

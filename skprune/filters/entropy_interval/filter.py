@@ -14,7 +14,8 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from skprune.base import BaseFilter
 from skprune.filters.entropy_interval.search import check_search_labels, search_interval
 from skprune.fitting import fitted_on
-from skprune.pools import Pool, is_written
+from skprune.pools import Pool
+from skprune.row_table import is_written
 from skprune.scorers.entropy import GenerativeEntropy, InformationEntropy
 from skprune.scorers.semantic import SemanticEntropy
 from skprune.selections import Selection, lowest, size_of

@@ -21,7 +21,8 @@ from skprune.filters.semi_prune.dynamics import TrainingDynamics, aum, dual, dyn
 from skprune.filters.semi_prune.scaling import CommonScaler, check_classes
 from skprune.filters.semi_prune.training_rows import TrainingRows
 from skprune.filters.vector_filter import VectorFilter
-from skprune.pools import Pool, digests
+from skprune.pools import Pool
+from skprune.row_table import digests
 from skprune.selections import Selection, either, mask_of
 from skprune.streams import generator, seed_open_states
 
