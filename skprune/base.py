@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import TransformerTags, check_scalar
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import HasMethods, Interval, InvalidParameterError
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
@@ -296,6 +296,15 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         """Refuse known labels that the method cannot use, before any work."""
 
     # ------------------------------------------------------------------ shared by methods
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        if isinstance(
+            getattr(self, "keep", None), bool | np.bool_
+        ):  # scikit-learn takes True for the integer 1
+            raise InvalidParameterError(
+                f"The 'keep' parameter of {type(self).__name__} must be a share or a count, got {self.keep!r}"
+            )
 
     @property
     def _table(self) -> RowTable:

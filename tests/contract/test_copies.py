@@ -99,7 +99,7 @@ def test_a_size_beyond_the_different_rows_is_refused(pruner):
         pruner.set_params(keep=101).fit(POOL)
 
 
-@pytest.mark.parametrize("value", [0, -3, 2.0, "x"])
+@pytest.mark.parametrize("value", [0, -3, 2.0, "x", True])
 def test_keep_is_checked_when_rows_are_selected(pruner, value):
     pruner.fit(TEXTS)
     with pytest.raises(InvalidParameterError, match="'keep' parameter"):
