@@ -66,7 +66,7 @@ class RowTable:
         return is_written(self.keys) if self._hashes is None else np.ones(len(self), dtype=bool)
 
     def numbers_of(self, texts: np.ndarray) -> np.ndarray:
-        """Return the number of each text; texts that are not in the table get numbers from ``len(self)`` on."""
+        """Return the number of each text; texts outside the table get numbers from ``len(self)`` on."""
         import pandas as pd
 
         recent, numbers = self._recent
