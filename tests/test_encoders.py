@@ -1,6 +1,9 @@
 """Texts to vectors, whatever encodes them."""
 
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -35,6 +38,20 @@ def test_tfidf_serves_tiny_pools(texts):
 def test_tfidf_without_a_word_says_so():
     with pytest.raises(ValueError, match="no text of the pool holds a word"):
         TfidfEncoder().fit(["!!", "??"])
+
+
+def test_tfidf_does_not_depend_on_the_number_of_threads(tmp_path):
+    # A template gives many directions that explain equally much. Rounding decides their order.
+    script = (
+        "import sys, numpy as np; from skprune import TfidfEncoder\n"
+        "texts = [f'customer {i} bought product {i % 50} in shop {i % 20}' for i in range(5000)]\n"
+        "np.save(sys.argv[1], TfidfEncoder().fit(texts)(texts[:300]))\n"
+    )
+    for threads in ("1", "2"):
+        limits = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        command = [sys.executable, "-c", script, str(tmp_path / f"{threads}.npy")]
+        subprocess.run(command, env=os.environ | limits, check=True)
+    assert np.array_equal(np.load(tmp_path / "1.npy"), np.load(tmp_path / "2.npy"))
 
 
 def test_fingerprints_tell_corpora_and_parameters_apart():
