@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from functools import lru_cache
 from numbers import Integral
 from pathlib import Path
@@ -20,19 +21,36 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
 from skprune._optional import require
 from skprune.exceptions import ModelLoadError
 from skprune.hub.devices import choose_device, has_native_bfloat16
 from skprune.hub.fingerprints import content_of, state_of
 from skprune.hub.sources import first_line, local_path, quiet_transformers
+from skprune.language_models.ngram.scripts import marks_pattern, separate_all
 from skprune.pools import check_texts
 from skprune.row_table import digests
 from skprune.vectors import dense
 
 # Part of the fingerprint of encoders that are fitted here. Another version of scikit-learn may find other
 # components, and vectors from two fits must not mix. A pretrained model does not depend on this version.
+_TERMS = "tfidf 2"  # raise the number whenever a text's terms or vectors change
 _LEARNED_BY = f"scikit-learn {sklearn.__version__}"
+
+
+# OpenBLAS splits a sum among its threads, so their number changes the last bits, and the order of directions
+# that explain equally much. The limit holds for the whole process: two fits at once must not restore it in
+# each other's midst.
+_ONE_BLAS_THREAD = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _ONE_BLAS_THREAD
+    _ONE_BLAS_THREAD = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)  # another thread may hold it during the fork
 
 
 class TfidfEncoder(BaseEstimator):
@@ -50,9 +68,16 @@ class TfidfEncoder(BaseEstimator):
     Attributes
     ----------
     pipeline_ : Pipeline
-        The fitted steps.
+        Applied to texts in which spaces separate the letters of scripts without spaces between words.
     fingerprint : str
-        Parameters, training corpus and version of scikit-learn.
+        Parameters, training corpus, and the versions of the terms and of scikit-learn.
+
+    Notes
+    -----
+    The terms are runs of letters, digits and underscores. Each letter of a script without spaces between
+    words (Chinese, Japanese, Thai...) is a term of its own, as for :class:`~skprune.NGramScorer`.
+
+    The SVD is fitted with one BLAS thread, so that the vectors do not depend on the number of threads.
 
     Examples
     --------
@@ -91,9 +116,10 @@ class TfidfEncoder(BaseEstimator):
         texts = check_texts(X)
         step = -(-len(texts) // self.max_train_texts) or 1
         sample = texts[::step]
-        tfidf = TfidfVectorizer(sublinear_tf=True, dtype=np.float32, token_pattern=r"\w+")
+        pattern = rf"\w[\w{marks_pattern()}]*"
+        tfidf = TfidfVectorizer(sublinear_tf=True, dtype=np.float32, token_pattern=pattern)
         try:
-            terms = tfidf.fit_transform(sample)
+            terms = tfidf.fit_transform(separate_all(sample))
         except ValueError as error:
             raise ValueError("no text of the pool contains a word; use another encoder") from error
         # set_output makes each step return arrays, whatever scikit-learn is configured to return.
@@ -102,17 +128,20 @@ class TfidfEncoder(BaseEstimator):
             n_components = max(1, min(self.n_components, terms.shape[1] - 1, len(sample) - 1))
             svd = TruncatedSVD(n_components, n_iter=2, random_state=self.random_state)
             svd.set_output(transform="default")
-            with np.errstate(
-                divide="ignore", invalid="ignore"
-            ):  # the explained variance of equal rows is 0 / 0
+            with (
+                _ONE_BLAS_THREAD,
+                threadpool_limits(limits=1, user_api="blas"),
+                np.errstate(divide="ignore", invalid="ignore"),  # equal rows have no variance to explain
+            ):
                 self.pipeline_.steps.insert(1, ("svd", svd.fit(terms)))
-        self.fingerprint = f"tfidf {self.get_params()} {_corpus_digest(sample)} {_LEARNED_BY}"
+        self.fingerprint = f"{_TERMS} {self.get_params()} {_corpus_digest(sample)} {_LEARNED_BY}"
         return self
 
     def __call__(self, texts: Any) -> np.ndarray:
         """Return float32 vectors of shape (n, n_components), of unit length or zero."""
         check_is_fitted(self)
-        return dense(self.pipeline_.transform(check_texts(texts))).astype(np.float32, copy=False)
+        vectors = self.pipeline_.transform(separate_all(check_texts(texts)))
+        return dense(vectors).astype(np.float32, copy=False)
 
 
 class SentenceEncoder(BaseEstimator):

@@ -1,6 +1,9 @@
 """Encoders turn texts into vectors; fingerprints tell apart what gives different vectors."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +39,20 @@ def test_tfidf_on_tiny_pools(texts):
 def test_tfidf_without_a_word_is_refused():
     with pytest.raises(ValueError, match="no text of the pool contains a word"):
         TfidfEncoder().fit(["!!", "??"])
+
+
+def test_tfidf_does_not_depend_on_the_number_of_threads(tmp_path):
+    # A template gives many directions that explain equally much. Rounding decides their order.
+    script = (
+        "import sys, numpy as np; from skprune import TfidfEncoder\n"
+        "texts = [f'customer {i} bought product {i % 50} in shop {i % 20}' for i in range(5000)]\n"
+        "np.save(sys.argv[1], TfidfEncoder().fit(texts)(texts[:300]))\n"
+    )
+    for threads in ("1", "2"):
+        limits = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        command = [sys.executable, "-c", script, str(tmp_path / f"{threads}.npy")]
+        subprocess.run(command, env=os.environ | limits, check=True)
+    assert np.array_equal(np.load(tmp_path / "1.npy"), np.load(tmp_path / "2.npy"))
 
 
 def test_fingerprints_differ_by_corpus_and_parameters():

@@ -164,7 +164,7 @@ class GenerativeEntropy(BaseEstimator):
     >>> from skprune.scorers import GenerativeEntropy
     >>> pool = ["the cat sat on the mat", "the cat ran"] * 5
     >>> GenerativeEntropy().fit(pool)(["the cat sat", "green ideas", ""]).round(1)
-    array([1.5, 3.1, inf])
+    array([1.6, 2.7, inf])
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -22,15 +21,20 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skprune.exceptions import ModelLoadError
 from skprune.hub.fingerprints import content_digest, digest_of
-from skprune.language_models.ngram.model import MAX_ORDER, MODEL_KIND, NGramModel, open_model, train_model
+from skprune.language_models.ngram.file_checks import MAX_ORDER, MODEL_KIND
+from skprune.language_models.ngram.model import NGramModel, open_model, train_model
+from skprune.language_models.ngram.saving import replacing, store_file
 from skprune.language_models.ngram.token_pipeline import TokenPipeline, count_tokens, score_texts
 from skprune.language_models.ngram.tokens import TokenizerCallable
 from skprune.pools import check_texts
 
 _CHECKED_TOKENS = 1000
-_SETTINGS_FILE, _MODEL_STEM, _PIECES_FILE = "ngram.json", "model", "tokenizer.model"
-_FOLDER_VERSION = 1
-_SCORE_VERSION = 1  # part of the fingerprint: increase it whenever a score changes
+_SETTINGS_FILE, _MODEL_STEM, _PIECES_STEM = "ngram.json", "model", "tokenizer"
+_FOLDER_VERSION = 2
+_SCORE_VERSION = 2  # part of the fingerprint: increase it whenever a score changes
+_TRAINING_VERSION = (
+    "train-2"  # part of the training digest: change it whenever the same texts give another model
+)
 
 
 class NGramScorer(BaseEstimator):
@@ -51,12 +55,14 @@ class NGramScorer(BaseEstimator):
         run of white space to one space, strips the ends and removes NULs.
     tokenizer : {"words", "whitespace"}, path-like or callable, default="words"
         Splits the normalized texts. ``"words"``: into runs of letters, digits, combining marks and
-        underscores; every other character is a token of its own. ``"whitespace"``: at spaces. A path: into
-        the pieces of that SentencePiece model, as in the paper. A callable takes a list of texts and returns
-        a list of tokens for each text.
+        underscores; every other character is a token of its own. So is each letter, with its combining marks,
+        of a script without spaces between words (Chinese, Japanese, Thai...). ``"whitespace"``: at spaces. A
+        path: into the pieces of that SentencePiece model, as in the paper. A callable takes a list of texts
+        and returns a list of tokens for each text.
     max_train_texts : int or None, default=100_000
-        Maximum number of texts to train on. If the pool has more, the texts with the lowest content hashes
-        are taken: a random sample that does not depend on the order of the pool. None: train on all texts.
+        Maximum number of distinct texts to train on. If the pool has more, those with the lowest content
+        hashes are taken: a random sample that does not depend on the order of the pool. None: train on all
+        texts.
     n_jobs : int or None, default=None
         Number of processes that score. None means 1, unless ``joblib.parallel_config`` sets another number.
     verbose : int, default=0
@@ -67,7 +73,7 @@ class NGramScorer(BaseEstimator):
     model_ : NGramModel
         The loaded or trained model.
     n_train_texts_ : int
-        Number of texts that the model was trained on; 0 if ``model`` was given.
+        Number of distinct texts that the model was trained on; 0 if ``model`` was given.
     training_digest_ : str or None
         Digest of those texts, the order, the normalizer and the tokenizer; None if ``model`` was given.
 
@@ -80,6 +86,11 @@ class NGramScorer(BaseEstimator):
     KenLM [2]_ scores each text as one sentence: log10 PPL = -sum(log10 p) / T, where T counts its
     tokens and ``</s>`` (ActivePrune, section 3.2; the normalization and the models are those of CCNet [1]_).
     A text that has no tokens after normalization scores ``+inf``.
+
+    Copies count once in training, and so do texts that are equal after normalization, such as one template
+    with different numbers: otherwise, junk that is repeated would be the most fluent text of its pool. Texts
+    that share most of their words, but not all, still lower each other's perplexity. Counts that leave out
+    the text being scored would remove that too; KenLM cannot use such counts, so they are not implemented.
 
     :meth:`fit` trains an interpolated modified Kneser-Ney model without pruning. The model agrees with
     KenLM's ``lmplz`` on every n-gram. Training needs about 300 bytes of memory per training token. For
@@ -106,7 +117,7 @@ class NGramScorer(BaseEstimator):
     >>> from skprune.scorers import NGramScorer
     >>> scorer = NGramScorer(order=3).fit(["the cat sat on the mat", "the cat ran"] * 5)
     >>> scorer(["The cat sat.", "colorless green ideas", ""]).round(2)
-    array([0.65, 1.3 ,  inf])
+    array([0.68, 1.17,  inf])
     """
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 (sklearn's name and form)
@@ -159,6 +170,11 @@ class NGramScorer(BaseEstimator):
             If ``model`` is None and no text has a token.
         ModelLoadError
             If ``model`` or a SentencePiece tokenizer cannot be read.
+
+        Warns
+        -----
+        UserWarning
+            If there are 2,000 tokens or more and 70 % of them occur only once: the tokenizer does not fit.
         """
         self._validate_params()
         if self.model is not None:
@@ -168,7 +184,7 @@ class NGramScorer(BaseEstimator):
         start = time.perf_counter()
         pipeline = TokenPipeline(self.normalizer, self.tokenizer)
         texts, corpus_digest = _sample_by_hash(check_texts(X, name="X").tolist(), self.max_train_texts)
-        digest = digest_of("train", corpus_digest, f"order={self.order}", pipeline.fingerprint)
+        digest = digest_of(_TRAINING_VERSION, corpus_digest, f"order={self.order}", pipeline.fingerprint)
         self.model_ = train_model(digest, lambda: _sentences(pipeline, texts), self.order)
         self.n_train_texts_, self.training_digest_ = len(texts), digest
         if self.verbose:
@@ -197,7 +213,8 @@ class NGramScorer(BaseEstimator):
         Warns
         -----
         UserWarning
-            If ``model`` was given and more than half of the first 1,000 tokens are unknown to it.
+            If more than half of the first 1,000 tokens are unknown to the model. A model that :meth:`fit`
+            trained warns only about texts with that many tokens.
         """
         return self._score_checked(check_texts(texts).tolist())
 
@@ -206,8 +223,11 @@ class NGramScorer(BaseEstimator):
         self._validate_params()
         model = self._model()
         pipeline = TokenPipeline(self.normalizer, self.tokenizer)
-        if self.model is not None:
-            _warn_if_unknown(model, islice(pipeline.iter_lines(texts), _CHECKED_TOKENS))
+        _warn_if_unknown(
+            model,
+            islice(pipeline.iter_lines(texts), _CHECKED_TOKENS),
+            min_tokens=1 if self.model is not None else _CHECKED_TOKENS,
+        )
         return score_texts(_LogPerplexity(model), pipeline, texts, self.n_jobs)
 
     def perplexity(self, texts: Sequence[str]) -> NDArray[np.float64]:
@@ -243,10 +263,13 @@ class NGramScorer(BaseEstimator):
         ----------
         folder : path-like
             Created if it does not exist. It receives the model (a KenLM binary if :meth:`fit` trained it),
-            the settings ``ngram.json`` and the SentencePiece model, if the tokenizer is one.
+            the settings ``ngram.json`` and the SentencePiece model, if the tokenizer is one. A scorer that
+            the folder already holds is replaced at the end, in one step: if anything fails, it stays whole.
 
         Raises
         ------
+        OSError
+            If the files cannot be written.
         ValueError
             If the tokenizer is a callable; only a pickle can hold one.
         """
@@ -257,16 +280,27 @@ class NGramScorer(BaseEstimator):
         model = self._model()
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        name = _MODEL_STEM + model.source.suffix
-        settings = {"format": _FOLDER_VERSION, "model": name, "order": self.order}
-        settings |= {"normalizer": self.normalizer, "tokenizer": self.tokenizer}
-        if self.tokenizer not in ("words", "whitespace"):
-            _copy(Path(self.tokenizer), folder / _PIECES_FILE)
-            settings["tokenizer"] = {"sentencepiece": _PIECES_FILE}
-        if self.model is None:
-            settings |= {"digest": self.training_digest_, "n_train_texts": self.n_train_texts_}
-        _copy(model.source, folder / name)
-        (folder / _SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n")
+        # The names of the files hold their digests, so the old settings go on naming the old files, and
+        # replacing the settings is the one step that puts the new scorer in the place of the old one.
+        settings_file = folder / _SETTINGS_FILE
+        before = _files_named_in(settings_file)
+        written = set()
+        try:
+            name, digest = store_file(model.source, folder, _MODEL_STEM)
+            written.add(name)
+            settings = {"format": _FOLDER_VERSION, "model": name, "model_digest": digest, "order": self.order}
+            settings |= {"normalizer": self.normalizer, "tokenizer": self.tokenizer}
+            if self.tokenizer not in ("words", "whitespace"):
+                name, _ = store_file(Path(self.tokenizer), folder, _PIECES_STEM)
+                written.add(name)
+                settings["tokenizer"] = {"sentencepiece": name}
+            if self.model is None:
+                settings |= {"digest": self.training_digest_, "n_train_texts": self.n_train_texts_}
+            with replacing(settings_file) as file:
+                file.write(json.dumps(settings, indent=2).encode() + b"\n")
+        finally:
+            for name in (before | written) - _files_named_in(settings_file):
+                (folder / name).unlink(missing_ok=True)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> NGramScorer:
@@ -285,19 +319,21 @@ class NGramScorer(BaseEstimator):
         Raises
         ------
         ModelLoadError
-            If the folder does not contain a saved scorer.
+            If the folder does not contain a saved scorer, or its files are not those that were saved.
         """
         folder = Path(folder)
         try:
             settings = json.loads((folder / _SETTINGS_FILE).read_text())
             if settings["format"] != _FOLDER_VERSION:
-                raise ValueError(f"format {settings['format']}")
+                raise ValueError(f"format {settings['format']}, not {_FOLDER_VERSION}; fit and save it again")
             tokenizer = settings["tokenizer"]
             if isinstance(tokenizer, dict):
                 tokenizer = str(folder / Path(tokenizer["sentencepiece"]).name)
             elif tokenizer not in ("words", "whitespace"):
                 raise ValueError(f"tokenizer {tokenizer!r}")
             path = folder / Path(settings["model"]).name
+            if content_digest(path, MODEL_KIND) != settings["model_digest"]:
+                raise ValueError(f"{path.name} is not the model that was saved")
             trained = "digest" in settings
             scorer = cls(
                 None if trained else str(path),
@@ -305,7 +341,7 @@ class NGramScorer(BaseEstimator):
                 normalizer=settings["normalizer"],
                 tokenizer=tokenizer,
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, ModelLoadError) as error:
             raise ModelLoadError(f"{folder} does not contain a saved NGramScorer: {error}") from error
         if trained:
             scorer.model_ = NGramModel(path, key=settings["digest"])
@@ -346,15 +382,18 @@ class _LogPerplexity:
         return {"path": self.model.path}
 
     def __setstate__(self, state: dict[str, Path]) -> None:
-        self.model = open_model(state["path"])
+        self.model = open_model(state["path"], is_checked=True)
 
 
-def _warn_if_unknown(model: NGramModel, lines: Iterator[bytes]) -> None:
+def _warn_if_unknown(model: NGramModel, lines: Iterator[bytes], min_tokens: int) -> None:
     tokens = list(islice((token for line in lines for token in line.split()), _CHECKED_TOKENS))
+    if len(tokens) < min_tokens:
+        return
     n_unknown = sum(token not in model.kenlm for token in tokens)
     if 2 * n_unknown > len(tokens):
+        name = model.source if model.key is None else "The model"
         warnings.warn(
-            f"{model.source} does not know {n_unknown} of the first {len(tokens)} tokens. Check that "
+            f"{name} does not know {n_unknown} of the first {len(tokens)} tokens. Check that "
             "`tokenizer` and `normalizer` are those it was trained with; models of the cc_net family need "
             "their SentencePiece model as `tokenizer`",
             stacklevel=4,
@@ -362,23 +401,37 @@ def _warn_if_unknown(model: NGramModel, lines: Iterator[bytes]) -> None:
 
 
 def _sentences(pipeline: TokenPipeline, texts: list[str]) -> Iterator[list[str]]:
-    """Yield the tokens of each text that has any."""
-    found = False
+    """Yield the tokens of each text that has any; once if several texts have the same tokens."""
+    seen: set[bytes] = set()
     for line in pipeline.iter_lines(texts):
         if tokens := line.split():
-            found = True
-            yield b" ".join(tokens).decode().split(" ")
-    if not found:
+            joined = b" ".join(tokens)
+            digest = _digest(joined)
+            if digest not in seen:
+                seen.add(digest)
+                yield joined.decode().split(" ")
+    if not seen:
         raise ValueError("X has nothing to train on: no text has a token after normalization")
 
 
 def _sample_by_hash(texts: list[str], size: int | None) -> tuple[list[str], str]:
-    """Return the ``size`` texts with the lowest hashes, sorted by hash, and a digest of them."""
-    digests = [hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts]
-    rows = sorted(range(len(texts)), key=digests.__getitem__)[:size]
-    return [texts[row] for row in rows], digest_of(*(digests[row] for row in rows))
+    """Return the ``size`` distinct texts with the lowest hashes, sorted by hash, and a digest of them."""
+    by_digest = {_digest(text.encode()): text for text in texts}
+    digests = sorted(by_digest)[:size]
+    return [by_digest[digest] for digest in digests], digest_of(*digests)
 
 
-def _copy(source: Path, target: Path) -> None:
-    if not (target.exists() and target.samefile(source)):
-        shutil.copyfile(source, target)
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _files_named_in(settings: Path) -> set[str]:
+    """Return the names of the files that a saved scorer consists of, without its settings."""
+    try:
+        saved = json.loads(settings.read_text())
+        names = {saved["model"]}
+        if isinstance(saved["tokenizer"], dict):
+            names.add(saved["tokenizer"]["sentencepiece"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()  # nothing saved, or something else
+    return {name for name in names if isinstance(name, str) and Path(name).name == name}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
+import os
 import pickle
+import shutil
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -226,6 +230,29 @@ def test_empty_texts_are_not_trained_on() -> None:
     np.testing.assert_array_equal(toy()(OTHER), NGramScorer(order=3).fit([*TEXTS, "", "\n"])(OTHER))
 
 
+def test_copies_count_once_in_training() -> None:
+    once = toy()
+    copied = NGramScorer(order=3).fit(TEXTS * 3 + TEXTS[:7])
+    assert copied.training_digest_ == once.training_digest_
+    assert copied.n_train_texts_ == 60
+    ngram_model._MODELS._models.clear()
+    # Copies that differ before normalization only.
+    shouted = NGramScorer(order=3).fit([*TEXTS, *map(str.upper, TEXTS), *(f"{text}  " for text in TEXTS)])
+    np.testing.assert_allclose(shouted(TEXTS + OTHER), once(TEXTS + OTHER), atol=1e-6)
+
+
+@pytest.mark.parametrize("junk", ["....", "asdf asdf asdf", "a " * 50_000])
+def test_junk_does_not_become_fluent_by_being_repeated(junk: str) -> None:
+    once, often = (NGramScorer().fit([*TEXTS, *[junk] * n]) for n in (1, 10))
+    np.testing.assert_array_equal(often([junk, *TEXTS]), once([junk, *TEXTS]))
+
+
+def test_a_template_with_other_numbers_counts_once_in_training() -> None:
+    template = [f"order {n} was shipped" for n in range(10, 60)]
+    once, often = NGramScorer().fit([*TEXTS, template[0]]), NGramScorer().fit([*TEXTS, *template])
+    np.testing.assert_array_equal(often(template), once(template))
+
+
 def test_a_clone_is_untrained_unless_the_scorer_is_frozen() -> None:
     scorer = toy(tokenizer="whitespace")
     copy = clone(scorer)
@@ -264,7 +291,6 @@ def test_the_fingerprint_changes_if_the_scores_change(pieces: Path) -> None:
         toy(tokenizer=split_each),
         toy(max_train_texts=20),
         NGramScorer(order=3).fit(TEXTS[1:]),
-        NGramScorer(order=3).fit([*TEXTS, TEXTS[0]]),
         NGramScorer(FILES["arpa"]),
         NGramScorer(FILES["arpa"], normalizer=None),
         NGramScorer(FILES["arpa"], tokenizer=pieces),
@@ -347,7 +373,8 @@ def test_save_and_load(kind: str, pieces: Path, tmp_path: Path) -> None:
     assert loaded.fingerprint == scorer.fingerprint
     names = {file.name for file in folder.iterdir()}
     assert "ngram.json" in names
-    assert ("tokenizer.model" in names) == (kind == "pieces")
+    assert any(name.startswith("tokenizer-") for name in names) == (kind == "pieces")
+    assert len(names) == 3 if kind == "pieces" else 2
     # Saving into the folder that the scorer was loaded from keeps the files intact.
     loaded.save(folder)
     np.testing.assert_array_equal(NGramScorer.load(folder)(OTHER), scorer(OTHER))
@@ -368,6 +395,71 @@ def test_errors_when_saving_and_loading(tmp_path: Path) -> None:
     (tmp_path / "ngram.json").write_text(json.dumps(settings | {"tokenizer": str(FILES["arpa"])}))
     with pytest.raises(ModelLoadError, match="does not contain a saved NGramScorer"):
         NGramScorer.load(tmp_path)
+
+
+def test_a_folder_whose_files_do_not_belong_together_is_refused(tmp_path: Path) -> None:
+    for scorer, name in ((toy(), "old"), (toy(order=4), "new")):
+        scorer.save(tmp_path / name)
+    (old,), (new,) = (list((tmp_path / name).glob("model-*")) for name in ("old", "new"))
+    old.write_bytes(new.read_bytes())
+    with pytest.raises(
+        ModelLoadError, match=r"does not contain a saved NGramScorer: model-.* is not the model"
+    ):
+        NGramScorer.load(tmp_path / "old")
+
+
+def test_saving_replaces_an_older_scorer(tmp_path: Path) -> None:
+    toy().save(tmp_path)
+    newer = toy(order=4)
+    newer.save(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert NGramScorer.load(tmp_path).fingerprint == newer.fingerprint
+
+
+class FullDisk:
+    """Makes the n-th call among several functions of ``os`` and ``shutil`` fail as on a full disk."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, fails_at: int):
+        self.n_calls = 0
+        for module, name in ((shutil, "copyfileobj"), (os, "fsync"), (os, "replace"), (json, "dumps")):
+            monkeypatch.setattr(module, name, partial(self.call, getattr(module, name), fails_at))
+
+    def call(
+        self, function: Callable[..., object], fails_at: int, *arguments: object, **keywords: object
+    ) -> object:
+        self.n_calls += 1
+        if self.n_calls == fails_at:
+            if function is shutil_copyfileobj:
+                arguments[1].write(b"some bytes")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return function(*arguments, **keywords)
+
+
+shutil_copyfileobj = shutil.copyfileobj
+
+
+def test_a_full_disk_leaves_the_older_scorer_whole(
+    tmp_path: Path, pieces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = toy(), toy(order=4, tokenizer=pieces)
+    errors = []
+    for fails_at in range(1, 14):
+        old.save(tmp_path)
+        files = sorted(file.name for file in tmp_path.iterdir())
+        with monkeypatch.context() as patch:
+            FullDisk(patch, fails_at)
+            try:
+                new.save(tmp_path)
+                expected = new
+            except OSError as error:
+                errors.append(error.errno)
+                expected = old
+        assert NGramScorer.load(tmp_path).fingerprint == expected.fingerprint
+        if expected is old:
+            assert sorted(file.name for file in tmp_path.iterdir()) == files
+    # Three steps each for the model, the tokenizer and the settings can fail. That the new names in the
+    # folder reach the disk at once is not required.
+    assert errors == [errno.ENOSPC] * 9
 
 
 def test_a_redefined_tokenizer_function_gets_another_fingerprint() -> None:

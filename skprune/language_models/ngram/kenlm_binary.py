@@ -23,7 +23,7 @@ PARAMETERS = struct.Struct("<B3xfIB3xI")
 _PROBING = 0
 _MULTIPLIER = np.float32(1.5)
 
-_WORD = np.dtype([("key", "<u8"), ("id", "<u4")])
+WORD = np.dtype([("key", "<u8"), ("id", "<u4")])
 _WEIGHTS = np.dtype([("prob", "<f4"), ("backoff", "<f4")])
 _MIDDLE = np.dtype([("key", "<u8"), ("prob", "<f4"), ("backoff", "<f4")])
 _LONGEST = np.dtype([("key", "<u8"), ("prob", "<f4")])
@@ -84,7 +84,7 @@ def write_binary(model: KneserNeyModel, path: str | os.PathLike[str]) -> None:
 
 def _write_vocabulary(file: BinaryIO, words: list[bytes]) -> None:
     file.write(struct.pack("<II", 0, len(words)))
-    entries = np.zeros(len(words) - 1, dtype=_WORD)
+    entries = np.zeros(len(words) - 1, dtype=WORD)
     entries["key"] = murmur_hashes(words)[1:]  # without <unk>: KenLM returns it for words not found
     entries["id"] = np.arange(1, len(words))
     _write_table(file, entries, n_sized_for=len(words))

@@ -67,10 +67,13 @@ class KneserNeyModel:
         The words by id: ``<unk>``, ``<s>``, ``</s>``, then the others in order of first occurrence.
     orders : list of NGrams
         The n-grams of each order, unigrams first.
+    counts : ndarray of int, shape (n_words,)
+        How often each word of the vocabulary occurs.
     """
 
     vocabulary: list[str]
     orders: list[NGrams]
+    counts: IntArray
 
     def words(self, order: int) -> list[IntArray]:
         """Return the word ids of all n-grams of one order: one array per position, first word first."""
@@ -150,7 +153,7 @@ def estimate(sentences: Iterable[Sequence[str]], order: int = 5) -> KneserNeyMod
         NGrams(table.context, table.word, table.suffix, np.log10(prob), np.log10(backoff), discount)
         for table, prob, backoff, discount in zip(tables, probs, backoffs, discounts, strict=True)
     ]
-    return KneserNeyModel(vocabulary, orders)
+    return KneserNeyModel(vocabulary, orders, tables[0].count)
 
 
 @dataclass(frozen=True)

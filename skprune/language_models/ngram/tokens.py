@@ -21,6 +21,7 @@ from skprune._optional import require
 from skprune.exceptions import ModelLoadError
 from skprune.hub.fingerprints import content_digest, stamp
 from skprune.language_models.ngram.normalize import non_ascii_characters
+from skprune.language_models.ngram.scripts import separate
 
 TokenizerCallable = Callable[[list[str]], Iterable[Sequence[str]]]
 
@@ -65,12 +66,15 @@ def make_tokenizer(kind: str | os.PathLike[str] | TokenizerCallable) -> Tokenize
 
 
 class WordTokenizer:
-    """Split texts into runs of letters, digits, combining marks and ``_``, and into other characters."""
+    """Split texts into runs of letters, digits, combining marks and ``_``, and into other characters.
 
-    fingerprint = "words"
+    Letters of scripts without spaces between words are tokens of their own.
+    """
+
+    fingerprint = "words-2"  # raise the number whenever a token changes
 
     def lines(self, texts: list[str]) -> list[bytes]:
-        joined = "\n".join(texts)
+        joined = separate("\n".join(texts))
         marks = _ASCII_MARKS
         if not joined.isascii():
             marks = marks + [c.encode() for c in non_ascii_characters(joined) if not _in_word(c)]
