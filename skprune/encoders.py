@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import threading
-from functools import lru_cache
+from collections.abc import Iterator
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,12 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from skprune._optional import require
-from skprune.exceptions import ModelLoadError
+from skprune._progress import Progress
 from skprune.hub.devices import choose_device, has_native_bfloat16
 from skprune.hub.fingerprints import content_of, state_of
-from skprune.hub.sources import first_line, local_path, quiet_transformers
+from skprune.hub.loaded import Loaded
+from skprune.hub.names import HubModel
+from skprune.hub.sources import load_error, loader_arguments, local_path, quiet_transformers, resolve
 from skprune.language_models.ngram.scripts import marks_pattern, separate_all
 from skprune.pools import check_texts
 from skprune.row_table import digests
@@ -37,6 +40,11 @@ from skprune.vectors import dense
 # components, and vectors from two fits must not mix. A pretrained model does not depend on this version.
 _TERMS = "tfidf 2"  # raise the number whenever a text's terms or vectors change
 _LEARNED_BY = f"scikit-learn {sklearn.__version__}"
+
+_CHUNK = 1_024  # texts that are sorted by length and encoded together
+_ORGANIZATION = "sentence-transformers"  # that of hub names without a slash, as in that library
+# What people write for TF-IDF, without punctuation and in lower case.
+_TFIDF_NAMES = {"tfidf", "tfidfencoder", "tfidfvectorizer", "lsa", "lsi", "svd", "none", "default"}
 
 
 # OpenBLAS splits a sum among its threads, so their number changes the last bits, and the order of directions
@@ -150,7 +158,9 @@ class SentenceEncoder(BaseEstimator):
     Parameters
     ----------
     model : str or path-like
-        A hub name such as ``"sentence-transformers/all-mpnet-base-v2"`` (AnchorAL's), or a folder.
+        A hub name such as ``"sentence-transformers/all-mpnet-base-v2"`` (AnchorAL's; a download of 0.4 GB),
+        or a folder. A name without a slash is one of the organization sentence-transformers. If the hub does
+        not answer, or ``HF_HUB_OFFLINE=1`` is set, a name is taken from the hub's local cache.
     batch_size : int, default=64
         Texts per forward pass.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -159,13 +169,20 @@ class SentenceEncoder(BaseEstimator):
     device : str, default="auto"
         A torch device. "auto" is CUDA or MPS if available, else the CPU.
     verbose : int, default=0
-        1 shows a progress bar.
+        0 shows a progress bar after two seconds, on a terminal only; 1 shows it at once, everywhere.
 
     Attributes
     ----------
     fingerprint : str
         Content of the model (for a hub name: the name and its commit) and precision.
+
+    Notes
+    -----
+    The two models used last stay loaded in the process; :func:`skprune.hub.clear_models` frees them.
     """
+
+    # The parameter in which the user named the model: "encoder" if make_encoder makes the object.
+    _parameter = "model"
 
     def __init__(
         self,
@@ -185,36 +202,50 @@ class SentenceEncoder(BaseEstimator):
     @property
     def fingerprint(self) -> str:
         """What identifies the vectors."""
-        source = self._source()
-        try:
-            content = content_of(source, subfolders=True)
-        except ModelLoadError as error:
-            raise _not_loaded(self.model, error.__cause__ or error) from error
-        return f"sentence-transformer {content} {self._dtype()}"
+        return f"sentence-transformer {content_of(self._source(), subfolders=True)} {self._dtype()}"
 
     def __call__(self, texts: Any) -> np.ndarray:
         """Return float32 vectors of shape (n, n_dimensions)."""
-        source = self._source()
-        state = state_of(source) if isinstance(source, Path) else ()
-        encoder = _load_sentence_transformer(source, state, str(self._device()), self._dtype())
-        return np.asarray(
-            encoder.encode(
-                check_texts(texts).tolist(),
-                batch_size=self.batch_size,
-                show_progress_bar=bool(self.verbose),
-                convert_to_numpy=True,
-            ),
-            dtype=np.float32,
-        )
+        texts = check_texts(texts)
+        with Progress("encoding", len(texts), verbose=self.verbose) as progress:
+            vectors = self._encode(self._load(), texts)
+            progress.update(len(texts))
+        return vectors
 
-    def _source(self) -> Path | str:
-        """Return the folder that ``model`` means, or the hub name."""
-        folder = local_path(self.model)
-        if folder is None:
-            return os.fspath(self.model)
-        if not folder.is_dir():
-            raise _not_loaded(self.model, FileNotFoundError("there is no such folder"))
-        return folder
+    def iter_scores(self, texts: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield (positions, vectors) of 1,024 texts at a time, so that an interrupt loses at most these."""
+        if not len(texts):
+            return
+        model = self._load()
+        with Progress("encoding", len(texts), verbose=self.verbose) as progress:
+            for start in range(0, len(texts), _CHUNK):
+                rows = np.arange(start, min(start + _CHUNK, len(texts)))
+                yield rows, self._encode(model, texts[rows])
+                progress.update(len(rows))
+
+    def _encode(self, model: Any, texts: np.ndarray) -> np.ndarray:
+        vectors = model.encode(
+            texts.tolist(), batch_size=self.batch_size, show_progress_bar=False, convert_to_numpy=True
+        )
+        return np.asarray(vectors, dtype=np.float32)
+
+    def _load(self) -> Any:
+        source = self._source()
+        try:
+            return _load_sentence_transformer(
+                source, state_of(source), str(self._device()), self._dtype(), verbose=self.verbose
+            )
+        except ImportError:
+            raise
+        except Exception as error:  # sentence-transformers, transformers and json raise errors of many types
+            raise load_error(source, "a SentenceTransformer", error, parameter=self._parameter) from error
+
+    def _source(self) -> Path | HubModel:
+        """Return the folder or the model on the hub that ``model`` means."""
+        name: Any = self.model
+        if local_path(name) is None and "/" not in name:
+            name = f"{_ORGANIZATION}/{name}"
+        return resolve(name, parameter=self._parameter, needs=("modules.json", "config.json"))
 
     def _dtype(self) -> str:
         if self.precision != "auto":
@@ -297,6 +328,8 @@ def make_encoder(encoder: Any, *, verbose: int = 0) -> Any:
     ------
     TypeError
         If ``encoder`` is none of these.
+    ValueError
+        If ``encoder`` is a word for TF-IDF, such as "tfidf", and not a folder.
 
     Examples
     --------
@@ -306,7 +339,11 @@ def make_encoder(encoder: Any, *, verbose: int = 0) -> Any:
     if encoder is None:
         return TfidfEncoder()
     if isinstance(encoder, (str, os.PathLike)):
-        return SentenceEncoder(encoder, verbose=verbose)
+        if re.sub(r"\W|_", "", str(encoder)).lower() in _TFIDF_NAMES and not Path(encoder).exists():
+            raise ValueError(f"encoder={str(encoder)!r} is not the name of a model: encoder=None is TF-IDF")
+        named = SentenceEncoder(encoder, verbose=verbose)
+        named._parameter = "encoder"
+        return named
     if isinstance(encoder, FrozenEstimator) and callable(encoder.estimator):
         return encoder
     if isinstance(encoder, type):
@@ -323,28 +360,24 @@ def make_encoder(encoder: Any, *, verbose: int = 0) -> Any:
     )
 
 
-@lru_cache(maxsize=2)
-def _load_sentence_transformer(source: Path | str, state: tuple[Any, ...], device: str, dtype: str) -> Any:
-    """Load a model, once for each ``state`` of its folder."""
-    library = require("sentence_transformers", extra="encoders", purpose=f"encoder={str(source)!r}")
-    torch = require("torch", extra="encoders", purpose=f"encoder={str(source)!r}")
-    try:
-        with quiet_transformers():
-            return library.SentenceTransformer(
-                str(source),
-                device=device,
-                model_kwargs={"dtype": getattr(torch, dtype), "use_safetensors": True},
-                trust_remote_code=False,
-            )
-    except Exception as error:
-        raise _not_loaded(source, error) from error
-
-
-def _not_loaded(model: str | os.PathLike[str], error: BaseException) -> ModelLoadError:
-    return ModelLoadError(
-        f"encoder={os.fspath(model)!r} could not be loaded as a SentenceTransformer: {first_line(error)}. "
-        "Pass a folder that holds one, a name that the hub provides, or None for TF-IDF"
-    )
+@Loaded
+def _load_sentence_transformer(
+    source: Path | HubModel, state: tuple[Any, ...], device: str, dtype: str
+) -> Any:
+    """Load a model; ``state`` only makes sure that a changed folder is loaded again."""
+    library = require("sentence_transformers", extra="encoders", purpose="SentenceEncoder")
+    torch = require("torch", extra="encoders", purpose="SentenceEncoder")
+    name, options = loader_arguments(source)
+    # Without this None, config.json could name a kernel on the hub that transformers would fetch and run.
+    safe: dict[str, Any] = {"attn_implementation": None, "use_safetensors": True}
+    with quiet_transformers():
+        return library.SentenceTransformer(
+            name,
+            device=device,
+            model_kwargs={"dtype": getattr(torch, dtype), **safe},
+            trust_remote_code=False,
+            **options,
+        )
 
 
 def _corpus_digest(texts: np.ndarray) -> str:

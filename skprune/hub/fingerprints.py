@@ -8,9 +8,8 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from skprune._optional import require
 from skprune.exceptions import ModelLoadError
-from skprune.hub.sources import first_line, quiet_transformers
+from skprune.hub.names import HubModel
 
 GZIP_MAGIC = b"\x1f\x8b"
 # The files in a model's folder that can change a score or a vector.
@@ -50,15 +49,13 @@ def content_digest(path: str | os.PathLike[str], kind: str) -> str:
     return _file_digest(*stamp(path, kind), unpack=True)
 
 
-def content_of(source: str | Path, revision: str | None = None, *, subfolders: bool = False) -> str:
+def content_of(source: HubModel | Path, *, subfolders: bool = False) -> str:
     """Return what identifies the content of a model.
 
     Parameters
     ----------
-    source : str or Path
-        A name on the hub (str), or a file or folder (Path).
-    revision : str, default=None
-        Branch, tag or commit of a hub name.
+    source : HubModel or Path
+        A model on the hub, or a file or folder.
     subfolders : bool, default=False
         Include the model files in subfolders: sentence-transformers keeps modules there.
 
@@ -67,14 +64,9 @@ def content_of(source: str | Path, revision: str | None = None, *, subfolders: b
     str
         ``name@commit`` for a hub name, else a 128-bit digest of the content. The location of a file or
         folder does not change its digest.
-
-    Raises
-    ------
-    ModelLoadError
-        If the commit is not in the local cache and the hub does not provide it.
     """
-    if isinstance(source, str):
-        return f"{source}@{commit_of(source, revision)}"
+    if isinstance(source, HubModel):
+        return f"{source.name}@{source.commit}"
     if not source.is_dir():
         return hashlib.blake2b(_file_digest(*_stamp(source)).encode(), digest_size=16).hexdigest()
     digest = hashlib.blake2b(digest_size=16)
@@ -83,27 +75,6 @@ def content_of(source: str | Path, revision: str | None = None, *, subfolders: b
             name = file.relative_to(source).as_posix()
             digest.update(f"{name} {_file_digest(*_stamp(file))}\n".encode())
     return digest.hexdigest()
-
-
-@lru_cache(maxsize=256)
-def commit_of(name: str, revision: str | None) -> str:
-    """Return the commit of a hub name; this reads its config, a few hundred bytes, from the cache or the hub.
-
-    Raises
-    ------
-    ModelLoadError
-        If the config is not in the local cache and the hub does not provide it.
-    """
-    transformers = require("transformers", extra="llm", purpose=f"model={name!r}")
-    try:
-        with quiet_transformers():
-            config = transformers.AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
-    except Exception as error:  # the hub's client, json and transformers raise errors of many kinds
-        raise ModelLoadError(
-            f"model={name!r} is not a local path, and the hub provides no such model ({first_line(error)}). "
-            "If the hub cannot be reached, pass the path of a folder or GGUF file"
-        ) from error
-    return getattr(config, "_commit_hash", None) or revision or "main"
 
 
 def stamp(path: str | os.PathLike[str], kind: str) -> tuple[str, int, int]:
@@ -130,8 +101,13 @@ def stamp(path: str | os.PathLike[str], kind: str) -> tuple[str, int, int]:
         raise ModelLoadError(f"{path} is not a {kind}: {error.strerror}") from error
 
 
-def state_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return the stamps of all files in a folder, none if it does not exist: a key for caches."""
+def state_of(folder: HubModel | Path) -> tuple[tuple[str, int, int], ...]:
+    """Return the stamps of all files in a folder: a key for caches.
+
+    There are none if the folder does not exist; a commit on the hub does not change.
+    """
+    if isinstance(folder, HubModel):
+        return ()
     return tuple(_stamp(file) for file in sorted(folder.rglob("*")) if file.is_file())
 
 

@@ -34,20 +34,23 @@ from skprune.pools import check_texts
 
 
 class TransformerClassifier(ClassifierMixin, FineTuned):
-    """Fine-tune a pretrained encoder on labeled texts, with skorch.
+    """Fine-tune a pretrained transformer on labeled texts, with skorch.
 
     Every ``fit`` starts from the pretrained weights, which are read from disk once per process.
+    :func:`skprune.hub.clear_models` frees that copy.
 
     Parameters
     ----------
     model : str or path
-        A hub name such as ``"FacebookAI/roberta-base"``, or a folder with ``config.json``, a tokenizer and
-        safetensors weights. Code in the folder is never run.
+        A hub name such as ``"FacebookAI/roberta-base"`` (a download of 0.5 GB), or a folder with
+        ``config.json``, a tokenizer and safetensors weights. Code in the folder is never run. If the hub does
+        not answer, or ``HF_HUB_OFFLINE=1`` is set, a name is taken from the hub's local cache.
     pooling : {"mean", "model"}, default="mean"
         Input of the linear head: "mean" is the mean over the tokens of a text; "model" is the output of the
         architecture's own sequence-classification head before its last layer (BERT: the pooled first
-        token), as the papers train it. The mean learns faster from few labels, and much faster with a
-        sentence encoder.
+        token; GPT-2 and other decoders: the last token), as the papers train it. The mean learns faster from
+        few labels, and much faster with a sentence encoder. For an encoder–decoder such as T5 or BART, "mean"
+        trains the encoder alone.
     max_length : int, default=128
         Maximum number of tokens per text, including special tokens; longer texts are cut.
     lr : float, default=4e-5
@@ -92,7 +95,8 @@ class TransformerClassifier(ClassifierMixin, FineTuned):
         changed. An int gives the same model again on a CPU with the same number of threads; on a GPU the
         models differ by rounding.
     verbose : int, default=0
-        1 prints skorch's table of epochs.
+        0 shows a progress bar after two seconds, on a terminal only. 1 prints skorch's table of epochs, and
+        shows the bars of loading and prediction everywhere.
 
     Attributes
     ----------
@@ -121,6 +125,8 @@ class TransformerClassifier(ClassifierMixin, FineTuned):
     are cut at 128 tokens instead of 512.
     ActivePrune's [2]_ (appendix C.1) is ``pooling="model", lr=2e-5, batch_size=16, max_epochs=5, min_steps=1,
     patience=None, weight_decay=0.028, schedule="linear", warmup=0.1, max_grad_norm=0.28``.
+
+    A tokenizer without a padding token, such as GPT-2's, pads with its end-of-text token.
 
     A pickle contains the fine-tuned weights, and can be loaded without the model folder.
 
@@ -228,7 +234,7 @@ class TransformerClassifier(ClassifierMixin, FineTuned):
         texts = check_texts(X, "X")
         classes, codes = _check_labels(y, len(texts))
         weights = compute_class_weight(self.class_weight, classes=classes, y=classes[codes])
-        pretrained = load_encoder(self.model)
+        pretrained = load_encoder(self.model, verbose=self.verbose)
         longest = getattr(pretrained.model.config, "max_position_embeddings", self.max_length)
         if self.max_length > longest:
             raise ValueError(f"max_length={self.max_length} exceeds the model's {longest} positions")
@@ -280,7 +286,8 @@ class TransformerClassifier(ClassifierMixin, FineTuned):
         encoded = tokenizer(
             texts.tolist(), truncation=True, max_length=self.max_length, return_attention_mask=False
         )
-        return encoded["input_ids"]
+        # A decoder's tokenizer makes no token of an empty text, and nothing has no mean.
+        return [ids or [tokenizer.pad_token_id] for ids in encoded["input_ids"]]
 
     def _train(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -16,7 +17,8 @@ from skorch.callbacks import GradientNormClipping, LRScheduler
 from skorch.helper import predefined_split
 from torch.optim.lr_scheduler import LambdaLR
 
-from skprune.models.nets import BucketedBatches, StopEarly, TrainableNet, split_by_length
+from skprune._progress import Progress
+from skprune.models.nets import BucketedBatches, CountSteps, StopEarly, TrainableNet, split_by_length
 
 _CHUNK = 16_384  # texts tokenized at a time when predicting
 _TOKENS_PER_BATCH = {"cpu": 4_096, "other": 65_536}  # padded tokens when predicting
@@ -107,6 +109,12 @@ class FineTuned(BaseEstimator, ABC):
         """
         batches_per_epoch = -(-len(train) // self.batch_size)
         n_epochs = max(self.max_epochs, -(-self.min_steps // batches_per_epoch))
+        n_steps = n_epochs * batches_per_epoch
+        callbacks = self._callbacks(n_steps)
+        progress: Any = nullcontext()  # with verbose, skorch's table of epochs shows the progress
+        if not self.verbose:
+            progress = Progress("training", n_steps, unit="step")
+            callbacks.append(("progress", CountSteps(progress)))
         net = TrainableNet(
             module,
             optimizer=torch.optim.AdamW,
@@ -119,12 +127,13 @@ class FineTuned(BaseEstimator, ABC):
             iterator_train__seed=seed,
             iterator_valid=BucketedBatches,
             train_split=predefined_split(held_out) if held_out else None,
-            callbacks=self._callbacks(n_epochs * batches_per_epoch),
+            callbacks=callbacks,
             device=device,
             verbose=self.verbose,
             **net_params,
         )
-        net.fit(train, None)
+        with progress:
+            net.fit(train, None)
         if net.interrupted:
             raise KeyboardInterrupt
         self.history_ = [_summary(epoch) for epoch in net.history]
@@ -150,10 +159,12 @@ class FineTuned(BaseEstimator, ABC):
     ) -> Iterator[tuple[np.ndarray, list[list[int]]]]:
         """Yield batches of texts of similar length: their rows and their token ids."""
         tokens_per_batch = self._batch_limit(_TOKENS_PER_BATCH) // n_beams
-        for start in range(0, len(texts), _CHUNK):
-            token_ids = self._tokenize(self.tokenizer_, texts[start : start + _CHUNK])
-            for rows in split_by_length(token_ids, tokens_per_batch):
-                yield start + rows, [token_ids[row] for row in rows]
+        with Progress("predicting", len(texts), verbose=self.verbose) as progress:
+            for start in range(0, len(texts), _CHUNK):
+                token_ids = self._tokenize(self.tokenizer_, texts[start : start + _CHUNK])
+                for rows in split_by_length(token_ids, tokens_per_batch):
+                    yield start + rows, [token_ids[row] for row in rows]
+                    progress.update(len(rows))
 
     def _batch_limit(self, limits: dict[str, int]) -> int:
         """Return the limit for the device of the trained net: that of "cpu" or of "other"."""

@@ -7,21 +7,24 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import transformers
 from skorch import NeuralNet
-from skorch.callbacks import EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
+from skprune._progress import Progress
 from skprune.exceptions import ModelLoadError
 from skprune.hub.devices import has_native_bfloat16
 from skprune.hub.fingerprints import state_of
+from skprune.hub.loaded import Loaded
+from skprune.hub.names import HubModel
 from skprune.hub.padding import pad_right
-from skprune.hub.sources import local_path, quiet_transformers
+from skprune.hub.sources import load_error, loader_arguments, quiet_transformers, resolve, safe_config
 
 
 class TextClassifierModule(nn.Module):
@@ -153,6 +156,18 @@ class StopEarly(EarlyStopping):
             self.misses_ -= 1
 
 
+class CountSteps(Callback):
+    """Advance a progress bar by one at every optimizer step."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def on_batch_end(self, net: NeuralNet, training: bool = False, **kwargs: Any) -> None:
+        """Count the step, unless the batch is held out."""
+        if training:
+            self.progress.update()
+
+
 class TrainableNet(NeuralNet):
     """skorch's net, which distinguishes an early stop from an interrupt by the user.
 
@@ -199,7 +214,10 @@ class PretrainedEncoder:
         for name in self.untrained:
             _initialize(model.get_submodule(name), std)
         if pooling == "mean":
-            encoder, n_features = model.base_model, self.model.config.hidden_size
+            # The decoder of an encoder–decoder would need a target text.
+            is_pair = self.model.config.is_encoder_decoder
+            encoder = model.base_model.get_encoder() if is_pair else model.base_model
+            n_features = self.model.config.get_text_config().hidden_size
         else:
             encoder, n_features = model, self.n_features
         head = nn.Linear(n_features, n_classes)
@@ -207,22 +225,33 @@ class PretrainedEncoder:
         return TextClassifierModule(encoder, head, compute_dtype)
 
 
-def load_encoder(model: str | os.PathLike[str]) -> PretrainedEncoder:
+def load_encoder(model: str | os.PathLike[str], *, verbose: int = 0) -> PretrainedEncoder:
     """Load an encoder from the hub or a folder, once per process.
+
+    Parameters
+    ----------
+    model : str or path-like
+        A name on the hub or a folder.
+    verbose : int, default=0
+        Verbosity of the progress bar.
 
     Raises
     ------
     ModelLoadError
         If the model is missing or damaged, or transformers knows no such encoder.
     """
-    return _load_encoder(*locate_model(model))
+    source = resolve(model)
+    return _load_encoder(source, state_of(source), verbose=verbose)
 
 
-@lru_cache(maxsize=2)
-def _load_encoder(name: str, state: tuple[Any, ...]) -> PretrainedEncoder:
+@Loaded
+def _load_encoder(source: Path | HubModel, state: tuple[Any, ...]) -> PretrainedEncoder:
+    """Load an encoder; ``state`` only makes sure that a changed folder is loaded again."""
     tokenizer, model, missing = load_with_tokenizer(
-        transformers.AutoModelForSequenceClassification, name, kind="a text encoder"
+        transformers.AutoModelForSequenceClassification, source, kind="a text encoder"
     )
+    if getattr(model.config, "use_cache", False):
+        model.config.use_cache = False  # a decoder would keep keys and values that nobody reads
     head = [key for key, module in model.named_modules() if isinstance(module, nn.Linear)][-1]
     n_features = model.get_submodule(head).in_features
     model.set_submodule(head, nn.Identity())
@@ -230,30 +259,17 @@ def _load_encoder(name: str, state: tuple[Any, ...]) -> PretrainedEncoder:
     return PretrainedEncoder(model.eval(), tokenizer, n_features, tuple(sorted(untrained)))
 
 
-def locate_model(model: str | os.PathLike[str]) -> tuple[str, tuple[Any, ...]]:
-    """Return the folder or hub name of a model, and a state that changes with the files of the folder.
-
-    Raises
-    ------
-    ModelLoadError
-        If a path leads to no folder with a ``config.json``.
-    """
-    folder = local_path(model)
-    if folder is None:
-        return os.fspath(model), ()
-    if not (folder / "config.json").is_file():
-        raise ModelLoadError(f"model={os.fspath(model)!r} must be a folder with a config.json and weights")
-    return str(folder), state_of(folder)
-
-
-def load_with_tokenizer(loader: Any, name: str, *, kind: str) -> tuple[Any, Any, list[str]]:
+def load_with_tokenizer(loader: Any, source: Path | HubModel, *, kind: str) -> tuple[Any, Any, list[str]]:
     """Load a tokenizer and a float32 model.
+
+    A tokenizer without a padding token, such as GPT-2's, pads with its token for the end of a text, and the
+    model is told so.
 
     Parameters
     ----------
     loader : type
         An auto class of transformers.
-    name : str
+    source : Path or HubModel
         A folder or a name on the hub.
     kind : str
         The expected kind of model, for the error message.
@@ -267,23 +283,34 @@ def load_with_tokenizer(loader: Any, name: str, *, kind: str) -> tuple[Any, Any,
     Raises
     ------
     ModelLoadError
-        If the model does not load, or its tokenizer has no padding token.
+        If the model does not load, or its tokenizer has neither a padding token nor an end token.
     """
+    name, options = loader_arguments(source)
     try:
         # Missing weights are drawn at random: not from the caller's generator.
         with torch.random.fork_rng(devices=[]), quiet_transformers():
-            tokenizer = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False, **options)
             model, info = loader.from_pretrained(
                 name,
+                config=safe_config(source),
                 dtype=torch.float32,
                 output_loading_info=True,
                 trust_remote_code=False,
                 use_safetensors=True,
+                **options,
             )
     except Exception as error:  # transformers, safetensors, tokenizers and json raise many types
-        raise ModelLoadError(f"model={name!r} does not load as {kind}: {error}") from error
+        raise load_error(source, kind, error) from error
     if tokenizer.pad_token_id is None:
-        raise ModelLoadError(f"model={name!r}: the tokenizer has no padding token")
+        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token_id is None:
+        raise ModelLoadError(
+            f"model={name!r}: its tokenizer has neither a padding token nor an end-of-text token. Set "
+            "pad_token in its tokenizer_config.json"
+        )
+    text_config = model.config.get_text_config()
+    if getattr(text_config, "pad_token_id", None) is None:
+        text_config.pad_token_id = tokenizer.pad_token_id
     return tokenizer, model, sorted(info["missing_keys"])
 
 
@@ -362,6 +389,7 @@ def _split(rows: np.ndarray, size: int) -> list[np.ndarray]:
 def _initialize(module: nn.Module, std: float) -> None:
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=std)
-        nn.init.zeros_(module.bias)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
     else:
         module.reset_parameters()

@@ -36,13 +36,16 @@ class TransformerSeq2Seq(FineTuned):
     """Fine-tune a pretrained encoder–decoder on pairs of texts, with skorch.
 
     Every ``fit`` starts from the pretrained weights, which are read from disk once per process;
-    ``partial_fit`` continues from the current weights.
+    ``partial_fit`` continues from the current weights. :func:`skprune.hub.clear_models` frees the copy of the
+    pretrained weights.
 
     Parameters
     ----------
     model : str or path
-        A hub name such as ``"facebook/bart-base"``, or a folder with ``config.json``, a tokenizer and
-        safetensors weights: any model that ``AutoModelForSeq2SeqLM`` loads. Code in the folder is never run.
+        A hub name such as ``"facebook/bart-base"`` (a download of 0.6 GB), or a folder with ``config.json``,
+        a tokenizer and safetensors weights: any model that ``AutoModelForSeq2SeqLM`` loads. Code in the
+        folder is never run. If the hub does not answer, or ``HF_HUB_OFFLINE=1`` is set, a name is taken from
+        the hub's local cache.
     prefix : str, default=""
         Text put before every source text, such as ``"translate English to German: "``, which T5 expects.
     max_source_length, max_target_length : int, default=128 and 64
@@ -90,7 +93,8 @@ class TransformerSeq2Seq(FineTuned):
         int gives the same model again on a CPU with the same number of threads; on a GPU the models differ
         by rounding.
     verbose : int, default=0
-        1 prints skorch's table of epochs.
+        0 shows a progress bar after two seconds, on a terminal only. 1 prints skorch's table of epochs, and
+        shows the bars of loading and prediction everywhere.
 
     Attributes
     ----------
@@ -227,7 +231,7 @@ class TransformerSeq2Seq(FineTuned):
         """
         self._validate_params()
         sources, targets = _check_pairs(X, y)
-        pretrained = load_seq2seq(self.model)
+        pretrained = load_seq2seq(self.model, verbose=self.verbose)
         longest = getattr(pretrained.model.config, "max_position_embeddings", None)
         for name in ("max_source_length", "max_target_length"):
             if longest is not None and getattr(self, name) > longest:

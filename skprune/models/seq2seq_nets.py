@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from dataclasses import dataclass
-from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,11 @@ import transformers
 from torch import nn
 
 from skprune.exceptions import ModelLoadError
-from skprune.models.nets import load_with_tokenizer, locate_model, pad
+from skprune.hub.fingerprints import state_of
+from skprune.hub.loaded import Loaded
+from skprune.hub.names import HubModel
+from skprune.hub.sources import resolve
+from skprune.models.nets import load_with_tokenizer, pad
 
 IGNORED = -100  # the label of padding, by convention of transformers and of torch's loss
 
@@ -141,23 +145,33 @@ class PretrainedSeq2Seq:
         return Seq2SeqModule(copy.deepcopy(self.model), compute_dtype)
 
 
-def load_seq2seq(model: str | os.PathLike[str]) -> PretrainedSeq2Seq:
+def load_seq2seq(model: str | os.PathLike[str], *, verbose: int = 0) -> PretrainedSeq2Seq:
     """Load an encoder–decoder from the hub or a folder, once per process.
+
+    Parameters
+    ----------
+    model : str or path-like
+        A name on the hub or a folder.
+    verbose : int, default=0
+        Verbosity of the progress bar.
 
     Raises
     ------
     ModelLoadError
         If the model is missing or damaged, or transformers knows no such encoder–decoder.
     """
-    return _load_seq2seq(*locate_model(model))
+    source = resolve(model)
+    return _load_seq2seq(source, state_of(source), verbose=verbose)
 
 
-@lru_cache(maxsize=2)
-def _load_seq2seq(name: str, state: tuple[Any, ...]) -> PretrainedSeq2Seq:
+@Loaded
+def _load_seq2seq(source: Path | HubModel, state: tuple[Any, ...]) -> PretrainedSeq2Seq:
+    """Load an encoder–decoder; ``state`` only makes sure that a changed folder is loaded again."""
     tokenizer, model, missing = load_with_tokenizer(
-        transformers.AutoModelForSeq2SeqLM, name, kind="an encoder–decoder"
+        transformers.AutoModelForSeq2SeqLM, source, kind="an encoder–decoder"
     )
     if missing:
+        name = source.name if isinstance(source, HubModel) else str(source)
         raise ModelLoadError(f"model={name!r} lacks weights: {', '.join(missing)}")
     model.generation_config.max_length = None  # the estimator sets the only limit
     return PretrainedSeq2Seq(model.eval(), tokenizer)

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
-from tqdm.auto import tqdm
 
+from skprune._progress import Progress
 from skprune.language_models.causal.loader import causal_lm_fingerprint, load_causal_lm
 from skprune.language_models.causal.model import CausalLM
 from skprune.pools import check_texts
@@ -44,6 +44,9 @@ class LanguageModelScorer(BaseEstimator, ABC):
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
         "verbose": ["verbose"],
     }
+
+    # The parameter in which the user named the model. A filter that makes the scorer sets its own.
+    _parameter = "model"
 
     model: Any
     precision: str
@@ -101,14 +104,19 @@ class LanguageModelScorer(BaseEstimator, ABC):
         return getattr(self, "_n_calls", 0)
 
     def _load(self) -> CausalLM:
-        return load_causal_lm(self.model, **self._loading)
+        return load_causal_lm(self.model, **self._loading, verbose=self.verbose)
 
     def _model_fingerprint(self) -> str:
         return causal_lm_fingerprint(self.model, **self._loading)
 
     @property
     def _loading(self) -> dict[str, Any]:
-        return {"revision": self.revision, "precision": self.precision, "device": self.device}
+        return {
+            "revision": self.revision,
+            "precision": self.precision,
+            "device": self.device,
+            "parameter": self._parameter,
+        }
 
     def _in_chunks(
         self, texts: Any, score: Callable[[list[str]], ScoreBatches], description: str
@@ -127,12 +135,12 @@ class LanguageModelScorer(BaseEstimator, ABC):
         """
         texts = np.asarray(texts, dtype=object)
         order = np.argsort(texts, kind="stable")
-        with tqdm(total=len(texts), desc=description, unit="text", disable=not self.verbose) as bar:
+        with Progress(description, len(texts), verbose=self.verbose) as progress:
             for start in range(0, len(texts), _CHUNK):
                 chunk = order[start : start + _CHUNK]
                 for rows, scores in score(texts[chunk].tolist()):
                     yield chunk[rows], scores
-                    bar.update(len(rows))
+                    progress.update(len(rows))
 
     def _by_length(
         self, lm: CausalLM, sequences: list[list[int]], run: Callable[[list[list[int]]], np.ndarray]
@@ -163,7 +171,7 @@ class LanguageModelScorer(BaseEstimator, ABC):
                 continue
             if np.isnan(scores).any():
                 raise FloatingPointError(
-                    f"model={os.fspath(self.model)!r} returned NaN: its weights are damaged"
+                    f"{self._parameter}={os.fspath(self.model)!r} returned NaN: its weights are damaged"
                 )
             self._n_calls = self.n_calls_ + len(batch)
             yield batch, scores

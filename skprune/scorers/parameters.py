@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from sklearn.frozen import FrozenEstimator
 
+from skprune.exceptions import ModelLoadError
 from skprune.fitting import check_clones_keep_fit, fitted_on, unwrapped
 from skprune.scorers.ngram import NGramScorer
 from skprune.scorers.quality import QualityScorer
 
-#: The LLM that filters ask by default.
+#: The LLM that filters ask by default; a download of 3.1 GB.
 DEFAULT_LLM = "Qwen/Qwen2.5-1.5B-Instruct"
 
 PERPLEXITY_CONSTRAINT = [None, str, os.PathLike, callable, FrozenEstimator]
@@ -33,11 +35,22 @@ def make_perplexity(perplexity: Any, texts: Any, *, n_jobs: int | None = None, v
     verbose : int, default=0
         Verbosity of the scorer, if it is created here.
 
+    Raises
+    ------
+    ModelLoadError
+        If ``perplexity`` is a path where no file is.
+
     Examples
     --------
     >>> make_perplexity(len, ["a", "b"]) is len
     True
     """
+    if isinstance(perplexity, (str, os.PathLike)) and not Path(perplexity).is_file():
+        name = os.fspath(perplexity)
+        raise ModelLoadError(
+            f"perplexity={name!r} is not a file: pass the path of a KenLM model, None for an n-gram model of the "
+            f"pool, or CausalLMScorer({name!r}) for a language model in a folder or on the hub"
+        )
     if perplexity is None or isinstance(perplexity, (str, os.PathLike)):
         perplexity = NGramScorer(model=perplexity, n_jobs=n_jobs, verbose=verbose)
     return fitted_on(perplexity, texts, name="perplexity")
@@ -61,6 +74,8 @@ def make_quality(quality: Any, *, task: str, verbose: int = 0) -> Any:
     'topic classification'
     """
     if isinstance(quality, (str, os.PathLike)):
-        return QualityScorer(quality, task=task, verbose=verbose)
+        named = QualityScorer(quality, task=task, verbose=verbose)
+        named._parameter = "quality"
+        return named
     check_clones_keep_fit(quality, "quality")
     return unwrapped(quality)

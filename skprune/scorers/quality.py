@@ -241,7 +241,7 @@ class QualityScorer(LanguageModelScorer):
         is_real = np.repeat([True, False], len(real))
         check = SanityCheck(auc=float(roc_auc_score(is_real, self(real + shuffled))), n=len(real))
         if not check.passed:
-            warnings.warn(f"model={os.fspath(self.model)!r}: {check}", UserWarning, stacklevel=2)
+            warnings.warn(f"{self._parameter}={os.fspath(self.model)!r}: {check}", UserWarning, stacklevel=2)
         return check
 
     def _probabilities(self, lm: CausalLM, prompts: list[list[int]]) -> ScoreBatches:

@@ -5,23 +5,21 @@ from __future__ import annotations
 import copy
 import os
 import tempfile
-import threading
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skprune._optional import require
-from skprune.exceptions import ModelLoadError
 from skprune.hub.devices import choose_device, has_native_bfloat16
-from skprune.hub.fingerprints import commit_of, content_of
-from skprune.hub.sources import first_line, quiet_transformers, resolve
+from skprune.hub.fingerprints import content_of
+from skprune.hub.loaded import Loaded
+from skprune.hub.names import HubModel
+from skprune.hub.sources import load_error, loader_arguments, quiet_transformers, resolve, safe_config
 from skprune.language_models.causal.model import CausalLM
 
 if TYPE_CHECKING:
     import torch
 
 _NEEDED_BY = {"extra": "llm", "purpose": "A causal language model"}
-_load_lock = threading.Lock()
 
 
 def load_causal_lm(
@@ -30,8 +28,12 @@ def load_causal_lm(
     revision: str | None = None,
     precision: str = "auto",
     device: str = "auto",
+    parameter: str = "model",
+    verbose: int = 0,
 ) -> CausalLM:
     """Load a causal language model; the two used last stay loaded in the process.
+
+    :func:`skprune.hub.clear_models` frees them.
 
     Parameters
     ----------
@@ -47,6 +49,10 @@ def load_causal_lm(
         if the processor multiplies bfloat16 natively, else "float32". A GGUF file is unpacked first.
     device : str, default="auto"
         A torch device. "auto" takes a GPU (MPS or CUDA) if one is available, else the CPU.
+    parameter : str, default="model"
+        The parameter in which the user named the model; errors name it.
+    verbose : int, default=0
+        Verbosity of the progress bar.
 
     Returns
     -------
@@ -55,7 +61,8 @@ def load_causal_lm(
     Raises
     ------
     ModelLoadError
-        If the model is missing, damaged or not a causal language model, or if the hub cannot be reached.
+        If the model is missing, damaged or not a causal language model, or if the hub cannot be reached and
+        the local cache does not hold the model.
     ImportError
         If a package is missing; the message names the extra that installs it.
     ValueError
@@ -75,12 +82,18 @@ def load_causal_lm(
     >>> lm.tokenizer.decode(logits[0].argmax())  # doctest: +SKIP
     ' France'
     """
-    source = resolve(model)
+    source = resolve(model, revision, parameter=parameter, gguf=True)
     torch_device = choose_device(device, **_NEEDED_BY)
     chosen = choose_precision(precision, torch_device)
     _require_packages(source, chosen)
-    with _load_lock:  # two threads that ask for the same model share it
-        return _load(source, content_of(source, revision), revision, chosen, str(torch_device))
+    try:
+        return _load(source, content_of(source), chosen, str(torch_device), verbose=verbose)
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:  # transformers, safetensors, gguf and json raise errors of many types
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, which is a RuntimeError
+            raise
+        raise load_error(source, "a causal language model", error, parameter=parameter, gguf=True) from error
 
 
 def causal_lm_fingerprint(
@@ -89,12 +102,13 @@ def causal_lm_fingerprint(
     revision: str | None = None,
     precision: str = "auto",
     device: str = "auto",
+    parameter: str = "model",
 ) -> str:
     """Return what identifies the model that :func:`load_causal_lm` would load, without loading it.
 
     Parameters
     ----------
-    model, revision, precision, device
+    model, revision, precision, device, parameter
         The same as those of :func:`load_causal_lm`.
 
     Returns
@@ -110,9 +124,9 @@ def causal_lm_fingerprint(
         If the model is missing, or if the commit of a hub name is not in the local cache and the hub cannot
         be reached.
     """
-    source = resolve(model)
+    source = resolve(model, revision, parameter=parameter, gguf=True)
     chosen = choose_precision(precision, choose_device(device, **_NEEDED_BY))
-    return f"{content_of(source, revision)} {chosen}"
+    return f"{content_of(source)} {chosen}"
 
 
 def choose_precision(precision: str, device: torch.device) -> str:
@@ -136,7 +150,7 @@ def choose_precision(precision: str, device: torch.device) -> str:
     return f"{precision}/{native}"
 
 
-def _require_packages(source: Path | str, precision: str) -> None:
+def _require_packages(source: Path | HubModel, precision: str) -> None:
     require("transformers", **_NEEDED_BY)
     if "/" in precision:
         require("accelerate", extra="llm", purpose="Quantization")
@@ -146,30 +160,22 @@ def _require_packages(source: Path | str, precision: str) -> None:
         require("gguf", extra="llm", purpose="A GGUF model")
 
 
-@lru_cache(maxsize=2)
-def _load(source: Path | str, content: str, revision: str | None, precision: str, device: str) -> CausalLM:
-    """Load a model; ``content`` is only a key for the cache, so that a changed file is loaded again."""
+@Loaded
+def _load(source: Path | HubModel, content: str, precision: str, device: str) -> CausalLM:
+    """Load a model; ``content`` only makes sure that a changed file is loaded again."""
     import torch
 
-    try:
-        # transformers initializes weights at random before it reads them; this spares the caller's generator.
-        with torch.random.fork_rng(devices=[]), quiet_transformers():
-            tokenizer = _load_tokenizer(source, revision)
-            model = _load_weights(source, revision, precision, torch.device(device))
-    except (ImportError, MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:  # transformers, safetensors, gguf and json raise errors of many types
-        raise ModelLoadError(
-            f"model={str(source)!r} does not load as a causal language model: it is truncated or of another "
-            f"kind ({first_line(error)})"
-        ) from error
+    # transformers initializes weights at random before it reads them; this spares the caller's generator.
+    with torch.random.fork_rng(devices=[]), quiet_transformers():
+        tokenizer = _load_tokenizer(source)
+        model = _load_weights(source, precision, torch.device(device))
     return CausalLM(model.eval(), tokenizer, torch.device(device), precision)
 
 
-def _load_tokenizer(source: Path | str, revision: str | None) -> Any:
+def _load_tokenizer(source: Path | HubModel) -> Any:
     from transformers import AutoTokenizer
 
-    name, options = _loader_arguments(source, revision)
+    name, options = loader_arguments(source)
     tokenizer = AutoTokenizer.from_pretrained(
         name, padding_side="left", truncation_side="right", trust_remote_code=False, **options
     )
@@ -178,20 +184,19 @@ def _load_tokenizer(source: Path | str, revision: str | None) -> Any:
     return tokenizer
 
 
-def _load_weights(source: Path | str, revision: str | None, precision: str, device: torch.device) -> Any:
+def _load_weights(source: Path | HubModel, precision: str, device: torch.device) -> Any:
     quantization, _, dtype = precision.rpartition("/")
     if not quantization:
-        return _from_pretrained(source, revision, dtype).to(device)
-    if isinstance(source, str) or source.is_dir():
-        return _from_pretrained(source, revision, dtype, quantization, device)
+        return _from_pretrained(source, dtype).to(device)
+    if isinstance(source, HubModel) or source.is_dir():
+        return _from_pretrained(source, dtype, quantization, device)
     with tempfile.TemporaryDirectory(prefix="skprune-") as folder:
         _unpack_gguf(source, dtype, folder)
-        return _from_pretrained(Path(folder), None, dtype, quantization, device)
+        return _from_pretrained(Path(folder), dtype, quantization, device)
 
 
 def _from_pretrained(
-    source: Path | str,
-    revision: str | None,
+    source: Path | HubModel,
     dtype: str,
     quantization: str = "",
     device: torch.device | None = None,
@@ -199,7 +204,7 @@ def _from_pretrained(
     import torch
     import transformers
 
-    name, options = _loader_arguments(source, revision)
+    name, options = loader_arguments(source)
     torch_dtype = getattr(torch, dtype)
     if "gguf_file" in options and hasattr(transformers, "GgufConfig"):
         # Without this, newer versions keep the weights packed; their kernels work in float32 and are slow on
@@ -216,6 +221,7 @@ def _from_pretrained(
         )
     loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
         name,
+        config=safe_config(source),
         dtype=torch_dtype,
         use_safetensors=None if "gguf_file" in options else True,
         trust_remote_code=False,
@@ -228,21 +234,12 @@ def _from_pretrained(
     return model
 
 
-def _loader_arguments(source: Path | str, revision: str | None) -> tuple[str, dict[str, Any]]:
-    """Return the name and the options that locate a source for any ``from_pretrained``."""
-    if isinstance(source, str):
-        return source, {"revision": commit_of(source, revision)}
-    if source.is_dir():
-        return str(source), {}
-    return str(source.parent), {"gguf_file": source.name}
-
-
 def _unpack_gguf(source: Path, dtype: str, folder: str) -> None:
     """Write a GGUF model as safetensors, because transformers can neither save nor quantize it as loaded."""
     import torch
     from transformers import AutoModelForCausalLM
 
-    packed = _from_pretrained(source, None, dtype)
+    packed = _from_pretrained(source, dtype)
     config = copy.deepcopy(packed.config)
     if hasattr(config, "quantization_config"):
         del config.quantization_config
