@@ -105,11 +105,44 @@ def test_the_fingerprint_of_a_sentence_encoder_depends_on_content_only(minilm, t
     assert SentenceEncoder(str(minilm), precision="bfloat16").fingerprint != encoder.fingerprint
 
 
-def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(ModelLoadError, match="could not be loaded as a SentenceTransformer"):
+def test_errors_name_the_parameter_and_the_model(tmp_path):
+    with pytest.raises(
+        ModelLoadError, match=r"^model='.*' must be a folder with a modules.json or a config.json"
+    ):
         SentenceEncoder(str(tmp_path))(TEXTS)
-    with pytest.raises(ModelLoadError, match=r"missing' could not be loaded .*: there is no such folder\."):
+    with pytest.raises(
+        ModelLoadError, match=r"^encoder='.*missing' does not exist: pass the path of a folder"
+    ):
         AnchorFilter(encoder=str(tmp_path / "missing")).fit(TEXTS)
+    with pytest.raises(
+        ModelLoadError, match=r"^encoder='sentence-transformers/no-such-model' is not a local path"
+    ):
+        AnchorFilter(encoder="no-such-model").fit(TEXTS)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(
+        ModelLoadError, match=r"^model='.*' does not load as a SentenceTransformer: it is damaged"
+    ):
+        SentenceEncoder(tmp_path)(TEXTS)
+
+
+@pytest.mark.parametrize("word", ["tfidf", "TF-IDF", "TfidfVectorizer", "none"])
+def test_a_word_for_tfidf_is_not_looked_up_on_the_hub(word, tmp_path, monkeypatch):
+    with pytest.raises(
+        ValueError, match=rf"encoder='{word}' is not the name of a model: encoder=None is TF-IDF"
+    ):
+        AnchorFilter(encoder=word).fit(TEXTS)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / word).mkdir()
+    assert isinstance(make_encoder(word), SentenceEncoder)
+
+
+def test_batches_in_a_store_and_a_call_give_the_same_vectors(minilm, monkeypatch):
+    monkeypatch.setattr("skprune.encoders._CHUNK", 2)
+    encoder = SentenceEncoder(minilm, precision="float32")
+    batches = list(encoder.iter_scores(np.array(TEXTS, dtype=object)))
+    assert [rows.tolist() for rows, _ in batches] == [[0, 1], [2, 3], [4]]
+    assert np.allclose(np.vstack([vectors for _, vectors in batches]), encoder(TEXTS), atol=1e-5)
+    assert list(encoder.iter_scores(np.array([], dtype=object))) == []
 
 
 def test_random_fits_have_different_fingerprints():

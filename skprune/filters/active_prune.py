@@ -69,7 +69,8 @@ class ActivePruneFilter(BaseFilter):
         pool; a path names a KenLM model.
     quality : None, str, path, scorer or callable, default="Qwen/Qwen2.5-1.5B-Instruct"
         Quality in any unit, higher is better, ``texts -> (n,)``. A string or path names the LLM of a
-        :class:`~skprune.QualityScorer`; None skips stage two.
+        :class:`~skprune.QualityScorer`; None skips stage two. The default is fetched from the hub, 3.1 GB,
+        unless it is in the hub's local cache. Offline, pass a folder or a GGUF file.
     task : str, default="text classification"
         The labeling task, as the prompt names it.
     reweighting : {"sample", "paper", "novelty"} or None, default="sample"

@@ -19,7 +19,8 @@ class AskLLMFilter(ScoreFilter):
         Share or count of the eligible rows that survive.
     quality : str, path, scorer or callable, default="Qwen/Qwen2.5-1.5B-Instruct"
         Quality in any unit, higher is better, ``texts -> (n,)``. A string or path names the LLM of a
-        :class:`~skprune.QualityScorer`.
+        :class:`~skprune.QualityScorer`. The default is fetched from the hub, 3.1 GB, unless it is in the
+        hub's local cache. Offline, pass a folder or a GGUF file.
     task : str, default="text classification"
         The labeling task, as the prompt names it.
     memory : None or path, default=None
@@ -27,7 +28,8 @@ class AskLLMFilter(ScoreFilter):
     random_state : int, RandomState or None, default=None
         Seed of the order of rows with equal quality.
     verbose : int, default=0
-        1 shows a progress bar.
+        0 shows a progress bar, of loading and of scoring, after two seconds and on a terminal only. 1 shows
+        it at once, everywhere.
 
     Attributes
     ----------

@@ -20,6 +20,10 @@ _SILENCE_LASTS = 60.0  # seconds for which a silent hub is not asked again
 _MARKS = ("config.json", "modules.json")
 
 
+_OFFLINE = "HF_HUB_OFFLINE is set"
+_NOT_FOUND = "is neither a local path nor a model on the hub"
+
+
 @dataclass(frozen=True)
 class HubModel:
     """A model on the hub, or its copy in the local cache.
@@ -65,8 +69,10 @@ def find_on_hub(name: str, revision: str | None, *, parameter: str, gguf: bool =
     try:
         hub.utils.validate_repo_id(name)
     except ValueError as error:
-        raise not_available(name, "is not a possible name on the hub", parameter, gguf) from error
-    cached_only = "HF_HUB_OFFLINE is set" if _is_offline(hub) else _why_silent(hub, name, revision)
+        raise not_available(
+            name, f"{_NOT_FOUND}, whose names have the form owner/name", parameter, gguf
+        ) from error
+    cached_only = _OFFLINE if _is_offline(hub) else _why_silent(hub, name, revision)
     if not cached_only:
         try:
             return HubModel(name, _ask_commit(name, revision))
@@ -81,9 +87,14 @@ def find_on_hub(name: str, revision: str | None, *, parameter: str, gguf: bool =
 
 def not_available(name: str, reason: str, parameter: str, gguf: bool) -> ModelLoadError:
     """Return the error for a hub name that cannot be used: the parameter, the name, why, and what to do."""
+    remedy = "connect to the hub; with HF_HUB_OFFLINE=1 only the local cache is used, without a wait"
+    if _OFFLINE in reason:
+        remedy = "unset HF_HUB_OFFLINE and connect to the hub"
+    elif _NOT_FOUND in reason:
+        remedy = "the name of a model on the hub"
+    folder = "folder or GGUF file" if gguf else "folder"
     return ModelLoadError(
-        f"{parameter}={name!r} {reason}. Pass the path of a folder{' or GGUF file' if gguf else ''} that holds "
-        "the model, or connect to the hub. (HF_HUB_OFFLINE=1 uses the local cache only, without a wait.)"
+        f"{parameter}={name!r} {reason}. Pass the path of a {folder} that holds the model, or {remedy}"
     )
 
 
@@ -169,7 +180,7 @@ def _explain(hub: Any, error: Exception, revision: str | None) -> str:
     if isinstance(error, hub.errors.GatedRepoError):
         return "is gated on the hub: accept its terms there, and log in with `hf auth login`"
     if isinstance(error, hub.errors.RepositoryNotFoundError):
-        return "is neither a local path nor a model on the hub that you have access to"
+        return f"{_NOT_FOUND} that you have access to"
     if isinstance(error, hub.errors.LocalEntryNotFoundError):
         return f"could not be fetched from the hub ({reason_of(error)})"
     if isinstance(error, hub.errors.EntryNotFoundError):

@@ -59,7 +59,8 @@ def resolve(
     if not path.exists():
         kinds = "folder, a GGUF file" if gguf else "folder"
         raise ModelLoadError(
-            f"{parameter}={name!r} does not exist: pass the path of a {kinds} or the name of a model on the hub"
+            f"{parameter}={name!r} does not exist: pass the path of a {kinds} or the name of a model on "
+            "the hub"
         )
     is_model = any((path / file).is_file() for file in needs)
     if not gguf:

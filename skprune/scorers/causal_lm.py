@@ -22,6 +22,8 @@ class CausalLMScorer(LanguageModelScorer):
         A hub name such as ``"HuggingFaceTB/SmolLM2-135M"``; a folder with ``config.json``, a tokenizer and
         safetensors weights; a GGUF file; or a folder with exactly one GGUF file. Code that comes with the
         model is never run.
+        If the hub does not answer within four seconds, or ``HF_HUB_OFFLINE=1`` is set, a name is taken from
+        the hub's local cache; if the model is not there, the error says so.
     precision : {"auto", "nf4", "int8", "bfloat16", "float32"}, default="auto"
         What the weights are kept in, as for :class:`~skprune.QualityScorer`.
     max_length : int, default=512
@@ -34,7 +36,8 @@ class CausalLMScorer(LanguageModelScorer):
         Maximum number of texts in one forward pass. None: as many as fit into 512 tokens on a CPU and 16,384
         elsewhere, padding included. Halved when memory runs out.
     verbose : int, default=0
-        A positive value shows a progress bar.
+        0 shows a progress bar, of loading and of scoring, after two seconds and on a terminal only. 1 shows
+        it at once, everywhere.
 
     Attributes
     ----------

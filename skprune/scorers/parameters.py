@@ -48,8 +48,8 @@ def make_perplexity(perplexity: Any, texts: Any, *, n_jobs: int | None = None, v
     if isinstance(perplexity, (str, os.PathLike)) and not Path(perplexity).is_file():
         name = os.fspath(perplexity)
         raise ModelLoadError(
-            f"perplexity={name!r} is not a file: pass the path of a KenLM model, None for an n-gram model of the "
-            f"pool, or CausalLMScorer({name!r}) for a language model in a folder or on the hub"
+            f"perplexity={name!r} is not a file: pass the path of a KenLM model, None for an n-gram model of "
+            f"the pool, or CausalLMScorer({name!r}) for a language model in a folder or on the hub"
         )
     if perplexity is None or isinstance(perplexity, (str, os.PathLike)):
         perplexity = NGramScorer(model=perplexity, n_jobs=n_jobs, verbose=verbose)

@@ -36,9 +36,11 @@ class QualityScorer(LanguageModelScorer):
     Parameters
     ----------
     model : str or path
-        A hub name such as ``"google/gemma-2b-it"``; a folder with ``config.json``, a tokenizer and
-        safetensors weights; a GGUF file; or a folder with exactly one GGUF file. Code that comes with the
-        model is never run.
+        A hub name such as ``"Qwen/Qwen2.5-1.5B-Instruct"`` (a download of 3.1 GB); a folder with
+        ``config.json``, a tokenizer and safetensors weights; a GGUF file; or a folder with exactly one GGUF
+        file. Code that comes with the model is never run.
+        If the hub does not answer within four seconds, or ``HF_HUB_OFFLINE=1`` is set, a name is taken from
+        the hub's local cache; if the model is not there, the error says so.
     task : str, default="text classification"
         What the texts are for, in words; the prompt names it.
     prompt : str or None, default=None
@@ -67,7 +69,8 @@ class QualityScorer(LanguageModelScorer):
         Maximum number of texts in one forward pass. None: as many as fit into 512 tokens on a CPU and 16,384
         elsewhere, padding included. Halved when memory runs out.
     verbose : int, default=0
-        A positive value shows a progress bar.
+        0 shows a progress bar, of loading and of scoring, after two seconds and on a terminal only. 1 shows
+        it at once, everywhere.
 
     Attributes
     ----------
@@ -102,7 +105,7 @@ class QualityScorer(LanguageModelScorer):
     (SmolLM2-135M, 120 film reviews). "int8" determines the outliers of each batch separately.
 
     A pickle contains no weights. The model is loaded on first use, and all scorers of a process that name it
-    share it.
+    share it. The two models used last stay loaded; :func:`skprune.hub.clear_models` frees them.
 
     References
     ----------

@@ -54,8 +54,8 @@ class SampledSemanticEntropy(LanguageModelScorer):
     precision, max_length, revision, device
         The same as those of :class:`~skprune.QualityScorer`.
     verbose : int, default=0
-        A positive value shows a progress bar. Also the verbosity of the encoder, if ``encoder`` is a name or
-        path.
+        0 shows a progress bar, of loading and of scoring, after two seconds and on a terminal only. 1 shows
+        it at once, everywhere. Also the verbosity of the encoder, if ``encoder`` is a name or path.
 
     Attributes
     ----------

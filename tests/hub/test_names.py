@@ -38,8 +38,11 @@ def silent_port():
             except OSError:
                 return
 
-    threading.Thread(target=accept, daemon=True).start()
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
     yield server.getsockname()[1]
+    server.shutdown(socket.SHUT_RDWR)  # ends the wait in accept
+    thread.join()
     server.close()
     for connection in kept:
         connection.close()
@@ -74,18 +77,24 @@ def cache_model(cache, name, folder):
 def test_a_silent_hub_is_given_up_soon_and_not_asked_again(hub, silent_port):
     hub(f"http://127.0.0.1:{silent_port}")
     start = time.perf_counter()
-    with pytest.raises(ModelLoadError, match=r"^quality='owner/name' is not a local path, the hub \(http.*does not"):
+    with pytest.raises(
+        ModelLoadError, match=r"^quality='owner/name' is not a local path, the hub \(http.*does not"
+    ):
         find_on_hub("owner/name", None, parameter="quality", gguf=True)
     assert time.perf_counter() - start < 3
     start = time.perf_counter()
-    with pytest.raises(ModelLoadError, match=r"^model='owner/other' .* the path of a folder that holds the model"):
+    with pytest.raises(
+        ModelLoadError, match=r"^model='owner/other' .* the path of a folder that holds the model"
+    ):
         find_on_hub("owner/other", None, parameter="model")
     assert time.perf_counter() - start < 0.2
 
 
 def test_a_hub_that_refuses_connections_is_reported_at_once(hub):
     hub("http://127.0.0.1:9")
-    with pytest.raises(ModelLoadError, match=r"cannot be reached \(ConnectError\), and the local cache does not"):
+    with pytest.raises(
+        ModelLoadError, match=r"cannot be reached \(ConnectError\), and the local cache does not"
+    ):
         find_on_hub("owner/name", None, parameter="model")
 
 
@@ -93,7 +102,9 @@ def test_offline_a_missing_model_is_reported_without_a_wait(hub, monkeypatch, si
     hub(f"http://127.0.0.1:{silent_port}")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     start = time.perf_counter()
-    with pytest.raises(ModelLoadError, match=r"encoder='owner/name' .* HF_HUB_OFFLINE is set, and the local cache"):
+    with pytest.raises(
+        ModelLoadError, match=r"encoder='owner/name' .* HF_HUB_OFFLINE is set, and the local .* unset HF"
+    ):
         find_on_hub("owner/name", None, parameter="encoder")
     assert time.perf_counter() - start < 0.2
 
@@ -114,14 +125,21 @@ def test_a_cached_model_needs_no_hub(hub, tmp_path, silent_port, mark):
 
 def test_an_impossible_name_is_not_looked_up(hub, silent_port):
     hub(f"http://127.0.0.1:{silent_port}")
-    with pytest.raises(ModelLoadError, match="model='two words' is not a possible name on the hub"):
+    with pytest.raises(
+        ModelLoadError,
+        match=r"model='two words' .* form owner/name\. Pass .* or the name of a model",
+    ):
         find_on_hub("two words", None, parameter="model")
 
 
 def test_errors_name_the_parameter_of_a_wrong_path(tmp_path):
-    with pytest.raises(ModelLoadError, match=r"^quality='/no/such' does not exist: .* a GGUF file or the name"):
+    with pytest.raises(
+        ModelLoadError, match=r"^quality='/no/such' does not exist: .* a GGUF file or the name"
+    ):
         resolve("/no/such", parameter="quality", gguf=True)
-    with pytest.raises(ModelLoadError, match=r"^encoder='.*' must be a folder with a modules.json or a config.json"):
+    with pytest.raises(
+        ModelLoadError, match=r"^encoder='.*' must be a folder with a modules.json or a config.json"
+    ):
         resolve(tmp_path, parameter="encoder", needs=("modules.json", "config.json"))
 
 
@@ -186,7 +204,9 @@ def test_every_entry_point_with_a_silent_hub(case, silent_port, tmp_path, minilm
             assert message == "works"
         else:
             parameter = what if what in ("quality", "encoder") else "model"
-            assert message.startswith(f"{parameter}='owner/none' is not a local path, the hub (http://127.0.0.1:")
+            assert message.startswith(
+                f"{parameter}='owner/none' is not a local path, the hub (http://127.0.0.1:"
+            )
             assert "Pass the path of a folder" in message
             assert "HF_HUB_OFFLINE=1" in message
             assert float(seconds) < 10

@@ -101,5 +101,7 @@ def test_a_tokenizer_that_cannot_pad_is_refused(gpt2: Path, tmp_path: Path) -> N
             settings = json.loads((folder / name).read_text())
             settings = {key: value for key, value in settings.items() if not key.endswith("_token")}
             (folder / name).write_text(json.dumps(settings))
-    with pytest.raises(ModelLoadError, match=r"neither a padding token nor an end-of-text token. Set pad_token"):
+    with pytest.raises(
+        ModelLoadError, match=r"neither a padding token nor an end-of-text token. Set pad_token"
+    ):
         TransformerClassifier(folder).fit(TEXTS, LABELS)

@@ -18,7 +18,7 @@ from sklearn.base import clone
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
-from skprune import ModelLoadError, QualityScorer
+from skprune import AskLLMFilter, ModelLoadError, PerplexityFilter, QualityScorer
 from skprune.language_models.causal import loader
 from skprune.language_models.causal.loader import load_causal_lm
 from skprune.language_models.causal.model import CausalLM
@@ -318,6 +318,17 @@ def test_fingerprint_depends_on_the_content_and_loads_no_weights(tmp_path):
     assert QualityScorer(file).fingerprint != first
 
 
+def test_a_filter_names_its_own_parameter(tmp_path):
+    with pytest.raises(ModelLoadError, match=r"^quality='/no/such/folder' does not exist"):
+        AskLLMFilter(quality="/no/such/folder").fit(TEXTS)
+    with pytest.raises(ModelLoadError, match=r"^quality='nobody/nothing' is not a local path"):
+        AskLLMFilter(quality="nobody/nothing").fit(TEXTS)
+    with pytest.raises(
+        ModelLoadError, match=r"^perplexity='nobody/nothing' is not a file: .* CausalLMScorer"
+    ):
+        PerplexityFilter(perplexity="nobody/nothing").fit(TEXTS)
+
+
 def test_verbose_shows_a_progress_bar_and_nothing_else_is_printed(scorer, capsys):
     scorer(TEXTS[:2])
     assert capsys.readouterr() == ("", "")
@@ -425,7 +436,7 @@ def test_errors_name_the_missing_model(tmp_path):
         QualityScorer("/no/such/folder")(TEXTS)
     with pytest.raises(ModelLoadError, match=r"neither a config.json nor exactly one GGUF file \(0 found\)"):
         QualityScorer(tmp_path)(TEXTS)
-    with pytest.raises(ModelLoadError, match=r"model='nobody/nothing' is not a local path.*pass the path"):
+    with pytest.raises(ModelLoadError, match=r"model='nobody/nothing' is not a local path.*Pass the path"):
         QualityScorer("nobody/nothing")(TEXTS)
 
 

@@ -40,7 +40,8 @@ def load_causal_lm(
     model : str or path
         A hub name such as ``"google/gemma-2b-it"``; a folder with ``config.json``, a tokenizer and
         safetensors weights; a GGUF file; or a folder with exactly one GGUF file. Code that comes with the
-        model is never run.
+        model is never run. If the hub does not answer, only its local cache is used, as with
+        ``HF_HUB_OFFLINE=1``.
     revision : str, default=None
         Branch, tag or commit on the hub.
     precision : {"auto", "nf4", "int8", "bfloat16", "float32"}, default="auto"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     import torch
 
 _LOGITS_AT_ONCE = 2**24  # 64 MiB in float32: about 300 positions of a vocabulary of 50,000
+
+
+_alive: weakref.WeakSet[CausalLM] = weakref.WeakSet()
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +50,9 @@ class CausalLM:
     device: torch.device
     precision: str
     _lock: Any = field(default_factory=threading.RLock, repr=False)
+
+    def __post_init__(self) -> None:
+        _alive.add(self)
 
     @property
     def max_positions(self) -> int | None:
@@ -127,7 +135,7 @@ class CausalLM:
             The tokens before every prompt.
         exact : sequence of int, default=()
             Tokens whose logits are computed in float32. In bfloat16 a logit of 20 is a multiple of 1/8: many
-            rows would tie, and probabilities would change by several percent.
+            rows would tie, and this rounding alone would change a probability by up to 6 %.
 
         Returns
         -------
@@ -341,3 +349,12 @@ def _quiet_int8() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+def _new_locks() -> None:
+    for lm in _alive:
+        object.__setattr__(lm, "_lock", threading.RLock())
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_new_locks)  # another thread may have held a lock during the fork
