@@ -9,6 +9,7 @@ modAL's other strategies need no adaptation, alone or in a :class:`~skprune.Prun
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,8 +23,9 @@ from sklearn.utils.validation import check_consistent_length
 
 from skprune._optional import require
 from skprune.containers import take_rows
+from skprune.labels import check_labels
 from skprune.pools import Pool
-from skprune.query import PrunedQuery, as_pair
+from skprune.query import PrunedQuery, as_pair, unchanged_on_error
 
 __all__ = [
     "ActiveLearner",
@@ -85,12 +87,16 @@ class ActiveLearner(_Queries, _modal.ActiveLearner):  # type: ignore[name-define
     - rows are taken by position, whatever the pool's index;
     - a strategy is called once, and its errors reach you;
     - two indices that a strategy returns without metrics are not mistaken for indices and metrics;
-    - ``clone`` and ``repr`` work, and bootstrapping can be seeded.
+    - ``clone`` and ``repr`` work, and bootstrapping can be seeded;
+    - rows without a label are refused before anything changes;
+    - if ``teach`` or ``fit`` raises or is interrupted, the training rows and the estimator stay what they
+      were.
 
     Parameters
     ----------
     estimator : estimator
-        The model to train. It is fitted in place, as in modAL.
+        The model to train. It is fitted in place, as in modAL. An estimator with ``warm_start=True`` goes on
+        from its present state; it is copied before each ``teach``, in case that fails.
     query_strategy : callable, default=modAL.uncertainty.uncertainty_sampling
         ``(learner, X_pool, n_instances=..., **kwargs) -> (indices, metrics)``.
     X_training, y_training : default=None
@@ -138,8 +144,9 @@ class ActiveLearner(_Queries, _modal.ActiveLearner):  # type: ignore[name-define
     ) -> None:
         self.bootstrap_init = bootstrap_init
         self.random_state = random_state
+        self.query_strategy = query_strategy
         if X_training is not None:
-            _check(X_training, y_training)
+            _check(X_training, y_training, self)
         super().__init__(
             estimator,
             query_strategy,
@@ -171,19 +178,27 @@ class ActiveLearner(_Queries, _modal.ActiveLearner):  # type: ignore[name-define
             Fit on these rows only, and do not add them to ``X_training``.
         **fit_kwargs
             Passed on to the estimator's ``fit``.
+
+        Raises
+        ------
+        ValueError
+            If a row has no label: None, NaN, or, if the strategy is a :class:`~skprune.PrunedQuery`, −1 among
+            other labels than −1 and 1.
         """
-        _check(X, y)
-        if only_new:
-            self._fit_on_new(X, y, bootstrap=bootstrap, **fit_kwargs)
-            return
-        self._add_training_data(X, y)
-        self._fit_to_known(bootstrap=bootstrap, **fit_kwargs)
+        _check(X, y, self, None if only_new else self.y_training)
+        with unchanged_on_error(self, *_parts(self.estimator)):
+            if only_new:
+                self._fit_on_new(X, y, bootstrap=bootstrap, **fit_kwargs)
+                return
+            self._add_training_data(X, y)
+            self._fit_to_known(bootstrap=bootstrap, **fit_kwargs)
 
     def fit(self, X: Any, y: Any, bootstrap: bool = False, **fit_kwargs: Any) -> ActiveLearner:
         """Replace the training data with these rows, and fit the estimator on them."""
-        _check(X, y)
-        self.X_training, self.y_training = X, y
-        return self._fit_to_known(bootstrap=bootstrap, **fit_kwargs)
+        _check(X, y, self)
+        with unchanged_on_error(self, *_parts(self.estimator)):
+            self.X_training, self.y_training = X, y
+            return self._fit_to_known(bootstrap=bootstrap, **fit_kwargs)
 
     def _add_training_data(self, X: Any, y: Any) -> None:
         if self.X_training is None:
@@ -272,16 +287,28 @@ class Committee(_Queries, _modal.Committee):  # type: ignore[name-defined]
         See :meth:`ActiveLearner.teach`, with two differences. Rows are added even with ``only_new``, as in
         modAL. Each learner draws its own bootstrap sample.
         """
-        _check(X, y)
-        super().teach(X, y, bootstrap=bootstrap, only_new=only_new, **fit_kwargs)
+        _check(X, y, self, self.y_training)
+        with self._unchanged_on_error():
+            super().teach(X, y, bootstrap=bootstrap, only_new=only_new, **fit_kwargs)
 
     def fit(self, X: Any, y: Any, **fit_kwargs: Any) -> Committee:
         """Replace the training data with these rows, and fit every learner on them."""
-        _check(X, y)
-        super().fit(X, y, **fit_kwargs)
-        self.X_training = self.y_training = None
-        self._add_taught(X, y)
+        _check(X, y, self)
+        with self._unchanged_on_error():
+            super().fit(X, y, **fit_kwargs)
+            self.X_training = self.y_training = None
+            self._add_taught(X, y)
         return self
+
+    def rebag(self, **fit_kwargs: Any) -> None:
+        """Fit each learner again, on a bootstrap sample of its training data."""
+        with self._unchanged_on_error():
+            super().rebag(**fit_kwargs)
+
+    def _unchanged_on_error(self) -> AbstractContextManager[None]:
+        """Restore the committee and its learners, all of them if one fails."""
+        parts = [part for learner in self.learner_list for part in (learner, *_parts(learner.estimator))]
+        return unchanged_on_error(self, *parts)
 
     def vote(self, X: Any, **predict_kwargs: Any) -> np.ndarray:
         """Return the labels that the learners predict, of shape (n_rows, n_learners)."""
@@ -430,10 +457,33 @@ def expected_error_reduction(
     return tried[best], expected[best]
 
 
-def _check(X: Any, y: Any) -> None:
+def _parts(estimator: Any) -> list[Any]:
+    """Return an estimator and those among its parameters, all of which its ``fit`` may fit."""
+    nested = estimator.get_params().values() if hasattr(estimator, "get_params") else ()
+    parts = [estimator, *(value for value in nested if hasattr(value, "fit"))]
+    return [part for part in parts if hasattr(part, "__dict__") and not isinstance(part, type)]
+
+
+def _check(X: Any, y: Any, learner: ActiveLearner | Committee, y_known: Any = None) -> None:
+    """Refuse rows that cannot be read, and rows without a label, before anything changes.
+
+    Raises
+    ------
+    ValueError
+        The message names the row.
+    """
     pool = Pool(X)
     pool.check()
     check_consistent_length(np.arange(len(pool)), y)
+    labels, known = check_labels(y, len(pool))
+    if not isinstance(learner.query_strategy, PrunedQuery):
+        known |= np.array([np.array_equal(label, -1) for label in labels], dtype=bool)  # a class like others
+    both = labels.tolist() + ([] if y_known is None else check_labels(y_known, len(y_known))[0].tolist())
+    if not known.all() and not set(both) <= {-1, 1}:
+        row = int(np.argmin(known))
+        raise ValueError(
+            f"y[{row}] is {labels[row]}, which means that the row has no label; teach rows with a label only"
+        )
 
 
 def _concatenate(known: Any, new: Any) -> Any:

@@ -38,7 +38,7 @@ def pool_recall(
         The labels of the pool. The filter does not see them.
     n_rows : int or None, default=None
         Number of rows to count (M): the best ones, and at least as many. None counts all the rows that the
-        filter keeps.
+        filter keeps. Copies count as rows, and survive with their first.
     minority : label, default=None
         The class to count. None is the rarest class of the pool.
     adjusted : bool, default=True

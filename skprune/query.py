@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any, ClassVar
 
 import numpy as np
@@ -42,6 +44,12 @@ class PrunedQuery(BaseEstimator):
     :class:`PrunedClassifier` and :class:`PrunedEstimator` take the estimator that they wrap first, as
     scikit-learn's meta-estimators do. PrunedQuery does not wrap an estimator; its two parts stand in the
     order in which they act on the pool.
+
+    If a query raises or is interrupted, this object is what it was before the call: a filter that the query
+    had fitted is gone, and one that it had told about labels has forgotten them. The next query gives what an
+    undisturbed one would have given. To keep the fit of an expensive filter, call :meth:`fit` first.
+
+    Rows whose label is −1 have no label, unless −1 and 1 are the only labels.
 
     Examples
     --------
@@ -136,21 +144,25 @@ class PrunedQuery(BaseEstimator):
         ValueError
             If ``n_instances`` is less than 1.
         PoolExhaustedError
-            If ``n_instances`` exceeds the number of rows without a label.
+            If ``n_instances`` exceeds the number of different rows without a label.
         """
         if n_instances < 1:
             raise ValueError(f"n_instances must be at least 1, got {n_instances}")
-        if not hasattr(self, "filter_"):
-            self.fit(X_pool)
-        self.catch_up(learner)
-        self.subpool_ = self.filter_.select(X_pool, min_rows=n_instances, copies=False)
-        if len(self.subpool_) < n_instances:
-            raise PoolExhaustedError(
-                f"n_instances={n_instances} exceeds the {len(self.subpool_)} rows without a label"
-            )
-        rows = take_rows(X_pool, self.subpool_)
-        picked, metrics = as_pair(self.strategy(learner, rows, n_instances=n_instances, **kwargs))
-        return self.subpool_[picked], metrics
+        with unchanged_on_error(self):
+            if not hasattr(self, "filter_"):
+                self.fit(X_pool)
+            with self.filter_._unchanged_on_error():
+                self.catch_up(learner)
+                self.subpool_ = self.filter_.select(X_pool, min_rows=n_instances, copies=False)
+                if len(self.subpool_) < n_instances:
+                    raise PoolExhaustedError(
+                        f"n_instances={n_instances} exceeds the {len(self.subpool_)} different rows without "
+                        "a label (blank texts count only if nothing else is left)"
+                    )
+                rows = take_rows(X_pool, self.subpool_)
+                result = self.strategy(learner, rows, n_instances=n_instances, **kwargs)
+                picked, metrics = as_pair(result)
+                return self.subpool_[picked], metrics
 
 
 def as_pair(result: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -166,3 +178,64 @@ def as_pair(result: Any) -> tuple[np.ndarray, np.ndarray]:
     if metrics is None:
         metrics = np.full(len(indices), np.nan)
     return indices, np.asarray(metrics)
+
+
+@contextmanager
+def unchanged_on_error(*objects: Any) -> Iterator[None]:
+    """Restore objects if the block raises or is interrupted, so that a retry starts where the block did.
+
+    Attributes are restored, and the positions of the random generators among the parameters, nested ones
+    included. Objects that ``fit`` changes in place are copied first: estimators with ``warm_start=True`` or a
+    ready torch module, and estimators without ``get_params``, of which nothing is known. All others bind new
+    attributes in ``fit``, as scikit-learn requires.
+
+    Parameters
+    ----------
+    *objects
+        Whatever the block may change.
+    """
+    saved = [(thing, _attributes(thing)) for thing in objects]
+    positions = [(generator, _position(generator)) for thing in objects for generator in _generators(thing)]
+    try:
+        yield
+    except BaseException:
+        for thing, attributes in saved:
+            vars(thing).clear()
+            vars(thing).update(attributes)
+        for generator, position in positions:
+            _move(generator, position)
+        raise
+
+
+def _attributes(thing: Any) -> dict[str, Any]:
+    """Return the attributes of an object; copies of them if ``fit`` changes these in place."""
+    attributes = vars(thing)
+    goes_on = not hasattr(thing, "get_params") or attributes.get("warm_start")
+    if goes_on or any(hasattr(value, "load_state_dict") for value in attributes.values()):
+        same = {id(thing): thing, **{id(generator): generator for generator in _generators(thing)}}
+        try:
+            return deepcopy(attributes, same)
+        except Exception:  # it holds a lock or a file, say
+            return dict(attributes)
+    return dict(attributes)
+
+
+def _generators(thing: Any) -> list[Any]:
+    """Return NumPy's random generators among the attributes and parameters of an object."""
+    held = list(vars(thing).values())
+    if hasattr(thing, "get_params"):
+        held += thing.get_params().values()
+    return [value for value in held if isinstance(value, (np.random.RandomState, np.random.Generator))]
+
+
+def _position(generator: Any) -> Any:
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
+    return generator.get_state()
+
+
+def _move(generator: Any, position: Any) -> None:
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = position
+    else:
+        generator.set_state(position)

@@ -291,7 +291,10 @@ def test_clusterers_outlier_detectors_and_transformers(iris):
     clusterer = PrunedEstimator(KMeans(3, n_init=1, random_state=0), HALF)
     assert is_clusterer(clusterer)
     assert clusterer.fit_predict(X).tolist() == clusterer.predict(X).tolist()
-    assert len(clusterer.estimator_.labels_) == 75
+    kept = {tuple(row) for row in X[clusterer.support_]}
+    assert len(kept) == 75  # half of the 149 different rows
+    n_copies = sum(tuple(row) in kept for row in X)  # copies survive with their first
+    assert len(clusterer.estimator_.labels_) == clusterer.support_.sum() == n_copies
     assert not hasattr(
         PrunedEstimator(DBSCAN(), HALF), "fit_predict"
     )  # DBSCAN cannot predict rows that it was not fitted on

@@ -42,13 +42,17 @@ def test_the_score_of_all_and_of_no_rare_rows():
     assert pool_recall(clone(fitted).set_params(keep=1.0).fit(X[:12] - 0.5, [0, 1] * 6), X, y) == 0
 
 
-def test_random_rows_score_zero_on_average(rare):
-    X, y = rare
-    scores = [
-        pool_recall(RandomFilter(keep=share, random_state=seed).fit(X[:2] + 50, [0, 1]), X, y)
-        for seed in range(60)
-        for share in (0.1, 0.5)
-    ]
+@pytest.mark.parametrize(("copies", "n_rows"), [(1, None), (4, None), (4, 100)])
+def test_random_rows_score_zero_on_average(rare, copies, n_rows):
+    repeats = np.where(np.arange(600) % 3 == 0, copies, 1)  # copies are rows, in recall and in the share
+    X, y = (np.repeat(part, repeats, axis=0) for part in rare)
+
+    def score(seed, share):
+        fitted = RandomFilter(keep=share, random_state=seed).fit(X[:2] + 50, [0, 1])
+        return pool_recall(fitted, X, y, n_rows=n_rows)
+
+    # The two shares of a seed depend on each other.
+    scores = [(score(seed, 0.1) + score(seed, 0.5)) / 2 for seed in range(200)]
     assert abs(np.mean(scores)) < 3 * np.std(scores) / np.sqrt(len(scores))
 
 

@@ -121,7 +121,7 @@ def test_a_query_returns_n_instances_rows_or_raises_an_error():
     query = PrunedQuery(RandomFilter(keep=2, random_state=0), RandomSampling(random_state=0))
     model = LogisticRegression().fit(X, Y)
     assert len(query(model, X, n_instances=10)[0]) == 10
-    with pytest.raises(PoolExhaustedError, match="n_instances=400 exceeds the 330 rows without a label"):
+    with pytest.raises(PoolExhaustedError, match="n_instances=400 exceeds the 330 different rows"):
         query(model, X, n_instances=400)
     with pytest.raises(ValueError, match="n_instances must be at least 1"):
         query(model, X, n_instances=0)

@@ -46,7 +46,7 @@ def check_answers(y: Any, n_rows: int, *, are_classes: bool) -> np.ndarray:
         y = np.array(y, dtype=object)  # labels may be long texts, which a fixed-width array would pad
     y = column_or_1d(y, warn=True)
     y, known = check_labels(y, n_rows)
-    if not known.all():
+    if not known.all() and not set(y.tolist()) <= {-1, 1}:  # these two are classes
         row = int(np.argmin(known))
         raise ValueError(
             f"y[{row}] is {y[row]}, which marks a row without a label; the simulator needs the label of "

@@ -13,7 +13,7 @@ class Limits:
     Examples
     --------
     >>> limits = Limits(n_instances=20, n_rounds=10, label_budget=50, time_budget=None)
-    >>> limits.batch_size(n_labeled=40, n_unlabeled=1000), limits.max_labels(n_initial=20, n_rows=1000)
+    >>> limits.batch_size(n_labeled=40, n_eligible=1000), limits.max_labels(n_initial=20, n_rows=1000)
     (10, 50)
     """
 
@@ -22,9 +22,9 @@ class Limits:
     label_budget: int | None
     time_budget: float | None
 
-    def batch_size(self, n_labeled: int, n_unlabeled: int) -> int:
+    def batch_size(self, n_labeled: int, n_eligible: int) -> int:
         """Return how many rows the next round labels."""
-        size = min(self.n_instances, n_unlabeled)
+        size = min(self.n_instances, n_eligible)
         return size if self.label_budget is None else min(size, self.label_budget - n_labeled)
 
     def max_labels(self, n_initial: int, n_rows: int) -> int:

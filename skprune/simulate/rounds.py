@@ -79,6 +79,8 @@ class Run:
         The rows labeled in each round, in order.
     unlabeled : ndarray of intp
         The rows without a label, except copies of labeled rows.
+    n_eligible : int
+        How many different rows may be labeled next. Blank texts count only if nothing else is left.
     learner, previous : Learner or None
         The learners of the newest round and of the one before.
     """
@@ -102,6 +104,13 @@ class Run:
     def labeled(self) -> np.ndarray:
         """The rows labeled so far, in order."""
         return np.concatenate([np.empty(0, dtype=np.intp), *self.batches])
+
+    @property
+    def n_eligible(self) -> int:
+        """How many different rows may be labeled next."""
+        table = self.pool.table
+        numbers = np.unique(table.row_of[self.unlabeled])
+        return int(table.written[numbers].sum()) or len(numbers)
 
     @property
     def n_llm_calls(self) -> int:
@@ -153,7 +162,8 @@ class Run:
         train_seconds = time.perf_counter() - start
         found = np.nan
         if self._is_minority is not None:
-            found = float(self._is_minority[self.labeled].sum() / self._is_minority.sum())
+            n_minority = self._is_minority.sum()  # copies of labeled rows count as found
+            found = float((n_minority - self._is_minority[self.unlabeled].sum()) / n_minority)
         return {
             "round": len(self.batches) - 1,
             "labels": len(self.labeled),

@@ -22,7 +22,7 @@ from skprune.compose import estimator_has
 from skprune.filters.random import RandomFilter
 from skprune.metrics import rarest_class
 from skprune.pools import Pool, check_pool
-from skprune.query import PrunedQuery
+from skprune.query import PrunedQuery, unchanged_on_error
 from skprune.simulate.checks import (
     check_answers,
     check_initial_labels,
@@ -124,8 +124,8 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         the round began), ``subpool`` (rows that the strategy saw), ``select_seconds`` (filter and strategy,
         including the model's predictions for them; in round 0, the filter's ``fit``), ``train_seconds``,
         ``llm_calls`` (texts that the filter's LLM has read so far), ``minority_found`` (share of the rarest
-        class's rows that are labeled), ``predict_seconds`` (for the metrics and the stopping criteria), the
-        metrics, and the columns of the stopping criteria.
+        class's rows that are labeled, or are copies of labeled rows), ``predict_seconds`` (for the metrics
+        and the stopping criteria), the metrics, and the columns of the stopping criteria.
     labeled_indices_ : ndarray of intp, shape (n_labels,)
         The rows of ``X`` that were labeled, in order.
     minority_class_ : object
@@ -144,9 +144,9 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
-    *Which rows.* Rows are identified by their content. A copy of a labeled row is never picked, with or
-    without a filter, so runs with and without a filter differ in the pruning only. Two copies may be picked
-    in one batch if the strategy returns both. If that would waste labels, remove copies from ``X`` first.
+    *Which rows.* Rows are identified by their content. The rows of a batch are all different, and a copy of a
+    labeled row is never picked, with or without a filter, so runs with and without a filter differ in the
+    pruning only. The initial rows are drawn among the different rows too. Blank texts are labeled last.
 
     *Which scores.* ``score`` and the methods of prediction use the model of the last round. The metrics of
     the learning curve are computed on rows that were never in the pool. In a search, the held-out fold
@@ -258,10 +258,15 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a row has no label, the initial labels hold only one class, a parameter is out of range, or
-            ``memory`` holds another run. Nothing expensive has run by then.
+            If a row has no label, the initial labels hold only one class, a parameter is out of range,
+            ``memory`` holds another run, or a line of its journal is damaged. Nothing expensive has run by
+            then.
         OSError
             If ``memory`` cannot be written or is in use.
+
+        Notes
+        -----
+        If ``fit`` raises, or is interrupted, the simulator is what it was before the call.
         """
         self._validate_params()
         pool = check_pool(X)
@@ -272,17 +277,18 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         if self.memory is not None:
             check_resumable(self.strategy)
         settings = {} if self.memory is None else self._settings(pool, y, X_val, y_val)
-        seed = None if self.random_state is None else draw_seed(self.random_state)
-        with closing(Journal(self.memory, settings, seed)) as journal:
-            self.seed_ = journal.seed
-            rows = np.arange(len(y))
-            if self.validation_fraction is not None:
-                rng = generator(self.seed_, _VALIDATION)
-                held_out = draw_held_out(y, self.validation_fraction, self.initial, are_classes, rng)
-                rows = np.setdiff1d(rows, held_out)
-                X_val, y_val = pool.take(held_out), y[held_out]
-                pool, y = Pool(pool.take(rows)), y[rows]
-            self._play(pool, y, X_val, y_val, rows, journal)
+        with unchanged_on_error(self):
+            seed = None if self.random_state is None else draw_seed(self.random_state)
+            with closing(Journal(self.memory, settings, seed)) as journal:
+                self.seed_ = journal.seed
+                rows = np.arange(len(y))
+                if self.validation_fraction is not None:
+                    rng = generator(self.seed_, _VALIDATION)
+                    held_out = draw_held_out(y, self.validation_fraction, self.initial, are_classes, rng)
+                    rows = np.setdiff1d(rows, held_out)
+                    X_val, y_val = pool.take(held_out), y[held_out]
+                    pool, y = Pool(pool.take(rows)), y[rows]
+                self._play(pool, y, X_val, y_val, rows, journal)
         return self
 
     # ------------------------------------------------------------------ the final model
@@ -356,6 +362,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
 
         are_classes = _is_classifier(self.estimator)
         initial = initial_rows(
+            pool,
             y,
             rows,
             self.initial,
@@ -365,6 +372,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
             rng=generator(self.seed_, _INITIAL),
         )
         check_initial_labels(y[initial], are_classes=are_classes, label_budget=self.label_budget)
+        self._check_journal(journal, pool, rows, y, has_metrics=X_val is not None)
         estimator = self._seeded(self.estimator, _ESTIMATOR)
         scorer = None if X_val is None else check_scoring(estimator, self.scoring)
         filter = RandomFilter(keep=1.0) if self.filter is None else self.filter
@@ -375,14 +383,14 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         learners: list[Learner] = []
         curve: list[dict[str, Any]] = []
         reason = None
-        max_labels = limits.max_labels(len(initial), len(y))
+        max_labels = limits.max_labels(len(initial), len(pool.table))
         with tqdm(total=max_labels, unit="label", disable=not self.verbose) as bar:
             while reason is None:
                 if len(curve) < len(journal.rounds):
                     round_ = journal.rounds[len(curve)]
                     run.replay(np.searchsorted(rows, round_["picked"]), round_["llm_calls"])
                 else:
-                    n_instances = limits.batch_size(len(run.labeled), len(run.unlabeled))
+                    n_instances = limits.batch_size(len(run.labeled), run.n_eligible)
                     round_ = run.play(n_instances) if run.batches else run.play_initial(initial)
                     round_ |= self._measure(run, scorer, X_val, y_val)
                     round_["picked"] = rows[run.batches[-1]].tolist()
@@ -403,6 +411,22 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         self.estimator_ = run.learner.train()
         self.estimators_ = [learner.train() for learner in learners]
         self.query_ = query
+
+    def _check_journal(
+        self, journal: Journal, pool: Pool, rows: np.ndarray, y: np.ndarray, *, has_metrics: bool
+    ) -> None:
+        """Refuse recorded rounds that this run could not have played."""
+        metrics = metric_names(self.scoring) if has_metrics and not callable(self.scoring) else []
+        for criterion in as_criteria(self.stopping):
+            metrics += getattr(criterion, "columns", ())
+        journal.check(
+            pool,
+            rows,
+            y,
+            n_instances=self.n_instances,
+            are_classes=_is_classifier(self.estimator),
+            metrics=metrics,
+        )
 
     def _measure(self, run: Run, scorer: Any, X_val: Any, y_val: Any) -> dict[str, Any]:
         """Return the metrics of the newest model, and the columns of the stopping criteria."""

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+from skprune.pools import Pool
 from skprune.streams import count_occurrences
 
 
 def initial_rows(
+    pool: Pool,
     y: np.ndarray,
     rows: np.ndarray,
     initial: Any,
@@ -22,8 +24,12 @@ def initial_rows(
 ) -> np.ndarray:
     """Return which of the pool's rows are labeled before the first round.
 
+    They are drawn among the different rows: one label is enough for all copies of a row. Blank texts are
+    drawn only if nothing else is in the pool.
+
     Parameters
     ----------
+    pool : Pool of n_pool rows
     y : ndarray of shape (n_pool,)
         The labels of the pool.
     rows : ndarray of int, shape (n_pool,), ascending
@@ -41,13 +47,16 @@ def initial_rows(
     """
     if not isinstance(initial, str):
         return named_initial(initial, rows)
+    written = pool.table.first[pool.table.written]
+    candidates = written if len(written) else pool.table.first
+    y = y[candidates]
     how = initial
     if how == "auto":
         how = "per_class" if are_classes else "random"
     if n_initial is None:
         n_classes = len(np.unique(y)) if how == "per_class" else 1
         n_initial = min(max(n_instances, n_classes), len(y))
-    return draw_initial(y, how, n_initial, rng)
+    return candidates[draw_initial(y, how, n_initial, rng)]
 
 
 def draw_initial(y: np.ndarray, how: str, n_rows: int, rng: np.random.Generator) -> np.ndarray:
@@ -80,7 +89,7 @@ def draw_initial(y: np.ndarray, how: str, n_rows: int, rng: np.random.Generator)
     (array(['a', 'b'], dtype='<U1'), array(['a', 'a', 'a', 'b'], dtype='<U1'))
     """
     if n_rows > len(y):
-        raise ValueError(f"n_initial={n_rows} exceeds the {len(y)} rows of the pool")
+        raise ValueError(f"n_initial={n_rows} exceeds the {len(y)} different rows of the pool")
     shuffled = rng.permutation(len(y))
     if how == "random":
         return np.sort(shuffled[:n_rows])

@@ -152,6 +152,8 @@ class OverallUncertainty(StoppingCriterion):
        annotation", COLING 2008.
     """
 
+    columns: ClassVar[tuple[str, ...]] = ("overall_uncertainty",)
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "threshold": [Interval(Real, 0, 1, closed="both")],
         "max_rows": [Interval(Integral, 1, None, closed="left"), None],
@@ -202,6 +204,8 @@ class StabilizingPredictions(StoppingCriterion):
     .. [1] M. Bloodgood and K. Vijay-Shanker, "A method for stopping active learning based on stabilizing
        predictions and the need for user-adjustable stopping", CoNLL 2009.
     """
+
+    columns: ClassVar[tuple[str, ...]] = ("kappa",)
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "threshold": [Interval(Real, -1, 1, closed="both")],

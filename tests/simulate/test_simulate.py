@@ -259,15 +259,34 @@ def test_a_run_stops_at_its_limits(params, reason, n_labels):
     assert len(set(run.labeled_indices_)) == len(run.labeled_indices_) == n_labels
 
 
-def test_copies_of_a_labeled_row_are_never_picked():
-    run = simulator(filter=None, n_rounds=None, n_instances=90).fit(np.vstack([X, X]), np.r_[Y, Y])
+@pytest.mark.parametrize("pruner", [None, RandomFilter(0.5)])
+def test_a_label_is_never_spent_on_a_copy(pruner):
+    run = simulator(filter=pruner, n_rounds=None, n_instances=90).fit(np.vstack([X, X]), np.r_[Y, Y])
     assert run.stop_reason_ == "every row is labeled"
-    batches = np.split(run.labeled_indices_, run.learning_curve_["labels"])[:-1]
-    known = set()
-    for batch in batches:
-        assert not known & set(batch % 400)
-        known |= set(batch % 400)
-    assert known == set(range(400))
+    # 400 different rows: one label each, whatever the last batch has to be cut to.
+    assert run.learning_curve_["labels"].tolist() == [90, 180, 270, 360, 400]
+    assert sorted(run.labeled_indices_ % 400) == list(range(400))
+    assert run.learning_curve_["pool"].tolist() == [800, 620, 440, 260, 80]  # copies are rows of the pool
+    assert run.learning_curve_["minority_found"].iloc[-1] == 1
+
+
+def test_blank_texts_are_labeled_last():
+    texts = ["", " ", *TEXTS[:57], "  ", ""]
+    run = simulator(estimator=text_model(), filter=RandomFilter(0.3), n_rounds=None, n_instances=10)
+    run.fit(texts, [0, 0, *SENTIMENT[:57], 1, 1])
+    assert run.stop_reason_ == "every row is labeled"
+    assert {texts[row] for row in run.labeled_indices_[:57]} == set(TEXTS[:57])
+    assert sorted(texts[row] for row in run.labeled_indices_[57:]) == ["", " ", "  "]
+
+
+def test_minus_one_and_one_are_classes():
+    signs = np.where(SENTIMENT == 1, 1, -1)
+    for name, pruner in FILTERS.items():
+        params = {"estimator": text_model(), "filter": pruner, "n_rounds": 3}
+        run = simulator(**params).fit(TEXTS, signs)
+        assert set(run.classes_) == {-1, 1}, name
+        as_words = simulator(**params).fit(TEXTS, np.where(signs == 1, "yes", "no"))
+        assert run.labeled_indices_.tolist() == as_words.labeled_indices_.tolist(), name
 
 
 @pytest.mark.parametrize(
@@ -304,7 +323,7 @@ def test_bad_input_is_refused_before_any_expensive_work():
     refuse("hold only one class \\(0\\)", TEXTS, np.zeros(200, int))
     refuse("hold only one class", initial=np.flatnonzero(SENTIMENT == 1)[:5])
     refuse("n_initial=1 is less than the 2 classes of y", n_initial=1)
-    refuse("n_initial=201 exceeds the 200 rows", n_initial=201)
+    refuse("n_initial=201 exceeds the 200 different rows", n_initial=201)
     refuse("label_budget=4 is less than the 5 initial labels", label_budget=4)
     refuse("initial must name rows of X, each of them once", initial=[0, 0, 1])
     refuse("initial must name rows of X, each of them once", initial=[0, 200])
@@ -442,10 +461,7 @@ def test_clone_pickle_and_repr():
 
 
 @parametrize_with_checks(
-    [ActiveLearningSimulator(GaussianNB(), LeastConfidence(), RandomFilter(0.5), n_instances=40, n_rounds=2)],
-    expected_failed_checks=lambda run: {
-        "check_classifiers_classes": "-1 marks a row without a label, as in sklearn.semi_supervised"
-    },
+    [ActiveLearningSimulator(GaussianNB(), LeastConfidence(), RandomFilter(0.5), n_instances=40, n_rounds=2)]
 )
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
