@@ -121,6 +121,10 @@ class PrunedEstimator(MetaEstimatorMixin, BaseEstimator):
             If ``estimator`` is a filter, or a classifier, which needs :class:`PrunedClassifier`.
         ValueError
             If the filter's ``fit`` refuses ``X``, or ``y`` has another length.
+
+        Notes
+        -----
+        If ``fit`` raises, or is interrupted, an earlier fit stays.
         """
         if isinstance(self.estimator, BaseFilter):
             owner, filter = type(self).__name__, type(self.estimator).__name__
@@ -142,8 +146,9 @@ class PrunedEstimator(MetaEstimatorMixin, BaseEstimator):
         rows = self._prune(fitted, X, y, **for_filter)
         cut = {k: take_rows(v, rows) if _is_per_row(v, n_rows) else v for k, v in params.items()}
         target = None if y is None else take_rows(y, rows)
-        self.estimator_ = clone(self.estimator).fit(take_rows(X, rows), target, **cut)
-        self.filter_, self.support_ = fitted, mask_of(rows, n_rows)
+        estimator = clone(self.estimator).fit(take_rows(X, rows), target, **cut)
+        self._check_fitted(estimator)
+        self.estimator_, self.filter_, self.support_ = estimator, fitted, mask_of(rows, n_rows)
         return self
 
     def _check_estimator(self) -> None:
@@ -152,6 +157,9 @@ class PrunedEstimator(MetaEstimatorMixin, BaseEstimator):
                 f"{type(self.estimator).__name__} is a classifier; use PrunedClassifier, whose filter sees "
                 "the classes"
             )
+
+    def _check_fitted(self, estimator: Any) -> None:
+        """Refuse a fitted estimator that has taken a missing label for a class."""
 
     def _prune(self, filter: BaseFilter, X: Any, y: Any, **params: Any) -> np.ndarray:
         """Fit the filter and return the rows that survive, ascending."""
@@ -372,14 +380,6 @@ class PrunedClassifier(PrunedEstimator):
             is a missing label for the filter, but a class for the classifier.
         """
         super().fit(X, y, **params)
-        classes = np.asarray(getattr(self.estimator_, "classes_", ()))
-        if classes.ndim == 1 and len(classes) > 2 and classes.dtype.kind in "if" and -1 in classes:
-            del self.estimator_
-            raise ValueError(
-                f"y holds -1, which marks rows without a label, but {type(self.estimator).__name__} treats "
-                "it as a class; if it is a class, rename it, else remove the rows without a label, or use an "
-                "estimator of sklearn.semi_supervised"
-            )
         return self
 
     @property
@@ -390,6 +390,15 @@ class PrunedClassifier(PrunedEstimator):
     def _check_estimator(self) -> None:
         if not is_classifier(self.estimator):
             raise TypeError(f"{type(self.estimator).__name__} is not a classifier; use PrunedEstimator")
+
+    def _check_fitted(self, estimator: Any) -> None:
+        classes = np.asarray(getattr(estimator, "classes_", ()))
+        if classes.ndim == 1 and len(classes) > 2 and classes.dtype.kind in "if" and -1 in classes:
+            raise ValueError(
+                f"y holds -1, which marks rows without a label, but {type(self.estimator).__name__} treats "
+                "it as a class; if it is a class, rename it, else remove the rows without a label, or use an "
+                "estimator of sklearn.semi_supervised"
+            )
 
     def _prune(self, filter: BaseFilter, X: Any, y: Any, **params: Any) -> np.ndarray:
         labels = class_labels(y)
