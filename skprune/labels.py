@@ -38,6 +38,13 @@ class Labeled:
 
     def add(self, pool: Pool, y: np.ndarray) -> None:
         """Add rows in place; a row that is known already takes the newer label."""
+        if self.pool is None:  # many rows at once: all labels known at the start
+            table, newest = pool.table, np.empty(len(pool.table), dtype=np.intp)
+            newest[table.row_of] = np.arange(len(pool))
+            self._labels = y[newest].tolist()
+            self.positions = dict(zip(table.keys.tolist(), range(len(table)), strict=True))
+            self.pool = _append(None, pool, table.first)
+            return
         fresh = []
         for row, (key, label) in enumerate(zip(pool.keys, y.tolist(), strict=True)):
             if key in self.positions:

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from skprune.containers import read_rows, take_rows
 from skprune.exceptions import EmptyPoolError
 from skprune.hashing import hash_keys, row_hashes
-from skprune.row_table import RowTable
+from skprune.row_table import RowTable, table_of_texts
 
 _CHUNK = 65_536
 # Number of features that tell most different rows apart.
@@ -97,7 +97,7 @@ class Pool:
     @cached_property
     def table(self) -> RowTable:
         """The distinct rows, numbered."""
-        return RowTable(self.contents_at(np.arange(len(self))))
+        return RowTable(row_hashes(self.vectors)) if self.texts is None else table_of_texts(self.texts)
 
     def __getstate__(self) -> dict[str, Any]:
         made_on_demand = {"table", "_isin_last"}

@@ -224,7 +224,7 @@ class ActivePruneFilter(BaseFilter):
             self._ask = Remembered(quality, self.memory, name="quality")
         self._asking = threading.Lock()
         table = self._table
-        self.log_perplexity_ = self._scored(table.keys, table.digests)
+        self.log_perplexity_ = np.where(table.written, self._score(table.keys, table.digests), np.inf)
         self.reweighted_ = self.log_perplexity_
         self._quality = np.full(len(table), np.nan)
         # log10 perplexity of the rows labeled in each round: as scored; for "paper" as reweighted by then.
@@ -334,9 +334,9 @@ class ActivePruneFilter(BaseFilter):
 
     # ------------------------------------------------------------------ perplexity
 
-    def _scored(self, texts: np.ndarray, digests: np.ndarray | None = None) -> np.ndarray:
+    def _scored(self, texts: np.ndarray) -> np.ndarray:
         """Return the log10 perplexity of each text; infinity for a blank text, whatever the scorer says."""
-        return np.where(is_written(texts), self._score(texts, digests), np.inf)
+        return np.where(is_written(texts), self._score(texts), np.inf)
 
     def _log_perplexities(self, pool: Pool, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the log10 perplexity of rows of any pool, as scored and as reweighted."""

@@ -1,23 +1,36 @@
-"""Faults and interrupts inside fit and partial_fit leave a filter as it was, and a retry loses nothing."""
+"""Faults and interrupts leave filters, queries, learners and simulators as they were; a retry loses nothing.
+
+:func:`every_fault` raises at each call of an encoder, a scorer, the store, a strategy or a learner in turn.
+"""
 
 import itertools
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.pipeline import make_pipeline
 
 from skprune import (
+    ActiveLearningSimulator,
     ActivePruneFilter,
     AnchorFilter,
     AskLLMFilter,
     EntropyIntervalFilter,
     KMeansFilter,
     PerplexityFilter,
+    PrunedClassifier,
+    PrunedQuery,
     RandomFilter,
     SEALSFilter,
     SemiPruneFilter,
     UPSFilter,
 )
+from skprune.modal import ActiveLearner, Committee
+from skprune.store.memory import MemoryStore
+from skprune.strategies import Margin, RandomSampling
 
 TEXTS = [f"{mood} film number {i}, {'very ' * (i % 5)}long" for i in range(40) for mood in ("good", "bad")]
 Y = np.array([i % 2 for i in range(80)])
@@ -25,6 +38,67 @@ Y = np.array([i % 2 for i in range(80)])
 
 class Interrupted(BaseException):
     """Like KeyboardInterrupt: not an Exception."""
+
+
+class Faults:
+    """Counts calls, and raises at the n-th."""
+
+    n_calls = raise_at = 0
+
+    def call(self):
+        self.n_calls += 1
+        if self.n_calls == self.raise_at:
+            raise Interrupted
+
+    def arm(self, n):
+        self.n_calls, self.raise_at = 0, n
+
+    def around(self, function):
+        def counted(*args, **kwargs):
+            self.call()
+            result = function(*args, **kwargs)
+            self.call()
+            return result
+
+        return counted
+
+
+FAULTS = Faults()  # of the process: estimators with faults must be clonable
+
+
+@pytest.fixture(autouse=True)
+def _no_fault():
+    FAULTS.arm(0)
+
+
+def every_fault(make, act, state, most=12):
+    """Raise at each call within an action, and check that a retry does what an undisturbed action does.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the objects before the action, the same every time.
+    act : callable
+        Runs the action on them, and returns its result.
+    state : callable
+        Returns what must be the same after a fault as before the action, as values that can be compared.
+    most : int
+        Maximum number of calls to raise at, spread over the action.
+    """
+    things = make()
+    FAULTS.arm(0)
+    undisturbed = act(things)
+    n_calls = FAULTS.n_calls
+    assert n_calls, "the action calls nothing that could fail"
+    for n in np.unique(np.linspace(1, n_calls, min(most, n_calls)).astype(int)):
+        things = make()
+        before = state(things)
+        FAULTS.arm(int(n))
+        with pytest.raises(Interrupted):
+            act(things)
+        FAULTS.arm(0)
+        assert state(things) == before, f"call {n} of {n_calls}"
+        assert act(things) == undisturbed, f"call {n} of {n_calls}"
 
 
 class Flaky:
@@ -160,3 +234,304 @@ def test_a_failed_fit_gives_a_random_state_its_numbers_back():
     part.arm(0)
     again = PerplexityFilter(0.3, perplexity=part_of("perplexity"), random_state=np.random.RandomState(3))
     assert pruner.fit(TEXTS).seed_ == again.fit(TEXTS).seed_
+
+
+# ---------------------------------------------------------------------- every verb of every filter
+
+
+@pytest.fixture
+def flaky_store(monkeypatch):
+    for method in ("get", "put"):
+        monkeypatch.setattr(MemoryStore, method, FAULTS.around(getattr(MemoryStore, method)))
+
+
+def state_of(pruner):
+    ledger = getattr(pruner, "labeled_", None)
+    known = None if ledger is None else (list(ledger.positions), ledger.y.tolist())
+    return sorted(vars(pruner)), getattr(pruner, "round_", None), getattr(pruner, "seed_", None), known
+
+
+UNSEEN = [text.replace("film", "movie") for text in TEXTS[:10]]
+VERBS = {
+    "fit": lambda pruner: pruner.fit(TEXTS, np.where(np.arange(80) < 4, Y, -1)),
+    "partial_fit": lambda pruner: pruner.partial_fit(UNSEEN[:2], [1, 0]),
+    "select": lambda pruner: pruner.select(TEXTS + UNSEEN).tolist(),
+    "transform": lambda pruner: pruner.transform(TEXTS + UNSEEN),
+    "explain": lambda pruner: pruner.explain(TEXTS + UNSEEN).to_dict("list").__repr__(),
+    "get_support": lambda pruner: pruner.get_support().tolist(),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("name", sorted(set(FILTERS) - {"ups"}))
+def test_every_verb_of_a_filter(name, verb, flaky_store):
+    if name == "semi-prune" and verb != "fit":
+        pytest.skip("each case trains a net for seconds; its partial_fit is tested above")
+
+    def make():
+        part = FAULTS.around(vectors if name in ("k-means", "anchors", "seals", "semi-prune") else lengths)
+        pruner = FILTERS[name](part)
+        return pruner if verb == "fit" else VERBS["fit"](pruner)
+
+    def act(pruner):
+        result = VERBS[verb](pruner)
+        return pruner.select(TEXTS).tolist() if result is pruner else result
+
+    if name == "random" or verb == "get_support":  # nothing is called that could fail
+        act(make())
+        return
+    every_fault(make, act, state_of, most=6)
+
+
+# ---------------------------------------------------------------------- loops
+
+
+class FlakyModel(ClassifierMixin, BaseEstimator):
+    """A text classifier that counts its calls, before and after each is done."""
+
+    def __init__(self, model=None):
+        self.model = model
+
+    def fit(self, X, y):
+        FAULTS.call()
+        model = make_pipeline(TfidfVectorizer(), self.model or LogisticRegression())
+        self.fitted_ = model.fit(X, y)
+        self.classes_ = model.classes_
+        FAULTS.call()
+        return self
+
+    def predict_proba(self, X):
+        FAULTS.call()
+        return self.fitted_.predict_proba(X)
+
+    def predict(self, X):
+        return self.fitted_.predict(X)
+
+
+def flaky_query(name):
+    part = FAULTS.around(vectors if name in ("k-means", "anchors", "seals") else lengths)
+    return PrunedQuery(FILTERS[name](part), FAULTS.around(Margin(random_state=0)))
+
+
+def query_state(query):
+    pruner = getattr(query, "filter_", None)
+    subpool = getattr(query, "subpool_", None)
+    return pruner and state_of(pruner), None if subpool is None else subpool.tolist()
+
+
+QUERY_FILTERS = ["active prune", "anchors", "k-means", "perplexity", "random", "seals"]
+
+
+@pytest.mark.parametrize("name", QUERY_FILTERS)
+@pytest.mark.parametrize("n_rounds", [0, 1])
+def test_a_query(name, n_rounds, flaky_store):
+    """Without an earlier round, the query also fits the filter."""
+
+    def make():
+        learner = ActiveLearner(FlakyModel(), flaky_query(name), TEXTS[:4], Y[:4])
+        for _ in range(n_rounds):
+            learner.query(TEXTS, n_instances=3)
+            learner.teach(TEXTS[4:7], Y[4:7])
+        return learner
+
+    def act(learner):
+        return [learner.query(TEXTS, n_instances=3)[0].tolist()]
+
+    every_fault(make, act, lambda learner: query_state(learner.query_strategy))
+
+
+def test_catching_up_and_fitting_a_query(flaky_store):
+    learner = ActiveLearner(FlakyModel(), lambda *_: None, TEXTS[:4], Y[:4])
+
+    def picks(query):
+        return query.filter_.select(TEXTS).tolist()
+
+    every_fault(lambda: flaky_query("anchors"), lambda query: picks(query.fit(TEXTS)), query_state)
+    fitted = lambda: flaky_query("anchors").fit(TEXTS)  # noqa: E731
+    every_fault(fitted, lambda query: picks(query.catch_up(learner)), query_state)
+    every_fault(fitted, lambda query: picks(query.tell(TEXTS[:4], Y[:4])), query_state)
+
+
+def test_a_strategy_draws_the_same_numbers_again():
+    def make():
+        return flaky_query("random").set_params(strategy=Flakily(np.random.RandomState(0)))
+
+    def act(query):
+        learner = FlakyModel().fit(TEXTS, Y)
+        return [query(learner, TEXTS, n_instances=3)[0].tolist() for _ in range(2)]
+
+    class Flakily(RandomSampling):
+        def _pick(self, *args, **kwargs):
+            result = super()._pick(*args, **kwargs)
+            FAULTS.call()
+            return result
+
+    query = make()
+    learner = FlakyModel().fit(TEXTS, Y)
+    expected = act(make())
+    FAULTS.arm(1)
+    with pytest.raises(Interrupted):
+        query(learner, TEXTS, n_instances=3)
+    FAULTS.arm(0)
+    assert act(query) == expected
+
+
+def learner_state(learner):
+    estimator = learner.estimator
+    rows = None if learner.X_training is None else (list(learner.X_training), list(learner.y_training))
+    return rows, estimator.predict(TEXTS).tolist() if learner.X_training else sorted(vars(estimator))
+
+
+LEARNER_VERBS = {
+    "teach": lambda learner: learner.teach(TEXTS[4:20], Y[4:20]),
+    "teach, bootstrap": lambda learner: learner.teach(TEXTS[4:20], Y[4:20], bootstrap=True),
+    "teach, only new": lambda learner: learner.teach(TEXTS[4:20], Y[4:20], only_new=True),
+    "fit": lambda learner: learner.fit(TEXTS[4:20], Y[4:20]),
+}
+
+
+@pytest.mark.parametrize("taught", [0, 4])
+@pytest.mark.parametrize("verb", LEARNER_VERBS)
+def test_a_learner(verb, taught):
+    def make():
+        seeds = (TEXTS[:taught], Y[:taught]) if taught else (None, None)
+        return ActiveLearner(FlakyModel(), Margin(), *seeds, random_state=np.random.RandomState(0))
+
+    def act(learner):
+        LEARNER_VERBS[verb](learner)
+        return learner_state(learner), learner.predict_proba(TEXTS).tolist()
+
+    every_fault(make, act, learner_state)
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_an_estimator_that_goes_on_from_its_weights(warm_start):
+    """``SGDClassifier`` with ``warm_start`` changes its weights in place, and draws from its generator."""
+
+    class Flakily(SGDClassifier):
+        def fit(self, X, y):
+            FAULTS.call()
+            super().fit(X, y)
+            FAULTS.call()
+            return self
+
+    X = vectors(TEXTS)
+
+    def make():
+        model = Flakily(warm_start=warm_start, random_state=np.random.RandomState(0), max_iter=5, tol=None)
+        return ActiveLearner(model, Margin(), X[:10], Y[:10])
+
+    def act(learner):
+        learner.teach(X[10:40], Y[10:40])
+        learner.teach(X[40:], Y[40:])
+        return learner.estimator.coef_.tolist(), len(learner.X_training)
+
+    def weights(learner):
+        return learner.estimator.coef_.tolist(), learner.estimator.t_, len(learner.X_training)
+
+    make_first = lambda learner: learner.teach(X[10:40], Y[10:40]) or weights(learner)  # noqa: E731
+    every_fault(make, make_first, weights)
+    assert act(make()) == act(make())
+
+
+def committee_state(committee):
+    rows = None if committee.X_training is None else list(committee.X_training)
+    return rows, list(committee.classes_), [learner_state(learner) for learner in committee.learner_list]
+
+
+COMMITTEE_VERBS = {
+    "teach": lambda committee: committee.teach(TEXTS[4:20], Y[4:20]),
+    "fit": lambda committee: committee.fit(TEXTS[4:20], Y[4:20]),
+    "rebag": lambda committee: committee.rebag(),
+    "query": lambda committee: committee.query(TEXTS, n_instances=3)[0].tolist(),
+}
+
+
+@pytest.mark.parametrize("verb", COMMITTEE_VERBS)
+def test_a_committee(verb):
+    from modAL.disagreement import vote_entropy_sampling
+
+    def make():
+        learners = [
+            ActiveLearner(
+                FlakyModel(model), Margin(), TEXTS[:6], Y[:6], random_state=np.random.RandomState(i)
+            )
+            for i, model in enumerate((LogisticRegression(), MultinomialNB(), None))
+        ]
+        return Committee(
+            learners, PrunedQuery(FILTERS["anchors"](FAULTS.around(vectors)), vote_entropy_sampling)
+        )
+
+    def act(committee):
+        return (
+            COMMITTEE_VERBS[verb](committee),
+            committee_state(committee),
+            committee.predict_proba(TEXTS).tolist(),
+        )
+
+    every_fault(make, act, lambda c: (committee_state(c), query_state(c.query_strategy)))
+
+
+@pytest.mark.parametrize("keeps_rounds", [False, True])
+@pytest.mark.parametrize("name", ["active prune", "anchors", "ups"])
+def test_a_simulator(name, keeps_rounds, tmp_path, flaky_store):
+    folders = (tmp_path / str(i) for i in itertools.count())
+
+    def make():
+        return ActiveLearningSimulator(
+            FlakyModel(),
+            FAULTS.around(Margin(random_state=0)),
+            FILTERS[name](FAULTS.around(vectors if name == "anchors" else lengths)),
+            n_instances=4,
+            n_rounds=3,
+            random_state=0,
+            memory=next(folders) if keeps_rounds else None,
+        )
+
+    def act(run):
+        run.fit(TEXTS, Y)
+        curve = run.learning_curve_[["round", "labels", "pool", "subpool", "minority_found"]]
+        return run.labeled_indices_.tolist(), curve.to_dict("list"), run.predict(TEXTS).tolist()
+
+    every_fault(make, act, lambda run: sorted(vars(run)), most=20)
+
+
+def test_a_failed_refit_of_a_pruned_classifier_keeps_the_earlier_fit():
+    model = PrunedClassifier(FlakyModel(), RandomFilter(0.5, random_state=0)).fit(TEXTS, Y)
+    before = model.predict(TEXTS).tolist(), model.support_.tolist(), model.filter_
+    FAULTS.arm(1)
+    with pytest.raises(Interrupted):
+        model.fit(TEXTS[:40], Y[:40])
+    FAULTS.arm(0)
+    with pytest.raises(ValueError, match="y holds -1"):
+        model.fit(TEXTS, np.arange(80) % 3 - 1)
+    assert (model.predict(TEXTS).tolist(), model.support_.tolist(), model.filter_) == before
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), -1])
+def test_a_missing_label_is_refused_by_its_row_before_anything_changes(missing):
+    query = PrunedQuery(RandomFilter(0.5, random_state=0), Margin(random_state=0))
+    learner = ActiveLearner(FlakyModel(), query, TEXTS[:4], [0, 1, 0, 1])
+    committee = Committee([ActiveLearner(FlakyModel(), Margin(), TEXTS[:4], [0, 1, 0, 1])], query)
+    for thing, state in ((learner, learner_state), (committee, committee_state)):
+        before = state(thing)
+        for verb in (thing.teach, thing.fit):
+            with pytest.raises(ValueError, match=r"y\[1\] is .*, which means that the row has no label"):
+                verb(["a", "b"], [1, missing])
+        assert state(thing) == before
+        thing.query(TEXTS, n_instances=2)
+        thing.teach(["a", "b"], [1, 0])
+        assert len(thing.X_training) == 6
+
+
+def test_minus_one_is_a_class_where_the_filter_does_not_read_it_as_missing():
+    three = ActiveLearner(FlakyModel(), Margin(random_state=0), TEXTS[:3], [0, 1, -1])  # no PrunedQuery
+    three.teach(TEXTS[3:6], [0, -1, 1])
+    assert set(three.estimator.classes_) == {-1, 0, 1}
+    query = PrunedQuery(RandomFilter(0.5, random_state=0), Margin(random_state=0))
+    signs = ActiveLearner(FlakyModel(), query, TEXTS[:4], [-1, 1, -1, 1])
+    for start in (4, 6, 8):
+        signs.query(TEXTS, n_instances=2)
+        signs.teach(TEXTS[start : start + 2], [-1, -1])
+    assert len(signs.X_training) == 10
+    assert query.filter_.labeled_.y.tolist() == [-1, 1, -1, 1, -1, -1, -1, -1]  # of the last query
