@@ -19,7 +19,13 @@ from skprune.base import BaseFilter
 from skprune.containers import take_rows
 from skprune.pools import Pool
 from skprune.selections import mask_of
-from skprune.training_set import FILTER_CONSTRAINT, MIN_PER_CLASS_CONSTRAINT, class_labels, prune
+from skprune.training_set import (
+    FILTER_CONSTRAINT,
+    MIN_PER_CLASS_CONSTRAINT,
+    class_labels,
+    prune,
+    warn_of_round_parameters,
+)
 
 
 def estimator_has(*names: str) -> Any:
@@ -98,6 +104,19 @@ class PrunedEstimator(MetaEstimatorMixin, BaseEstimator):
     def __init__(self, estimator: Any, filter: BaseFilter) -> None:
         self.estimator = estimator
         self.filter = filter
+
+    def set_params(self, **params: Any) -> PrunedEstimator:
+        """Set parameters, nested ones included, as in scikit-learn.
+
+        Warns
+        -----
+        UserWarning
+            If a parameter of the filter is set that has no effect without rounds, such as β of
+            :class:`~skprune.ActivePruneFilter`.
+        """
+        super().set_params(**params)
+        warn_of_round_parameters(self.filter, params)
+        return self
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> PrunedEstimator:
         """Fit the filter on ``X``, and the estimator on the rows that survive.

@@ -13,7 +13,13 @@ from skprune._optional import require
 from skprune.base import BaseFilter
 from skprune.containers import take_rows
 from skprune.pools import Pool
-from skprune.training_set import FILTER_CONSTRAINT, MIN_PER_CLASS_CONSTRAINT, class_labels, prune
+from skprune.training_set import (
+    FILTER_CONSTRAINT,
+    MIN_PER_CLASS_CONSTRAINT,
+    class_labels,
+    prune,
+    warn_of_round_parameters,
+)
 
 _imblearn = require("imblearn.base", extra="imblearn", purpose="PruneSampler")
 
@@ -82,6 +88,19 @@ class PruneSampler(_imblearn.SamplerMixin, BaseEstimator):  # type: ignore[name-
     def __init__(self, filter: BaseFilter, *, min_per_class: int = 0) -> None:
         self.filter = filter
         self.min_per_class = min_per_class
+
+    def set_params(self, **params: Any) -> PruneSampler:
+        """Set parameters, nested ones included, as in scikit-learn.
+
+        Warns
+        -----
+        UserWarning
+            If a parameter of the filter is set that has no effect without rounds, such as β of
+            :class:`~skprune.ActivePruneFilter`.
+        """
+        super().set_params(**params)
+        warn_of_round_parameters(self.filter, params)
+        return self
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> PruneSampler:
         """Fit the filter and determine the rows that survive; see :meth:`fit_resample`."""

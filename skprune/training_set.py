@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
 
@@ -17,6 +18,28 @@ from skprune.labels import check_labels
 
 FILTER_CONSTRAINT = [HasMethods(["fit", "select"])]
 MIN_PER_CLASS_CONSTRAINT = [Interval(Integral, 0, None, closed="left")]
+
+
+def warn_of_round_parameters(filter: Any, parameters: Iterable[str]) -> None:
+    """Warn if a parameter of a wrapped filter is set that has no effect before the first round of a loop.
+
+    Pruning a training set plays no rounds, so a search over such a parameter would compare equal settings.
+
+    Parameters
+    ----------
+    filter : BaseFilter
+    parameters : iterable of str
+        The parameters that were set, as the wrapper names them: ``filter__beta``.
+    """
+    inert = {f"filter__{name}" for name in getattr(filter, "_round_parameters", ())}
+    without_effect = sorted(inert.intersection(parameters))
+    if without_effect:
+        warnings.warn(
+            f"{', '.join(without_effect)} has no effect here: {type(filter).__name__} uses it after the "
+            "first round of a loop, and pruning a training set plays no rounds. Tune it with "
+            "ActiveLearningSimulator and LearningCurveScorer",
+            stacklevel=3,
+        )
 
 
 def class_labels(y: Any) -> np.ndarray | None:

@@ -1,6 +1,7 @@
 """PrunedClassifier and PrunedEstimator: estimators trained on the rows that a filter keeps."""
 
 import pickle
+import warnings
 
 import joblib
 import numpy as np
@@ -24,6 +25,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skprune import (
+    ActivePruneFilter,
     AnchorFilter,
     KMeansFilter,
     PerplexityFilter,
@@ -349,6 +351,24 @@ def test_bad_input_is_refused_and_leaves_the_estimator_unfitted(X, y, error, mes
     with pytest.raises(NotFittedError):
         model.predict(["a"])
     assert not hasattr(model, "classes_")
+
+
+def test_a_search_over_a_parameter_that_needs_rounds_causes_a_warning(movies):
+    texts, y = movies
+    pruner = ActivePruneFilter(
+        0.5, perplexity=lambda t: [float(len(x)) for x in t], quality=None, random_state=0
+    )
+    model = PrunedClassifier(text_model(), pruner)
+    search = GridSearchCV(model, {"filter__beta": [0.1, 0.5], "estimator__logisticregression__C": [1]}, cv=2)
+    message = "filter__beta has no effect here: .* Tune it with ActiveLearningSimulator"
+    with pytest.warns(UserWarning, match=message):
+        search.fit(texts, y)
+    assert len(set(search.cv_results_["mean_test_score"])) == 1  # the warning is right
+    with pytest.warns(UserWarning, match=message):
+        make_pipeline(clone(model)).set_params(prunedclassifier__filter__beta=0.3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        GridSearchCV(model, {"filter__keep": [0.3, 0.5]}, cv=2).fit(texts, y)
 
 
 def test_parameters_are_validated():

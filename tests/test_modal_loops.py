@@ -144,7 +144,7 @@ def play(make_learner, strategy, utility, kind, n_rounds):
         indices, rows, metrics = learner.query(pool, n_instances=2, return_metrics=True)
         picked = contents(rows)
         assert picked == [pool_contents[i] for i in indices], "the rows must be those at the indices"
-        assert len(set(indices)) == len(metrics) == 2
+        assert len(set(indices)) == len(set(picked)) == len(metrics) == 2, "two copies need one label"
         assert not set(picked) & set(taught), "no row or copy of it may be picked twice"
         assert set(indices) <= set(query.subpool_)
         assert len(query.subpool_) == min(n_kept, sum(row not in taught for row in pool_contents))
@@ -285,3 +285,23 @@ def test_expected_error_reduction_equals_its_definition(loss):
     assert len(set(few)) == 3
     with pytest.raises(ValueError, match="loss must be"):
         expected_error_reduction(learner, pool, "hinge")
+
+
+@pytest.mark.parametrize(
+    "strategy", [uncertainty_batch_sampling, uncertainty_sampling, vote_entropy_sampling]
+)
+@pytest.mark.parametrize("n_learners", [1, 2])
+def test_a_batch_names_different_rows(strategy, n_learners):
+    if strategy is vote_entropy_sampling and n_learners == 1:
+        pytest.skip("votes need a committee")
+    pool = np.repeat(np.unique(VECTORS, axis=0)[:12], 5, axis=0)
+    seeds = [VECTORS[:20], LABELS[:20]]
+    for n_instances in (5, 12):
+        query = PrunedQuery(RandomFilter(0.5, random_state=0), strategy)
+        learners = [ActiveLearner(GaussianNB(var_smoothing=v), query, *seeds) for v in (1e-3, 1e-1)]
+        learner = learners[0] if n_learners == 1 else Committee(learners, query)
+        free = len(np.unique(pool, axis=0)) - sum(
+            row in set(contents(VECTORS[:20])) for row in set(contents(pool))
+        )
+        rows = learner.query(pool, n_instances=min(n_instances, free))[1]
+        assert len(np.unique(rows, axis=0)) == len(rows) == min(n_instances, free)

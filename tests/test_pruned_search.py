@@ -11,8 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
 
-from skprune import ActivePruneFilter, AnchorFilter, PrunedClassifier
+from skprune import ActivePruneFilter, AnchorFilter, PrunedClassifier, row_table
 from skprune.datasets import load_movie_snippets
+from skprune.pools import Pool
 
 
 def class_for_workers():
@@ -72,7 +73,7 @@ def active_prune(recorders, memory):
     return pruned(ActivePruneFilter(**two, memory=memory, random_state=0))
 
 
-GRID = {"filter__keep": [0.3, 0.6], "filter__temperature": [0.05, 0.5], "filter__beta": [0.1, 2.0]}
+GRID = {"filter__keep": [0.3, 0.6], "filter__temperature": [0.05, 0.5], "filter__llm_share": [0.1, 0.3]}
 
 
 @pytest.mark.parametrize("on_disk", [False, True])
@@ -124,3 +125,24 @@ def test_vectors_are_computed_once_in_every_kind_of_search(movies, recorders, tm
     counts = recorders["encoder"].count()
     assert set(counts.values()) == {1}
     assert len(counts) == len(set(texts))
+
+
+def test_the_texts_of_a_fold_are_hashed_once(movies, monkeypatch):
+    """The settings of a search fit filters on the same folds."""
+    texts, y = [f"{text} of this test" for text in movies[0]], movies[1]
+    hashed = []
+    digest = row_table._digest
+    monkeypatch.setattr(row_table, "_digest", lambda content: hashed.append(content) or digest(content))
+    pruner = ActivePruneFilter(perplexity=lambda texts: [float(len(t)) for t in texts], quality=None)
+    GridSearchCV(pruned(pruner), {"filter__keep": [0.2, 0.4, 0.6, 0.8]}, cv=3, refit=False).fit(texts, y)
+    assert 0 < len(hashed) <= 3 * len(set(texts))
+
+
+def test_pools_of_the_same_texts_share_no_memory_of_other_pools():
+    texts = np.array([f"text {i}" for i in range(50)], dtype=object)
+    first, second = Pool(texts).table, Pool(list(texts)).table
+    assert first is not second
+    assert first.digests is second.digests
+    first.numbers_of(np.append(texts[::-1], ["a new one"]))
+    assert second._recent[0].tolist() == texts.tolist()
+    assert second.numbers_of(texts[::-1]).tolist() == list(range(50))[::-1]

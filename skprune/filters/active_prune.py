@@ -54,7 +54,8 @@ class ActivePruneFilter(BaseFilter):
     keep : float or int, default=0.25
         Share or count of the eligible rows that survive.
     beta : float, default=0.1
-        Strength of the reweighting (β), per log10 perplexity.
+        Strength of the reweighting (β), per log10 perplexity. It has no effect before the first round, and so
+        none in a :class:`PrunedClassifier`: a search over β needs an :class:`ActiveLearningSimulator`.
     llm_share : float, default=0.2
         Share of the kept rows that stage two picks, limited by the number of candidates. Perplexity has no
         influence with ``llm_share=1``, ``candidates="random"`` and ``n_candidates`` of at least ``keep``.
@@ -149,6 +150,8 @@ class ActivePruneFilter(BaseFilter):
     """
 
     _takes_vectors = False
+    #: Parameters without effect before the first round, of which the wrappers for training sets warn.
+    _round_parameters: ClassVar[frozenset[str]] = frozenset({"beta", "novelty_share"})
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseFilter._parameter_constraints,
