@@ -67,24 +67,20 @@ def separate(text: str) -> str:
     if text.isascii():
         return text
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    if codes.max() < _FIRST:
+    candidates = np.flatnonzero(codes >= _FIRST)
+    letters = candidates[_kinds()[codes[candidates]] == _LETTER]
+    if not len(letters):
         return text
-    kind = _kinds()[codes]
-    is_letter = kind == _LETTER
-    if not is_letter.any():
-        return text
-    in_cluster = is_letter
-    is_mark = kind == _MARK
-    if is_mark.any():
-        # A mark belongs to the last character that is not a mark.
-        in_cluster = is_letter[np.maximum.accumulate(np.where(is_mark, 0, np.arange(len(codes))))]
-    space_before = np.append(is_letter, False)
-    space_before[1:] |= in_cluster & ~np.append(in_cluster[1:], False)
-    return (
-        np.insert(codes, np.flatnonzero(space_before), ord(" "))
-        .tobytes()
-        .decode("utf-32-le", "surrogatepass")
-    )
+    space_before = np.zeros(len(codes) + 1, dtype=bool)
+    space_before[letters] = True
+    ends = letters + 1
+    if (_kinds()[codes[ends[ends < len(codes)]]] == _MARK).any():
+        # The marks after a letter belong to it: it ends before the next character that is not a mark.
+        others = np.append(np.flatnonzero(_kinds()[codes] != _MARK), len(codes))
+        ends = others[np.searchsorted(others, ends)]
+    space_before[ends] = True
+    spaced = np.insert(codes, np.flatnonzero(space_before), ord(" "))
+    return spaced.tobytes().decode("utf-32-le", "surrogatepass")
 
 
 def separate_all(texts: Iterable[str]) -> list[str]:
