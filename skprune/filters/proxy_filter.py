@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -119,6 +120,7 @@ class ProxyFilter(VectorFilter):
     student_: Any
     rare_classes_: list[Any]
     predicted_: Any
+    _subpool: _Subpool | None
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **VectorFilter._parameter_constraints,
@@ -165,7 +167,7 @@ class ProxyFilter(VectorFilter):
         self._forget()
 
     def _learn(self, pool: Pool, *, learner: Any) -> None:
-        asked = None if self.predicted_ is None else self._previous_subpool()
+        asked = None if self._subpool is None else np.concatenate(self._subpool.stages)
         if self._excluded is self.labeled_ or self.round_ > 0:
             located = self._table.locate(pool.contents_at(np.arange(len(pool))))
             self._free = self._free.copy()
@@ -179,17 +181,23 @@ class ProxyFilter(VectorFilter):
             self.student_ = _restored(recorded)
         if self.student_ is not None:
             self._predict_pool()
+            self._subpool = self._pick_from_pool()
 
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
         n_kept = self._kept_size(len(eligible), min_rows)
-        draws = self._uniforms(pool, eligible)
-        predicted = None
-        if self.predicted_ is not None:
-            predicted = self._values_at(
-                pool, eligible, self.predicted_, lambda rows: self._predict(self._vectors_at(pool, rows))
-            )
-        stages = self._pick(predicted, draws, n_kept)
-        return Selection(np.concatenate(stages), lambda: _columns(stages, predicted, draws))
+        known = self._subpool
+        if (
+            pool is self.pool_
+            and known is not None
+            and known.asked_for == self._asked_for(len(eligible), n_kept)
+        ):
+            stages = [np.searchsorted(eligible, self._table.first[numbers]) for numbers in known.stages]
+        else:
+            stages = self._pick(self._predicted_at(pool, eligible), self._uniforms(pool, eligible), n_kept)
+        return Selection(
+            np.concatenate(stages),
+            lambda: _columns(stages, self._predicted_at(pool, eligible), self._uniforms(pool, eligible)),
+        )
 
     # ------------------------------------------------------------------ the subpool
 
@@ -200,24 +208,36 @@ class ProxyFilter(VectorFilter):
             return [nothing, nothing, lowest(draws, n_kept, draws)]
         ends = np.floor(np.cumsum(self.shares) * n_kept + 0.5).astype(int)
         sizes = np.diff([0, *ends[:2], n_kept])
-        free = np.arange(len(draws))
-        stages = []
+        stages: list[np.ndarray] = []
+        taken = np.empty(0, dtype=np.intp)
         for values, size in zip((predicted[:, 0], -predicted[:, 1], draws), sizes, strict=True):
-            picked = lowest(values[free], size, draws[free])
-            stages.append(free[picked])
-            free = np.delete(free, picked)
+            best = lowest(values, size + len(taken), draws)
+            stages.append(best[~np.isin(best, taken)][:size])
+            taken = np.concatenate([taken, stages[-1]])
         return stages
 
-    def _previous_subpool(self) -> np.ndarray:
-        """Return the numbers of the distinct rows that :meth:`select` kept in the round before this one."""
+    def _pick_from_pool(self) -> _Subpool | None:
+        """Return the subpool that :meth:`select` returns for the pool given to :meth:`fit`."""
         numbers = np.flatnonzero(self._free & self._table.written)
         if not len(numbers):
             numbers = np.flatnonzero(self._free)
         if not len(numbers):
-            return numbers
-        draws = row_uniforms(self._table.digests, numbers, self.seed_, self.round_ - 1)
-        stages = self._pick(self.predicted_[numbers], draws, self._kept_size(len(numbers), 0))
-        return numbers[np.concatenate(stages)]
+            return None
+        n_kept = self._kept_size(len(numbers), 0)
+        draws = row_uniforms(self._table.digests, numbers, self.seed_, self.round_)
+        stages = self._pick(self.predicted_[numbers], draws, n_kept)
+        return _Subpool([numbers[kept] for kept in stages], self._asked_for(len(numbers), n_kept))
+
+    def _asked_for(self, n_rows: int, n_kept: int) -> tuple[Any, ...]:
+        """Return what a subpool depends on that may change within a round."""
+        return n_rows, n_kept, *self.shares
+
+    def _predicted_at(self, pool: Pool, rows: np.ndarray) -> np.ndarray | None:
+        if self.predicted_ is None:
+            return None
+        return self._values_at(
+            pool, rows, self.predicted_, lambda unseen: self._predict(self._vectors_at(pool, unseen))
+        )
 
     # ------------------------------------------------------------------ the student
 
@@ -225,6 +245,7 @@ class ProxyFilter(VectorFilter):
         self.student_ = None
         self.rare_classes_ = []
         self.predicted_ = None
+        self._subpool = None
 
     @property
     def journal_state_(self) -> dict[str, Any] | None:
@@ -297,6 +318,14 @@ class ProxyFilter(VectorFilter):
 
     def _distinct_vectors(self, numbers: np.ndarray) -> Any:
         return self._vectors[numbers if self.pool_.holds_texts else self._table.first[numbers]]
+
+
+@dataclass
+class _Subpool:
+    """A subpool of the pool given to ``fit``: numbers of distinct rows by stage, and its size and shares."""
+
+    stages: list[np.ndarray]
+    asked_for: tuple[Any, ...]
 
 
 def _classifier_of(vectors: Any, labels: np.ndarray) -> Any:

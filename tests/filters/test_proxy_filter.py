@@ -6,6 +6,8 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_digits
 from sklearn.dummy import DummyClassifier
@@ -20,6 +22,7 @@ from sklearn.svm import LinearSVC
 
 from skprune import ActiveLearningSimulator, ProxyFilter, PrunedQuery
 from skprune.modal import ActiveLearner
+from skprune.selections import lowest
 from skprune.strategies import LeastConfidence
 from skprune.streams import row_uniforms
 
@@ -310,6 +313,18 @@ def test_other_numbers_are_accepted(dtype):
 def test_bad_parameters_are_named(params, message):
     with pytest.raises(ValueError, match=message):
         ProxyFilter(**{"keep": 90, **params}).fit(X)
+
+
+@given(
+    values=st.lists(st.sampled_from([0.0, 1.0, 2.5, -3.0, np.inf]), min_size=1, max_size=300),
+    k=st.integers(0, 300),
+    seed=st.integers(0, 5),
+)
+def test_the_lowest_values_are_found_with_and_without_a_sample(values, k, seed):
+    rng = np.random.default_rng(seed)
+    values = np.tile(values, 100) + rng.choice([0, 1e-3], 100 * len(values))
+    ties = rng.random(len(values))
+    assert lowest(values, k, ties).tolist() == np.lexsort((ties, values))[:k].tolist()
 
 
 # ---------------------------------------------------------------------- state

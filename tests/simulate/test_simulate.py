@@ -83,7 +83,7 @@ FILTERS = {
     "SEALS": SEALSFilter(4),
     "UPS": UPSFilter(keep=0.3),
     "proxy": ProxyFilter(keep=0.3),
-    "proxy, forest": ProxyFilter(keep=0.3, student=RandomForestRegressor(5)),
+    "proxy, forest": ProxyFilter(keep=0.3, student=RandomForestRegressor(5, random_state=0)),
 }
 
 
