@@ -197,7 +197,7 @@ def against_none(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def paired(differences: pd.Series) -> tuple[float, float, float, float]:
-    """Return the mean, half its 95 % interval, the smallest effect seen with 80 % power, and p (Student's t)."""
+    """Return the mean, half its 95 % interval, the effect seen with 80 % power, and p of Student's t."""
     n = len(differences)
     error = float(differences.std(ddof=1)) / n**0.5
     t = stats.t(n - 1)
@@ -230,24 +230,27 @@ def page(runs: pd.DataFrame, args: argparse.Namespace, command: str) -> str:
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
     ).stdout.strip()
     cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    text = f"""# ProxyFilter against no pruning
+    machine = cpu[0].partition(": ")[2] if cpu else platform.processor()
+    n_tests = len(args.rare) * len(LEARNERS)
+    return f"""# ProxyFilter against no pruning
 
-Command: `{command}`, commit {commit}, seeds 0 to {args.seeds - 1}, {date.today()}, one thread of
-{cpu[0].partition(": ")[2] if cpu else platform.processor()} beside other jobs, no GPU, Python {platform.python_version()}.
+Command: `{command}`, commit {commit}, seeds 0 to {args.seeds - 1}, {date.today()}, one thread of {machine}
+beside other jobs, no GPU, Python {platform.python_version()}.
 
-**Data.** Debian package descriptions ({corpus().release}). Each seed splits them by source package and
-draws {args.pool_size:,} rows for its pool and {args.test_size:,} for its test set, cut at {args.max_words} words; one
-section against all others. **Vectors.** TF-IDF with SVD, fitted on the pool (the default encoder), not sentence
-vectors. **Loop.** {args.n_seeds} initial labels, {N_RARE} of them rare, {args.rounds} rounds of {args.batch}
-by entropy. **Filters.** ProxyFilter and random keep {args.keep} rows; AnchorAL with A = 10 and
-K = {args.keep // 20} retrieves at most as many.
+**Data.** Debian package descriptions ({corpus().release}). Each seed splits them by source package, and
+draws {args.pool_size:,} rows for its pool and {args.test_size:,} for its test set, cut at {args.max_words}
+words; one section against all others. **Vectors.** TF-IDF with SVD, fitted on the pool (the default
+encoder), not sentence vectors. **Loop.** {args.n_seeds} initial labels, {N_RARE} of them rare,
+{args.rounds} rounds of {args.batch} by entropy. **Filters.** ProxyFilter and random keep {args.keep} rows;
+AnchorAL with A = 10 and K = {args.keep // 20} retrieves at most as many.
 
 **How to read it.** The F1 of the rare class is averaged over the curve. The first table shows its difference
 from no pruning in the same seed, in percent of the mean without pruning: the paired mean, its 95 % interval
 (Student's t), and the smallest difference that this number of seeds detects with a probability of
-80 %. p is adjusted by Holm's method over the {len(args.rare) * len(LEARNERS)} comparisons of a filter.
-*Established*: adjusted p < 0.05. *Excluded beyond ± {NEGLIGIBLE:.0f} %*: not established, and the interval lies
-within ± {NEGLIGIBLE:.0f} %. *Not established*: neither. "Rare rows found" is the paired difference at the end.
+80 %. p is adjusted by Holm's method over the {n_tests} comparisons of a filter.
+*Established*: adjusted p < 0.05. *Excluded beyond ± {NEGLIGIBLE:.0f} %*: not established, and the interval
+lies within ± {NEGLIGIBLE:.0f} %. *Not established*: neither. "Rare rows found" is the paired difference at
+the end.
 The intervals do not cover other data sets: all pools are drawn from one collection and overlap.
 
 {markdown(against_none(runs))}
@@ -258,7 +261,6 @@ Means over the seeds:
 
 Every run: [proxy_filter.csv](proxy_filter.csv).
 """
-    return text
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:

@@ -16,9 +16,8 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
 
 from skprune.filters.vector_filter import VectorFilter
-from skprune.logits import logits_of, margin_and_rare_logit, rare_columns
 from skprune.pools import Pool
-from skprune.probabilities import held_estimator
+from skprune.probabilities import held_estimator, logits_of, margin_and_rare_logit, rare_columns
 from skprune.selections import Selection, lowest
 from skprune.streams import generator, row_uniforms, seed_open_states
 from skprune.vectors import squared_norms
