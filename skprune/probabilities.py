@@ -170,7 +170,8 @@ def logits_of(learner: Any, X: Any, *, needed_by: str) -> np.ndarray | None:
     ndarray of shape (n_rows, 1), (n_rows, n_classes), or None
         Two classes: the log-odds of the second, from probabilities clipped to [1e-6, 1 − 1e-6]. More: the
         logarithms of the clipped probabilities minus their mean. Without ``predict_proba``: the decision
-        function. None: the learner is not fitted, knows one class only, or has neither method.
+        function, if it has a column per class. None: the learner is not fitted, knows one class only, or
+        has neither method.
 
     Examples
     --------
@@ -195,6 +196,8 @@ def logits_of(learner: Any, X: Any, *, needed_by: str) -> np.ndarray | None:
         values = np.asarray(estimator.decision_function(X), dtype=np.float64)
     except NotFittedError:
         return None
+    if values.ndim == 2 and values.shape[1] != len(getattr(estimator, "classes_", values[0])):
+        return None  # one column per pair of classes
     if not np.isfinite(values).all():
         raise ValueError(f"decision_function of {type(estimator).__name__} is not finite")
     return values[:, None] if values.ndim == 1 else values - values.mean(axis=1, keepdims=True)

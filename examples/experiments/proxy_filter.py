@@ -6,7 +6,7 @@ in turn, and three learners are trained: logistic regression on the filter's own
 library's default encoder), logistic regression on TF-IDF, and a small neural net on the vectors. A command
 that was killed continues where it stopped.
 
-    python examples/experiments/proxy_filter.py  # about ten minutes on one core
+    python examples/experiments/proxy_filter.py  # about fifteen minutes on one core
     python examples/experiments/proxy_filter.py --seeds 40 --pool-size 20000 --keep 1500
 """
 
@@ -224,7 +224,17 @@ def levels(runs: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
-def page(runs: pd.DataFrame, args: argparse.Namespace, command: str) -> str:
+def command(args: argparse.Namespace) -> str:
+    """Return the command that gives these results, without the options of where they are written."""
+    usual = vars(parse([]))
+    words = ["python examples/experiments/proxy_filter.py"]
+    for name, value in vars(args).items():
+        if name not in ("out", "page") and value != usual[name]:
+            words += [f"--{name.replace('_', '-')}", *(value if isinstance(value, list) else [str(value)])]
+    return " ".join(words)
+
+
+def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     """Return the page of the results."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
@@ -234,8 +244,8 @@ def page(runs: pd.DataFrame, args: argparse.Namespace, command: str) -> str:
     n_tests = len(args.rare) * len(LEARNERS)
     return f"""# ProxyFilter against no pruning
 
-Command: `{command}`, commit {commit}, seeds 0 to {args.seeds - 1}, {date.today()}, one thread of {machine}
-beside other jobs, no GPU, Python {platform.python_version()}.
+Command: `{command(args)}`, commit {commit}, seeds 0 to {args.seeds - 1}, {date.today()}, one thread of
+{machine} beside other jobs, no GPU, Python {platform.python_version()}.
 
 **Data.** Debian package descriptions ({corpus().release}). Each seed splits them by source package, and
 draws {args.pool_size:,} rows for its pool and {args.test_size:,} for its test set, cut at {args.max_words}
@@ -267,7 +277,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(
         __doc__,
-        seeds=10,
+        seeds=20,
         pool_size=8_000,
         test_size=4_000,
         max_words=40,
@@ -291,7 +301,7 @@ def main() -> None:
     runs = run_all(args)
     target = args.page or args.out / "proxy_filter.md"
     runs.round(4).to_csv(target.with_suffix(".csv"), index=False)
-    target.write_text(page(runs, args, "python examples/experiments/proxy_filter.py"))
+    target.write_text(page(runs, args))
     print(target.read_text())
 
 

@@ -18,7 +18,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import normalize
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC, LinearSVC
 
 from skprune import ActiveLearningSimulator, ProxyFilter, PrunedQuery
 from skprune.modal import ActiveLearner
@@ -210,6 +210,13 @@ def test_without_probabilities_the_labels_teach_the_student(learner):
         pruner.partial_fit(X[rows], Y[rows], learner=learner)
     assert isinstance(pruner.student_, LogisticRegression)
     assert set(pruner.explain()["stage"]) == {"uncertain", "rare", "random", ""}
+
+
+def test_a_decision_function_of_pairs_of_classes_is_not_used():
+    learner = SVC(decision_function_shape="ovo")
+    seeds = np.concatenate([np.flatnonzero(TEN == c)[:6] for c in range(10)])
+    pruner = played(ProxyFilter(90, random_state=0), 2, TEN, learner, seeds)[0]
+    assert isinstance(pruner.student_, LogisticRegression)
 
 
 def test_without_classes_the_subpool_is_random():
