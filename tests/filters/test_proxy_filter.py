@@ -214,7 +214,7 @@ def test_without_probabilities_the_labels_teach_the_student(learner):
 
 def test_a_decision_function_of_pairs_of_classes_is_not_used():
     learner = SVC(decision_function_shape="ovo")
-    seeds = np.concatenate([np.flatnonzero(TEN == c)[:6] for c in range(10)])
+    seeds = np.concatenate([np.flatnonzero(c == TEN)[:6] for c in range(10)])
     pruner = played(ProxyFilter(90, random_state=0), 2, TEN, learner, seeds)[0]
     assert isinstance(pruner.student_, LogisticRegression)
 
