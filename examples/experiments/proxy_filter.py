@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import platform
 import subprocess
+import textwrap
 import warnings
 from datetime import date
 from functools import lru_cache
@@ -189,7 +190,7 @@ def against_none(runs: pd.DataFrame) -> pd.DataFrame:
                 f"{m:+.1f} ± {h:.1f}" for m, h in zip(table["mean"], table["half"], strict=True)
             ],
             "smallest detectable, %": table["visible"].map("{:.1f}".format),
-            "p, Holm": table["p"].map("{:.3f}".format),
+            "p, Holm": ["< 0.001" if p < 0.001 else f"{p:.3f}" for p in table["p"]],
             "verdict": table["verdict"],
             "rare rows found": table["rare rows found"],
         }
@@ -242,7 +243,7 @@ def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     machine = cpu[0].partition(": ")[2] if cpu else platform.processor()
     n_tests = len(args.rare) * len(LEARNERS)
-    return f"""# ProxyFilter against no pruning
+    text = f"""# ProxyFilter against no pruning
 
 Command: `{command(args)}`, commit {commit}, seeds 0 to {args.seeds - 1}, {date.today()}, one thread of
 {machine} beside other jobs, no GPU, Python {platform.python_version()}.
@@ -262,15 +263,10 @@ from no pruning in the same seed, in percent of the mean without pruning: the pa
 lies within ± {NEGLIGIBLE:.0f} %. *Not established*: neither. "Rare rows found" is the paired difference at
 the end.
 The intervals do not cover other data sets: all pools are drawn from one collection and overlap.
-
-{markdown(against_none(runs))}
-
-Means over the seeds:
-
-{markdown(levels(runs))}
-
-Every run: [proxy_filter.csv](proxy_filter.csv).
 """
+    parts = [textwrap.fill(part, 132, break_on_hyphens=False) for part in text.split("\n\n")]
+    parts += [markdown(against_none(runs)), "Means over the seeds:", markdown(levels(runs))]
+    return "\n\n".join([*parts, "Every run: [proxy_filter.csv](proxy_filter.csv)."]) + "\n"
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
