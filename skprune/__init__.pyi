@@ -9,6 +9,7 @@ from .filters.ask_llm import AskLLMFilter
 from .filters.entropy_interval.filter import EntropyIntervalFilter
 from .filters.kmeans import KMeansFilter
 from .filters.perplexity import PerplexityFilter
+from .filters.proxy_filter import ProxyFilter
 from .filters.random import RandomFilter
 from .filters.seals import SEALSFilter
 from .filters.semi_prune.filter import SemiPruneFilter
@@ -56,6 +57,7 @@ __all__ = [
     "PerplexityFilter",
     "PoolExhaustedError",
     "ProxyClassifier",
+    "ProxyFilter",
     "PruneSampler",
     "PrunedClassifier",
     "PrunedEstimator",

@@ -132,6 +132,8 @@ class Pool:
         """
         import pandas as pd
 
+        if numbers is None and "table" in self.__dict__:  # the rows are numbered already
+            numbers = self.table.row_of
         if numbers is not None:
             contents = numbers[rows]
             if np.bincount(contents).max(initial=0) <= 1:

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+# Number of values in the sample that guesses a threshold.
+_SIEVE = 10_000
+
 
 @dataclass
 class Selection:
@@ -50,10 +53,29 @@ def lowest(values: np.ndarray, k: int, ties: np.ndarray) -> np.ndarray:
     """
     if k >= len(values):
         candidates = np.arange(len(values))
+    elif k == 0:
+        candidates = np.empty(0, dtype=np.intp)
     else:
-        threshold = np.partition(values, k - 1)[k - 1] if k else -np.inf
-        candidates = np.flatnonzero(values <= threshold)
+        candidates = _sieved(values, k)
+        threshold = np.partition(values[candidates], k - 1)[k - 1]
+        candidates = candidates[values[candidates] <= threshold]
     return candidates[np.lexsort((ties[candidates], values[candidates]))[:k]]
+
+
+def _sieved(values: np.ndarray, k: int) -> np.ndarray:
+    """Return positions that include those of the ``k`` lowest values, and mostly few others.
+
+    Partitioning a million values takes ten times as long as comparing them with a number, which is guessed
+    from a sample.
+    """
+    sample = values[:: max(1, len(values) // _SIEVE)]
+    rank = 2 * k * len(sample) // len(values) + 50
+    if rank < len(sample):
+        guess = np.partition(sample, rank)[rank]
+        candidates = np.flatnonzero(values <= guess)
+        if len(candidates) >= k:
+            return candidates
+    return np.arange(len(values))
 
 
 def mask_of(rows: np.ndarray, n_rows: int) -> np.ndarray:

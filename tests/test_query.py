@@ -16,6 +16,7 @@ from skprune import (
     ActivePruneFilter,
     AnchorFilter,
     KMeansFilter,
+    ProxyFilter,
     PrunedQuery,
     RandomFilter,
     SEALSFilter,
@@ -46,6 +47,7 @@ FILTERS = {
     "k-means": lambda: KMeansFilter(keep=20, random_state=0),
     "SEALS": lambda: SEALSFilter(4, random_state=0),
     "UPS": lambda: UPSFilter(keep=0.3, random_state=0),
+    "proxy": lambda: ProxyFilter(keep=0.3, random_state=0),
 }
 
 
@@ -128,8 +130,8 @@ def test_a_query_returns_n_instances_rows_or_raises_an_error():
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in FILTERS if name != "UPS"]
-)  # UPS needs the learners of the replayed rounds
+    "name", [name for name in FILTERS if name not in ("UPS", "proxy")]
+)  # these two need the learners of the replayed rounds
 def test_a_resumed_loop_makes_the_same_picks(name):
     def loop(history, rounds):
         """Replay ``history`` into new objects, then continue until there are ``rounds`` rounds."""

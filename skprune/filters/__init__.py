@@ -6,6 +6,7 @@ from skprune.filters.ask_llm import AskLLMFilter
 from skprune.filters.entropy_interval.filter import EntropyIntervalFilter
 from skprune.filters.kmeans import KMeansFilter
 from skprune.filters.perplexity import PerplexityFilter
+from skprune.filters.proxy_filter import ProxyFilter
 from skprune.filters.random import RandomFilter
 from skprune.filters.seals import SEALSFilter
 from skprune.filters.semi_prune.filter import SemiPruneFilter
@@ -18,6 +19,7 @@ __all__ = [
     "EntropyIntervalFilter",
     "KMeansFilter",
     "PerplexityFilter",
+    "ProxyFilter",
     "RandomFilter",
     "SEALSFilter",
     "SemiPruneFilter",

@@ -30,6 +30,10 @@ class Learner:
     # last step are compared rather than the rows themselves.
     on_transformed = False
 
+    # In a replayed round: what the filter had learned from the model, if the journal holds it. The filter
+    # then does not use the model.
+    filter_state: Any = None
+
     def __init__(self, estimator: Any, X_training: Any, y_training: np.ndarray) -> None:
         self.X_training = X_training
         self.y_training = y_training
@@ -140,8 +144,18 @@ class Run:
         seconds = time.perf_counter() - start
         return self._label_and_train(picked, subpool=len(self.query.subpool_), select_seconds=seconds)
 
-    def replay(self, picked: np.ndarray, n_llm_calls: int) -> None:
-        """Repeat a recorded round with its rows; ``n_llm_calls`` had been made when it ended."""
+    @property
+    def filter_state(self) -> dict[str, Any] | None:
+        """What the filter has learned from the newest model, as plain JSON, if the filter provides it."""
+        return getattr(self.query.filter_, "journal_state_", None)
+
+    def replay(self, picked: np.ndarray, n_llm_calls: int, filter_state: dict[str, Any] | None) -> None:
+        """Repeat a recorded round with its rows.
+
+        When it ended, ``n_llm_calls`` had been made, and ``filter_state`` was as it is given.
+        """
+        if self.learner is not None:
+            self.learner.filter_state = filter_state
         self.query.catch_up(self.learner)
         self._label(picked)
         self._earlier_llm_calls += n_llm_calls - self.n_llm_calls

@@ -155,7 +155,8 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
     *Resuming.* With ``memory``, you can start a killed run again with the same data and parameters, and it
     makes the same picks, provided that the estimator draws its random numbers from a ``random_state``. The
     filter is told about the recorded rounds one by one. The model of a recorded round is trained again only
-    if the filter uses it (UPSFilter does). ``n_rounds``, the budgets and ``keep_estimators`` may change, so
+    if the filter uses it (UPSFilter does; ProxyFilter does if its student is not linear, else the folder
+    holds the student). ``n_rounds``, the budgets and ``keep_estimators`` may change, so
     you can prolong a finished run. A folder that holds another run is refused.
 
     Examples
@@ -387,14 +388,16 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         with tqdm(total=max_labels, unit="label", disable=not self.verbose) as bar:
             while reason is None:
                 if len(curve) < len(journal.rounds):
-                    round_ = journal.rounds[len(curve)]
-                    run.replay(np.searchsorted(rows, round_["picked"]), round_["llm_calls"])
+                    round_ = dict(journal.rounds[len(curve)])
+                    state = round_.pop("filter_state", None)
+                    run.replay(np.searchsorted(rows, round_["picked"]), round_["llm_calls"], state)
                 else:
                     n_instances = limits.batch_size(len(run.labeled), run.n_eligible)
                     round_ = run.play(n_instances) if run.batches else run.play_initial(initial)
                     round_ |= self._measure(run, scorer, X_val, y_val)
                     round_["picked"] = rows[run.batches[-1]].tolist()
-                    journal.append(round_)
+                    state = run.filter_state
+                    journal.append(round_ if state is None else round_ | {"filter_state": state})
                 curve.append({k: v for k, v in round_.items() if k != "picked"})
                 if self.keep_estimators:
                     learners.append(run.learner)

@@ -19,6 +19,7 @@ from skprune import (
     EntropyIntervalFilter,
     KMeansFilter,
     PerplexityFilter,
+    ProxyFilter,
     RandomFilter,
     SEALSFilter,
     SemiPruneFilter,
@@ -48,6 +49,7 @@ FILTERS = {
     "perplexity": PerplexityFilter(keep=0.25, random_state=0),
     "ask LLM": AskLLMFilter(keep=0.25, quality=quality_of, random_state=0),
     "UPS": UPSFilter(keep=0.25, random_state=0),
+    "proxy": ProxyFilter(keep=0.25, random_state=0),
     "SEALS": SEALSFilter(4, random_state=0),
     "entropy interval": EntropyIntervalFilter(keep=0.25, random_state=0),
     "semi-prune": SemiPruneFilter(keep=0.25, n_epochs=3, holdout=0, random_state=0),
@@ -232,7 +234,7 @@ def test_a_minimal_filter_passes_the_checks():
         KeepLongest(keep=-1).fit(TEXTS)
 
 
-@pytest.mark.parametrize("name", ["random", "active prune", "k-means", "UPS"])
+@pytest.mark.parametrize("name", ["random", "active prune", "k-means", "UPS", "proxy"])
 def test_another_seed_selects_other_rows(name):
     first, other = (
         clone(FILTERS[name]).set_params(random_state=seed).fit(TEXTS).select(TEXTS) for seed in (0, 1)

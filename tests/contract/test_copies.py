@@ -17,6 +17,7 @@ from skprune import (
     KMeansFilter,
     PerplexityFilter,
     PoolExhaustedError,
+    ProxyFilter,
     PrunedQuery,
     RandomFilter,
     SEALSFilter,
@@ -46,6 +47,7 @@ FILTERS = {
     "seals": SEALSFilter(3, keep=0.2, random_state=0),
     "semi-prune": SemiPruneFilter(0.2, n_epochs=2, random_state=0),
     "ups": UPSFilter(0.2, random_state=0),
+    "proxy": ProxyFilter(0.2, random_state=0),
 }
 
 
@@ -89,7 +91,7 @@ def test_a_query_names_as_many_different_rows_as_it_asks_for(pruner):
 def test_numeric_copies_count_once_too():
     X = RNG.normal(size=(40, 3))
     pool = np.concatenate([X, X, X])
-    for kind in (RandomFilter, KMeansFilter, UPSFilter):
+    for kind in (RandomFilter, KMeansFilter, ProxyFilter, UPSFilter):
         kept = kind(10, random_state=0).fit(pool).select(pool)
         assert (len(kept), len(np.unique(pool[kept], axis=0))) == (30, 10)
 

@@ -22,6 +22,7 @@ from skprune import (
     EntropyIntervalFilter,
     KMeansFilter,
     PerplexityFilter,
+    ProxyFilter,
     PrunedClassifier,
     PrunedQuery,
     RandomFilter,
@@ -30,6 +31,7 @@ from skprune import (
     UPSFilter,
 )
 from skprune.modal import ActiveLearner, Committee
+from skprune.pools import Pool
 from skprune.store import clear_process_store
 from skprune.store.memory import MemoryStore
 from skprune.strategies import Margin, RandomSampling
@@ -159,11 +161,12 @@ FILTERS = {
     ),
     "semi-prune": lambda part: SemiPruneFilter(0.3, encoder=part, n_epochs=2, random_state=0),
     "ups": lambda part: UPSFilter(0.3, random_state=0),
+    "proxy": lambda part: ProxyFilter(0.3, encoder=part, random_state=0),
 }
 
 
 def part_of(name):
-    return Flaky(vectors if name in ("k-means", "anchors", "seals", "semi-prune") else lengths)
+    return Flaky(vectors if name in ("k-means", "anchors", "seals", "semi-prune", "proxy") else lengths)
 
 
 def rounds(name, part, fail_at=None):
@@ -198,7 +201,7 @@ def rounds(name, part, fail_at=None):
 
 
 #: The filters that call their part when rows are labeled.
-LEARNING = ("active prune", "active prune, quality", "anchors", "seals", "semi-prune")
+LEARNING = ("active prune", "active prune, quality", "anchors", "seals", "semi-prune", "proxy")
 
 
 @pytest.mark.parametrize(
@@ -210,7 +213,8 @@ def test_a_retry_gives_what_an_undisturbed_run_gives(name, step):
     assert rounds(name, part_of(name), step) == rounds(name, part_of(name))
 
 
-def test_a_learner_that_fails_leaves_ups_as_it_was():
+@pytest.mark.parametrize("kind", [UPSFilter, ProxyFilter])
+def test_a_learner_that_fails_leaves_the_filter_as_it_was(kind):
     X = vectors(TEXTS)
     fail = True
 
@@ -221,13 +225,14 @@ def test_a_learner_that_fails_leaves_ups_as_it_was():
             return super().predict_proba(X)
 
     learner = Learner().fit(X, Y)
-    pruner, undisturbed = (UPSFilter(0.3, random_state=0).fit(X) for _ in range(2))
+    labels = np.where(np.arange(80) < 4, Y, -1)
+    pruner, undisturbed = (kind(0.3, random_state=0).fit(X, labels) for _ in range(2))
     with pytest.raises(Interrupted):
-        pruner.partial_fit(X[:2], Y[:2], learner=learner)
-    assert (pruner.round_, len(pruner.labeled_)) == (0, 0)
+        pruner.partial_fit(X[4:6], Y[4:6], learner=learner)
+    assert (pruner.round_, len(pruner.labeled_)) == (0, len(Pool(X[:4]).table))
     fail = False
     for one in (pruner, undisturbed):
-        one.partial_fit(X[:2], Y[:2], learner=learner)
+        one.partial_fit(X[4:6], Y[4:6], learner=learner)
     assert pruner.select(X).tolist() == undisturbed.select(X).tolist()
 
 

@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from skprune import (
     AnchorFilter,
     KMeansFilter,
+    ProxyFilter,
     PrunedClassifier,
     RandomFilter,
     SEALSFilter,
@@ -30,6 +31,7 @@ FILTERS = [
     SEALSFilter(n_neighbors=2, cold_start="random", random_state=0),
     SemiPruneFilter(n_epochs=2, random_state=0),
     UPSFilter(random_state=0),
+    ProxyFilter(random_state=0),
 ]
 
 

@@ -16,6 +16,7 @@ from modAL.uncertainty import uncertainty_sampling
 from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import TruncatedSVD
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
@@ -31,6 +32,7 @@ from skprune import (
     ActivePruneFilter,
     AnchorFilter,
     KMeansFilter,
+    ProxyFilter,
     PrunedQuery,
     RandomFilter,
     SEALSFilter,
@@ -80,6 +82,8 @@ FILTERS = {
     "k-means": KMeansFilter(keep=20),
     "SEALS": SEALSFilter(4),
     "UPS": UPSFilter(keep=0.3),
+    "proxy": ProxyFilter(keep=0.3),
+    "proxy, forest": ProxyFilter(keep=0.3, student=RandomForestRegressor(5, random_state=0)),
 }
 
 
