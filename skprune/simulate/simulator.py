@@ -75,10 +75,12 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
     n_rounds : int or None, default=10
         Number of rounds after the initial labels. None continues until a budget or a stopping criterion
         ends the run, or every row is labeled.
-    initial : {"auto", "per_class", "stratified", "random"} or array-like of int, default="auto"
+    initial : {"auto", "per_class", "stratified", "random", "typiclust"} or array-like of int, default="auto"
         Which rows are labeled before the first round. ``"per_class"`` draws one row of each class, and the
         others at random. ``"stratified"`` draws in proportion to the classes; a rare class may get no row.
-        ``"random"`` draws at random. ``"auto"`` is ``"per_class"`` for classifiers, else ``"random"``. An
+        ``"random"`` draws at random. ``"typiclust"`` takes typical rows of different clusters, picked by
+        :class:`~skprune.strategies.TypiClust` without any label; for another encoder than TF-IDF, pass the
+        rows that ``TypiClust(encoder=...)(None, X, n_instances)`` returns. ``"auto"`` is ``"per_class"`` for classifiers, else ``"random"``. An
         array names the rows.
     n_initial : int or None, default=None
         How many rows to draw. None means ``n_instances``, but with ``"per_class"`` at least one per class.
@@ -186,7 +188,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         "filter": [BaseFilter, None],
         "n_instances": [Interval(Integral, 1, None, closed="left")],
         "n_rounds": [Interval(Integral, 0, None, closed="left"), None],
-        "initial": [StrOptions({"auto", "per_class", "stratified", "random"}), "array-like"],
+        "initial": [StrOptions({"auto", "per_class", "stratified", "random", "typiclust"}), "array-like"],
         "n_initial": [Interval(Integral, 1, None, closed="left"), None],
         "label_budget": [Interval(Integral, 1, None, closed="left"), None],
         "time_budget": [Interval(Real, 0, None, closed="left"), None],
@@ -363,6 +365,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
             n_instances=self.n_instances,
             are_classes=are_classes,
             rng=generator(self.seed_, _INITIAL),
+            pool=pool,
         )
         check_initial_labels(y[initial], are_classes=are_classes, label_budget=self.label_budget)
         estimator = self._seeded(self.estimator, _ESTIMATOR)

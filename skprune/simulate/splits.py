@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+from skprune.pools import Pool
+from skprune.strategies.typiclust import TypiClust
 from skprune.streams import count_occurrences
 
 
@@ -19,6 +21,7 @@ def initial_rows(
     n_instances: int,
     are_classes: bool,
     rng: np.random.Generator,
+    pool: Pool,
 ) -> np.ndarray:
     """Return which of the pool's rows are labeled before the first round.
 
@@ -33,6 +36,8 @@ def initial_rows(
     are_classes : bool
         Whether ``y`` holds classes.
     rng : Generator
+    pool : Pool
+        The rows themselves, which ``"typiclust"`` compares.
 
     Returns
     -------
@@ -47,6 +52,9 @@ def initial_rows(
     if n_initial is None:
         n_classes = len(np.unique(y)) if how == "per_class" else 1
         n_initial = min(max(n_instances, n_classes), len(y))
+    if how == "typiclust" and n_initial <= len(y):
+        picked, _ = TypiClust(random_state=int(rng.integers(2**31)))(None, pool, n_instances=n_initial)
+        return np.sort(picked)
     return draw_initial(y, how, n_initial, rng)
 
 
@@ -124,7 +132,8 @@ def named_initial(initial: Any, rows: np.ndarray) -> np.ndarray:
     named = np.asarray(initial)
     if named.ndim != 1 or named.dtype.kind not in "iu" or not len(named):
         raise ValueError(
-            "initial must be 'auto', 'per_class', 'stratified', 'random', or the positions of some rows"
+            "initial must be 'auto', 'per_class', 'stratified', 'random', 'typiclust', or the positions of "
+            "some rows"
         )
     if not np.isin(named, rows).all() or len(np.unique(named)) < len(named):
         raise ValueError("initial must name rows of X, each of them once")

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+import scipy.sparse as sp
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.base import clone
@@ -20,8 +21,9 @@ from skprune.strategies.capabilities import labeled_rows
 from skprune.strategies.encoding import EncodingStrategy
 from skprune.vectors import dense, squared_norms
 
-_BLOCK = 2_000_000  # kernel values in memory at a time
-_CANDIDATES = 256  # candidates whose gains are brought up to date together
+# Covered rows and candidates in a block: 32 MB of single-precision kernel values. Products of smaller blocks
+# spend their time on waiting for the other threads.
+_BLOCK, _CANDIDATES = 1_024, 8_192
 _HELD_OUT = 0.3  # share of the labeled rows that the temperature is fitted on
 _TEMPERATURES = (0.05, 20.0)
 
@@ -36,7 +38,7 @@ class MaxHerding(EncodingStrategy):
         SentenceTransformer. A numeric pool needs no encoder.
     gamma : float, default=1.0
         Width of the kernel k(x, c) = exp(−gamma · |x − c|²) between vectors of unit length.
-    n_reference : int, default=20_000
+    n_reference : int, default=10_000
         Number of rows that are covered, and that are picked from: a random sample of the pool, or all of a
         smaller pool. At least ``n_instances`` are drawn.
     memory : None or path, default=None
@@ -62,10 +64,10 @@ class MaxHerding(EncodingStrategy):
     (``X_training``), so that it can pick rows before any label: pass ``learner=None``.
 
     As in the authors' code, both the covered rows and the candidates are a sample of a large pool. Two
-    choices are ours and do not change the picks. Kernel values are computed in blocks and not kept. The gain
-    of a candidate is an upper bound after a pick, and is only brought up to date if it may be the largest;
-    this takes the rows whose coverage has changed since. Increases that differ by less than the rounding
-    error are ties.
+    choices are ours and do not change the picks. Kernel values are computed in blocks and not kept. After a
+    pick, the gains are updated from the rows whose coverage has changed: half of the rows after the second
+    pick, a tenth after the tenth. So the cost grows with the square of ``n_reference``, and with the
+    logarithm of the number of picks. Increases that differ by less than the rounding error are ties.
 
     References
     ----------
@@ -79,7 +81,7 @@ class MaxHerding(EncodingStrategy):
     >>> pool = np.column_stack([np.cos(angles), np.sin(angles)])
     >>> indices, metrics = MaxHerding(random_state=0)(None, pool, n_instances=2)
     >>> indices, metrics.round(2)  # the middle of each group
-    (array([2, 6]), array([0.59, 0.35]))
+    (array([2, 6]), array([0.59, 0.36]))
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -93,7 +95,7 @@ class MaxHerding(EncodingStrategy):
         encoder: Any = None,
         *,
         gamma: float = 1.0,
-        n_reference: int = 20_000,
+        n_reference: int = 10_000,
         memory: Any = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -142,7 +144,7 @@ class UHerding(MaxHerding):
         The logits are divided by it. "auto" trains a clone of the learner's estimator on 70 % of the labeled
         rows, and takes the temperature with the lowest cross-entropy on the others. It is 1 if the learner
         has no ``y_training``, or too few rows to have every class in both parts.
-    n_reference : int, default=20_000
+    n_reference : int, default=10_000
         Number of rows that are covered, and that are picked from; see :class:`MaxHerding`.
     memory : None or path, default=None
         Where vectors are kept: None keeps them in this process, a path keeps them in that folder. Vectors of
@@ -200,7 +202,7 @@ class UHerding(MaxHerding):
         *,
         gamma: float | str = "auto",
         temperature: float | str = "auto",
-        n_reference: int = 20_000,
+        n_reference: int = 10_000,
         memory: Any = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -246,8 +248,9 @@ class Coverage:
 
     def __init__(self, rows: Any, weights: np.ndarray, gamma: float) -> None:
         self.rows = rows
-        self.weights = weights.astype(rows.dtype)
+        self.weights = (weights / len(weights)).astype(rows.dtype)
         self.gamma = gamma
+        self._left, self._right = self._factors(rows)
 
     def pick(self, labeled: Any, n_instances: int) -> Picks:
         """Return the picked rows and the increase of the mean coverage by each.
@@ -260,75 +263,72 @@ class Coverage:
         """
         n_rows = self.rows.shape[0]
         covered = self._covered_by(labeled)
-        history = []  # the coverage before each pick
-        gains, n_picks_seen = np.full(n_rows, np.inf), np.full(n_rows, -1)
-        unpicked, rank = np.ones(n_rows, dtype=bool), np.arange(n_rows)
-        epsilon = float(np.finfo(self.rows.dtype).eps)
-        mean_weight = float(self.weights.mean())
+        every = np.arange(n_rows)
+        gains = self._gained(every, covered, np.ones_like(covered))
+        epsilon, remaining = float(np.finfo(self.rows.dtype).eps), np.ones(n_rows, dtype=bool)
+        total_weight = float(self.weights.sum(dtype=np.float64))
         picked, metrics = [], []
-        for n_picked in range(n_instances):
-            history.append(covered)
-            while True:
-                tolerance = epsilon * (4.0 * mean_weight + 16.0 * gains)
-                is_fresh = n_picks_seen == n_picked
-                best = gains[is_fresh & unpicked].max(initial=-np.inf)
-                stale = np.flatnonzero(~is_fresh & unpicked & (gains + tolerance >= best))
-                if not len(stale):
-                    break
-                if len(stale) > _CANDIDATES and np.isfinite(gains[stale[0]]):
-                    # The largest bounds first: their gains may rule out the others.
-                    stale = stale[np.argpartition(-gains[stale], _CANDIDATES)[:_CANDIDATES]]
-                for seen in np.unique(n_picks_seen[stale]):
-                    group = stale[n_picks_seen[stale] == seen]
-                    before = None if seen < 0 else history[seen]
-                    change = self._gain(group, covered, before)
-                    gains[group] = change if before is None else np.maximum(gains[group] + change, 0.0)
-                n_picks_seen[stale] = n_picked
-            values = np.where(unpicked, gains, -np.inf)
-            row = top_row(np.where(is_fresh, values, -np.inf), np.where(unpicked, tolerance, 0.0), rank)
+        for _ in range(n_instances):
+            values = np.where(remaining, np.maximum(gains, 0.0), -np.inf)
+            row = top_row(values, epsilon * (4.0 * total_weight + 16.0 * np.abs(gains)), every)
             picked.append(row)
-            metrics.append(gains[row])
-            unpicked[row] = False
-            covered = np.maximum(covered, self._kernel(slice(None), self.rows[[row]])[:, 0])
+            metrics.append(values[row])
+            remaining[row] = False
+            before = covered
+            covered = np.maximum(before, self._kernel(self._left, self._right[[row]])[:, 0])
+            changed = np.flatnonzero(covered > before)
+            gains -= self._gained(changed, before[changed], covered[changed])
         return np.array(picked), np.array(metrics)
 
-    def _gain(self, candidates: np.ndarray, covered: np.ndarray, before: np.ndarray | None) -> np.ndarray:
-        """Return the gain of each candidate, or its change since the coverage was ``before``."""
-        changed = np.arange(len(covered)) if before is None else np.flatnonzero(covered > before)
-        gain = np.zeros(len(candidates))
-        if not len(changed):
-            return gain
-        vectors = self.rows[candidates]
-        size = max(1, _BLOCK // len(candidates))
-        for start in range(0, len(changed), size):
-            block = changed[start : start + size]
-            kernel = self._kernel(block, vectors)
-            increase = np.maximum(kernel, covered[block, None])
-            increase -= covered[block, None] if before is None else np.maximum(kernel, before[block, None])
-            if before is not None:
-                increase -= (covered[block] - before[block])[:, None]
-            gain += self.weights[block] @ increase
-        return gain / len(covered)
+    def _gained(self, rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """Return the weighted sum over some rows of clip(k(x, c), low, high) − low, for each candidate c.
 
-    def _kernel(self, block: Any, others: Any) -> np.ndarray:
-        """Return the kernel between the rows of a block and other vectors, shape (n_block, n_others)."""
-        rows = self.rows[block]
-        squared = dense(rows @ others.T)
-        squared *= -2.0
-        squared += squared_norms(rows).astype(squared.dtype)[:, None]
-        squared += squared_norms(others).astype(squared.dtype)
-        squared[squared < _copies_below(squared.dtype)] = 0.0
-        squared *= -self.gamma
-        return np.exp(squared, out=squared)
+        With the coverage as ``low`` and 1 as ``high``, this is the gain of each candidate. With the coverage
+        before and after a pick, it is what the pick has taken from these gains.
+        """
+        n_candidates = self.rows.shape[0]
+        gained = np.zeros(n_candidates)
+        for start in range(0, len(rows), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            left, weights = self._left[rows[block]], self.weights[rows[block]]
+            floor = float(weights @ low[block])
+            for first in range(0, n_candidates, _CANDIDATES):
+                candidates = slice(first, first + _CANDIDATES)
+                kernel = self._kernel(left, self._right[candidates])
+                np.clip(kernel, low[block, None], high[block, None], out=kernel)
+                gained[candidates] += (weights @ kernel) - floor
+        return gained
+
+    def _factors(self, rows: Any) -> tuple[Any, Any]:
+        """Return two factors whose products are the exponents of the kernel.
+
+        −γ(|x|² + |c|² − 2 x·c) is the product of (2γx, −γ|x|², 1) and (c, 1, −γ|c|²).
+        """
+        lengths = self.gamma * squared_norms(rows)[:, None]
+        ones = np.ones_like(lengths)
+        # Squared distances are shortened by what rounding may add to the distance of two copies.
+        slack = self.gamma * _copies_below(rows.dtype)
+        columns = ([2.0 * self.gamma * rows, slack - lengths, ones], [rows, ones, -lengths])
+        if sp.issparse(rows):
+            left, right = (sp.hstack(parts, format="csr", dtype=rows.dtype) for parts in columns)
+            return sp.csr_array(left), sp.csr_array(right)
+        left, right = (np.concatenate(parts, axis=1, dtype=rows.dtype) for parts in columns)
+        return left, right
+
+    def _kernel(self, left: Any, right: Any) -> np.ndarray:
+        """Return the kernel between rows and candidates, given their factors."""
+        exponents = dense(left @ right.T)
+        np.minimum(exponents, 0.0, out=exponents)
+        return np.exp(exponents, out=exponents)
 
     def _covered_by(self, labeled: Any) -> np.ndarray:
         """Return the largest kernel value of each row with any labeled row."""
         covered = np.zeros(self.rows.shape[0], dtype=self.rows.dtype)
         if labeled.shape[0]:
-            size = max(1, _BLOCK // labeled.shape[0])
-            for start in range(0, len(covered), size):
-                block = slice(start, start + size)
-                covered[block] = self._kernel(block, labeled).max(axis=1)
+            labeled = self._factors(labeled)[1]
+            for start in range(0, len(covered), _BLOCK):
+                block = slice(start, start + _BLOCK)
+                covered[block] = self._kernel(self._left[block], labeled).max(axis=1)
         return covered
 
 
@@ -380,9 +380,8 @@ def _log(proba: np.ndarray) -> np.ndarray:
 def _smallest_distance(rows: Any) -> float:
     """Return the smallest squared distance between two rows that are not copies, inf if there are none."""
     smallest, lengths = np.inf, squared_norms(rows)
-    size = max(1, _BLOCK // max(1, rows.shape[0]))
-    for start in range(0, rows.shape[0], size):
-        block = slice(start, start + size)
+    for start in range(0, rows.shape[0], _BLOCK):
+        block = slice(start, start + _BLOCK)
         squared = lengths[block, None] + lengths - 2.0 * dense(rows[block] @ rows.T)
         distinct = squared[squared >= _copies_below(rows.dtype)]
         smallest = min(smallest, float(distinct.min(initial=np.inf)))
