@@ -75,11 +75,13 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
     n_rounds : int or None, default=10
         Number of rounds after the initial labels. None continues until a budget or a stopping criterion
         ends the run, or every row is labeled.
-    initial : {"auto", "per_class", "stratified", "random"} or array-like of int, default="auto"
+    initial : {"auto", "per_class", "stratified", "random", "typiclust"} or array-like of int, default="auto"
         Which rows are labeled before the first round. ``"per_class"`` draws one row of each class, and the
         others at random. ``"stratified"`` draws in proportion to the classes; a rare class may get no row.
-        ``"random"`` draws at random. ``"auto"`` is ``"per_class"`` for classifiers, else ``"random"``. An
-        array names the rows.
+        ``"random"`` draws at random. ``"typiclust"`` takes typical rows of different clusters, picked by
+        :class:`~skprune.strategies.TypiClust` without any label; for another encoder than TF-IDF, pass the
+        rows that ``TypiClust(encoder=...)(None, X, n_instances)`` returns. ``"auto"`` is ``"per_class"`` for
+        classifiers, else ``"random"``. An array names the rows.
     n_initial : int or None, default=None
         How many rows to draw. None means ``n_instances``, but with ``"per_class"`` at least one per class.
         Ignored when ``initial`` is an array.
@@ -187,7 +189,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         "filter": [BaseFilter, None],
         "n_instances": [Interval(Integral, 1, None, closed="left")],
         "n_rounds": [Interval(Integral, 0, None, closed="left"), None],
-        "initial": [StrOptions({"auto", "per_class", "stratified", "random"}), "array-like"],
+        "initial": [StrOptions({"auto", "per_class", "stratified", "random", "typiclust"}), "array-like"],
         "n_initial": [Interval(Integral, 1, None, closed="left"), None],
         "label_budget": [Interval(Integral, 1, None, closed="left"), None],
         "time_budget": [Interval(Real, 0, None, closed="left"), None],

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from skprune.pools import Pool
+from skprune.strategies.typiclust import TypiClust
 from skprune.streams import count_occurrences
 
 
@@ -56,6 +57,10 @@ def initial_rows(
     if n_initial is None:
         n_classes = len(np.unique(y)) if how == "per_class" else 1
         n_initial = min(max(n_instances, n_classes), len(y))
+    if how == "typiclust" and n_initial <= len(y):
+        strategy = TypiClust(random_state=int(rng.integers(2**31)))
+        picked, _ = strategy(None, pool.take(candidates), n_instances=n_initial)
+        return np.sort(candidates[picked])
     return candidates[draw_initial(y, how, n_initial, rng)]
 
 
@@ -133,7 +138,8 @@ def named_initial(initial: Any, rows: np.ndarray) -> np.ndarray:
     named = np.asarray(initial)
     if named.ndim != 1 or named.dtype.kind not in "iu" or not len(named):
         raise ValueError(
-            "initial must be 'auto', 'per_class', 'stratified', 'random', or the positions of some rows"
+            "initial must be 'auto', 'per_class', 'stratified', 'random', 'typiclust', or the positions of "
+            "some rows"
         )
     if not np.isin(named, rows).all() or len(np.unique(named)) < len(named):
         raise ValueError("initial must name rows of X, each of them once")

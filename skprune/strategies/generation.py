@@ -6,15 +6,12 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import Interval
 
-from skprune.encoders import make_encoder
-from skprune.fitting import check_clones_keep_fit, fitted_on, is_fitted, unwrapped
 from skprune.pools import check_pool
-from skprune.store import Remembered
 from skprune.strategies.base import Picks, Strategy, top_row, top_rows
 from skprune.strategies.capabilities import labeled_rows, sequence_scores
+from skprune.strategies.encoding import EncodingStrategy
 from skprune.vectors import dense, squared_norms
 
 
@@ -28,8 +25,9 @@ class NSP(Strategy):
 
     Notes
     -----
-    The score is 1 − p̄, where p̄ is the geometric mean probability of the generated tokens: the probability of
-    the sequence, normalized by its length. The metrics are the scores. An unfitted learner gets random rows.
+    The score is 1 − p̄, where p̄ is the geometric mean probability of the generated tokens: the probability
+    of the sequence, normalized by its length. The metrics are the scores. An unfitted learner gets random
+    rows.
 
     References
     ----------
@@ -54,7 +52,7 @@ class NSP(Strategy):
         return order, -np.expm1(scores[order])
 
 
-class IDDS(Strategy):
+class IDDS(EncodingStrategy):
     """Pick rows similar to the pool and dissimilar to the labeled rows: in-domain diversity sampling.
 
     Parameters
@@ -99,10 +97,7 @@ class IDDS(Strategy):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "pool_weight": [Interval(Real, 0, 1, closed="both")],
-        "encoder": "no_validation",  # type: ignore[dict-item]  # make_encoder checks it
-        "memory": [None, str, HasMethods(["__fspath__"])],
-        "verbose": ["verbose"],
-        **Strategy._parameter_constraints,
+        **EncodingStrategy._parameter_constraints,
     }
 
     def __init__(
@@ -114,16 +109,16 @@ class IDDS(Strategy):
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
-        super().__init__(random_state)
+        super().__init__(encoder, memory=memory, random_state=random_state, verbose=verbose)
         self.pool_weight = pool_weight
-        self.encoder = encoder
-        self.memory = memory
-        self.verbose = verbose
 
     def _pick(
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
-        vectors, labeled = self._vectors(X_pool, labeled_rows(learner))
+        known = labeled_rows(learner)
+        vectors, labeled = self._vectors(
+            check_pool(X_pool, "X_pool"), None if known is None else check_pool(known, "X_training")
+        )
         n_unlabeled, n_labeled = vectors.shape[0], labeled.shape[0]
         rank = np.argsort(rng.permutation(n_unlabeled))
         # Each row's summed similarity to the other rows of U, and to L.
@@ -145,32 +140,6 @@ class IDDS(Strategy):
             to_labeled += similarity
             n_unlabeled, n_labeled = n_unlabeled - 1, n_labeled + 1
         return np.array(picked), np.array(metrics)
-
-    def _vectors(self, X_pool: Any, X_labeled: Any) -> tuple[Any, Any]:
-        """Return the vectors of the pool and of the labeled rows, as floats; the latter may be empty."""
-        pool = check_pool(X_pool, "X_pool")
-        labeled = None if X_labeled is None else check_pool(X_labeled, "X_training")
-        if not pool.holds_texts:
-            vectors = _float(pool.vectors)
-            return vectors, vectors[:0] if labeled is None else _float(labeled.vectors)
-        labeled_texts = pool.texts[:0] if labeled is None else labeled.texts
-        vectors = self._encode(np.concatenate([pool.texts, labeled_texts]))
-        return vectors[: len(pool)], vectors[len(pool) :]
-
-    def _encode(self, texts: np.ndarray) -> np.ndarray:
-        encoder = make_encoder(self.encoder, verbose=self.verbose)
-        check_clones_keep_fit(encoder, "encoder")
-        if is_fitted(encoder):
-            try:
-                return Remembered(unwrapped(encoder), self.memory, name="encoder")(texts)
-            except NotFittedError as error:  # __call__ would take it for an unfitted learner
-                raise ValueError(f"encoder is not fitted: {error}") from error
-        distinct, row_of = np.unique(texts, return_inverse=True)  # sorted, so the pool's order has no effect
-        return fitted_on(encoder, distinct, name="encoder")(distinct)[row_of]
-
-
-def _float(vectors: Any) -> Any:
-    return vectors if vectors.dtype in (np.float32, np.float64) else vectors.astype(np.float64)
 
 
 def _total(vectors: Any) -> np.ndarray:

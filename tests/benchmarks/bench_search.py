@@ -89,7 +89,8 @@ def ngram(n_rows: int, n_settings: int = 12, n_folds: int = 3) -> None:
     n_fits = n_settings * n_folds
     print(f"{len(texts)} texts, {n_settings} settings × {n_folds} folds, CPU milliseconds")
     print(
-        f"scoring pass {1000 * scoring:.0f}; search {1000 * with_filter:.0f}, without filter {1000 * without:.0f}"
+        f"scoring pass {1000 * scoring:.0f}; search {1000 * with_filter:.0f}, "
+        f"without filter {1000 * without:.0f}"
     )
     own = with_filter - without
     print(f"filter {1000 * own / n_fits:.1f} per fit; {own / scoring:.2f} × the scoring pass in all")

@@ -294,7 +294,7 @@ def test_minus_one_and_one_are_classes():
 
 
 @pytest.mark.parametrize(
-    "initial", ["auto", "per_class", "stratified", "random", [3, 1, 2], np.array([10, 11, 0])]
+    "initial", ["auto", "per_class", "stratified", "random", "typiclust", [3, 1, 2], np.array([10, 11, 0])]
 )
 def test_the_initial_rows(initial):
     run = simulator(initial=initial, n_rounds=0, n_initial=40).fit(X, Y)
@@ -310,6 +310,13 @@ def test_the_initial_rows(initial):
         assert (np.abs(counts - 40 * np.bincount(Y) / 400) < 1).all()
     other = simulator(initial=initial, n_rounds=0, n_initial=40, random_state=1).fit(X, Y)
     assert set(first) != set(other.labeled_indices_)
+
+
+def test_typiclust_picks_the_initial_rows_of_texts_without_labels():
+    first = simulator(initial="typiclust", n_rounds=0, n_initial=12).fit(TEXTS, SENTIMENT).labeled_indices_
+    picks = simulator(initial="typiclust", n_rounds=0, n_initial=12).fit(TEXTS, 1 - SENTIMENT)
+    assert first.tolist() == picks.labeled_indices_.tolist()
+    assert len(set(first.tolist())) == 12
 
 
 def test_bad_input_is_refused_before_any_expensive_work():

@@ -28,16 +28,21 @@ from skprune.strategies import (
     BADGE,
     BERTKM,
     CAL,
+    DIRECT,
     IDDS,
     Coreset,
     Entropy,
     LeastConfidence,
     Margin,
+    MaxHerding,
     RandomSampling,
+    TypiClust,
+    UHerding,
 )
 
-OF_A_MODEL = [Coreset, BERTKM, BADGE, CAL]
-ALL = [*OF_A_MODEL, IDDS]
+OF_A_MODEL = [Coreset, BERTKM, BADGE, CAL, DIRECT]
+OF_AN_ENCODER = [IDDS, TypiClust, MaxHerding, UHerding]
+ALL = [*OF_A_MODEL, *OF_AN_ENCODER]
 OF_PROBABILITIES = [LeastConfidence, Margin, Entropy]  # further tests of these are in test_uncertainty.py
 EVERY = [
     *ALL,
@@ -243,7 +248,7 @@ def test_every_strategy_works_with_a_fine_tuned_transformer(minilm: Path) -> Non
             minilm, lr=3e-4, head_lr=3e-3, max_epochs=2, min_steps=1, frozen_layers=5, random_state=0
         )
         learner = trained(TEXTS[:SEEDS], LABELS[:SEEDS], model)
-        for strategy in [*OF_A_MODEL, *OF_PROBABILITIES, IDDS]:
+        for strategy in [*OF_A_MODEL, *OF_PROBABILITIES, *OF_AN_ENCODER]:
             query = PrunedQuery(KMeansFilter(keep=60, random_state=0), strategy(random_state=0))
             indices, metrics = query(learner, TEXTS[SEEDS:], n_instances=8)
             assert len(set(indices.tolist())) == 8
