@@ -47,9 +47,9 @@ _ORGANIZATION = "sentence-transformers"  # that of hub names without a slash, as
 _TFIDF_NAMES = {"tfidf", "tfidfencoder", "tfidfvectorizer", "lsa", "lsi", "svd", "none", "default"}
 
 
-# OpenBLAS splits a sum among its threads, so their number changes the last bits, and the order of directions
-# that explain equally much. The limit holds for the whole process: two fits at once must not restore it in
-# each other's midst.
+# OpenBLAS splits a sum among its threads, so their number changes the last bits of a sum, and with them the
+# choice among directions that explain equally much. The limit of one thread holds for the whole process, so
+# only one fit at a time may set and restore it.
 _ONE_BLAS_THREAD = threading.Lock()
 
 
@@ -76,7 +76,7 @@ class TfidfEncoder(BaseEstimator):
     Attributes
     ----------
     pipeline_ : Pipeline
-        Applied to texts in which spaces separate the letters of scripts without spaces between words.
+        The fitted steps. Their input has spaces around the letters of scripts without spaces between words.
     fingerprint : str
         Parameters, training corpus, and the versions of the terms and of scikit-learn.
 
