@@ -107,7 +107,7 @@ def test_rows_of_the_interval_are_drawn_uniformly() -> None:
 
 
 def test_direct_finds_more_of_a_rare_class_than_random_rows() -> None:
-    X, y = make_blobs([3000, 60], centers=np.zeros((2, 5)) + [[0.0], [1.2]], random_state=0)
+    X, y = make_blobs([3000, 60], centers=np.repeat([[0.0], [1.2]], 5, axis=1), random_state=0)
     rng = np.random.default_rng(0)
     first = np.concatenate([rng.choice(3000, 30, replace=False), [3000, 3001]])
     pool = np.setdiff1d(np.arange(3060), first)

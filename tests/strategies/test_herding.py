@@ -118,7 +118,7 @@ def test_coverage_is_monotone_and_submodular(seed: int, gamma: float) -> None:
 
 def test_greedy_is_near_the_best_batch() -> None:
     pool = DIGITS[:14]
-    indices, metrics = MaxHerding(gamma=2.0, random_state=0)(None, pool, n_instances=3)
+    _, metrics = MaxHerding(gamma=2.0, random_state=0)(None, pool, n_instances=3)
     best = max(
         total_coverage(pool, pool[list(batch)], np.ones(14), 2.0)
         for batch in itertools.combinations(range(14), 3)
