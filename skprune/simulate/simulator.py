@@ -80,8 +80,8 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         others at random. ``"stratified"`` draws in proportion to the classes; a rare class may get no row.
         ``"random"`` draws at random. ``"typiclust"`` takes typical rows of different clusters, picked by
         :class:`~skprune.strategies.TypiClust` without any label; for another encoder than TF-IDF, pass the
-        rows that ``TypiClust(encoder=...)(None, X, n_instances)`` returns. ``"auto"`` is ``"per_class"`` for classifiers, else ``"random"``. An
-        array names the rows.
+        rows that ``TypiClust(encoder=...)(None, X, n_instances)`` returns. ``"auto"`` is ``"per_class"`` for
+        classifiers, else ``"random"``. An array names the rows.
     n_initial : int or None, default=None
         How many rows to draw. None means ``n_instances``, but with ``"per_class"`` at least one per class.
         Ignored when ``initial`` is an array.

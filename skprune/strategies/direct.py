@@ -137,7 +137,7 @@ class _Line:
 
 
 def _interval(signs: np.ndarray) -> tuple[int, int]:
-    """Return the interval [start, stop) between the class's confident prefix and the others' confident suffix.
+    """Return the interval [start, stop) between the class's confident prefix and the others' suffix.
 
     ``signs`` is 1 for a labeled row of the class, −1 for a labeled row of another class and 0 for rows
     without a label.
@@ -192,7 +192,7 @@ def _classes(learner: Any, labels: np.ndarray, n_columns: int) -> np.ndarray:
     classes = np.asarray(getattr(estimator, "classes_", np.unique(labels)))
     if len(classes) != n_columns:
         raise ValueError(
-            f"predict_proba of {type(estimator).__name__} has {n_columns} columns for {len(classes)} classes; "
-            "DIRECT needs one column for each"
+            f"predict_proba of {type(estimator).__name__} has {n_columns} columns for {len(classes)} "
+            "classes; DIRECT needs one column for each"
         )
     return classes

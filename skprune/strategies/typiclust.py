@@ -215,7 +215,7 @@ def _typicality(rows: Any, n_neighbors: int) -> np.ndarray:
 
 
 def _mean_distances(queries: Any, rows: Any, n_neighbors: int) -> np.ndarray:
-    """Return the mean distance of each query to its nearest rows, not counting the query itself in ``rows``."""
+    """Return the mean distance of each query to its nearest rows, other than itself."""
     lengths = squared_norms(rows).astype(rows.dtype)
     mean = np.empty(queries.shape[0])
     for start in range(0, len(mean), _BLOCK):
