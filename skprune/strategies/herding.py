@@ -161,7 +161,8 @@ class UHerding(MaxHerding):
     Notes
     -----
     Each pick is argmax_c Σ_x u(x) · max(k(x, c) − κ(x), 0), where u(x) is 1 minus the margin of the
-    calibrated probabilities of the covered row x [1]_. With few labels the learner is unsure of every row and the kernel
+    calibrated probabilities of the covered row x [1]_. With few labels the learner is unsure of every row
+    and the kernel
     is wide, so that the picks are those of :class:`MaxHerding`. With many labels the kernel is narrow, and
     they are those of :class:`Margin`. Without a learner, or with an unfitted one, u(x) = 1.
 
