@@ -227,8 +227,8 @@ class UHerding(MaxHerding):
         return 1.0 - margin(softmax(_log(proba) / temperature, axis=1))
 
     def _gamma(self, labeled: Any) -> float:
-        if self.gamma != "auto":
-            return self.gamma
+        if isinstance(self.gamma, Real):
+            return float(self.gamma)
         nearest = _smallest_distance(labeled)
         return 1.0 / nearest if np.isfinite(nearest) else 1.0
 

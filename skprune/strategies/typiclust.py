@@ -127,7 +127,8 @@ class TypiClust(EncodingStrategy):
         vectors = normalize(vectors)[shuffled]
         cluster, n_labeled = self._clusters(vectors, labeled, n_instances, rng)
         members = _members(cluster, len(n_labeled))
-        picked, metrics = [], []
+        picked: list[int] = []
+        metrics: list[float] = []
         for chosen in self._turns(n_labeled, np.array([len(rows) for rows in members])):
             if len(picked) == n_instances:
                 break
@@ -144,11 +145,10 @@ class TypiClust(EncodingStrategy):
         self, vectors: Any, labeled: Any, n_instances: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the cluster of each row of the pool, and the number of labeled rows in each cluster."""
-        rows = vectors
+        rows: Any = vectors
         if labeled.shape[0]:
-            stack = sp.vstack if sp.issparse(vectors) else np.concatenate
-            rows = stack([vectors, normalize(labeled)])
-            rows = rows.tocsr() if sp.issparse(rows) else rows
+            parts = [vectors, normalize(labeled)]
+            rows = sp.vstack(parts, format="csr") if sp.issparse(vectors) else np.concatenate(parts)
         n_clusters = min(labeled.shape[0] + n_instances, self.max_clusters)
         cluster = cluster_rows(rows, n_clusters, rng)
         return cluster[: vectors.shape[0]], np.bincount(cluster[vectors.shape[0] :], minlength=n_clusters)

@@ -313,9 +313,11 @@ def test_the_initial_rows(initial):
 
 
 def test_typiclust_picks_the_initial_rows_of_texts_without_labels():
-    first = simulator(initial="typiclust", n_rounds=0, n_initial=12).fit(TEXTS, SENTIMENT).labeled_indices_
-    picks = simulator(initial="typiclust", n_rounds=0, n_initial=12).fit(TEXTS, 1 - SENTIMENT)
-    assert first.tolist() == picks.labeled_indices_.tolist()
+    run = ActiveLearningSimulator(
+        text_model(), Margin(), initial="typiclust", n_rounds=0, n_initial=12, random_state=0
+    )
+    first = clone(run).fit(TEXTS, SENTIMENT).labeled_indices_
+    assert first.tolist() == clone(run).fit(TEXTS, 1 - SENTIMENT).labeled_indices_.tolist()
     assert len(set(first.tolist())) == 12
 
 
