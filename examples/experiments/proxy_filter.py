@@ -6,7 +6,7 @@ in turn, and three learners are trained: logistic regression on the filter's own
 library's default encoder), logistic regression on TF-IDF, and a small neural net on the vectors. A command
 that was killed continues where it stopped.
 
-    python examples/experiments/proxy_filter.py  # about fifteen minutes on one core
+    python examples/experiments/proxy_filter.py  # about fifteen minutes on one busy core
     python examples/experiments/proxy_filter.py --seeds 40 --pool-size 20000 --keep 1500
 """
 

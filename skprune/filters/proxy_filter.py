@@ -205,8 +205,8 @@ class ProxyFilter(VectorFilter):
         if predicted is None:
             nothing = np.empty(0, dtype=np.intp)
             return [nothing, nothing, lowest(draws, n_kept, draws)]
-        ends = np.floor(np.cumsum(self.shares) * n_kept + 0.5).astype(int)
-        sizes = np.diff([0, *ends[:2], n_kept])
+        ends = np.floor(np.cumsum(self.shares)[:2] * n_kept + 0.5).astype(int)
+        sizes = np.diff([0, *np.minimum(ends, n_kept), n_kept])
         stages: list[np.ndarray] = []
         taken = np.empty(0, dtype=np.intp)
         for values, size in zip((predicted[:, 0], -predicted[:, 1], draws), sizes, strict=True):
