@@ -312,6 +312,7 @@ def test_memory_that_is_not_a_folder_is_refused(tmp_path):
 
 def test_the_memory_map_grows(tmp_path):
     store = DiskStore(tmp_path)
+    store.put("small", KEYS, np.arange(10.0))
     store._env.set_mapsize(2**20)
     vectors = np.ones((2000, 512), dtype=np.float32)
     keys = digests(np.array([str(i) for i in range(2000)], dtype=object))
