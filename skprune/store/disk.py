@@ -52,6 +52,7 @@ _LAYOUT = b"skprune store, layout "
 _FORMAT = _LAYOUT + b"2"
 _MAX_BLOCK = 2**24  # bytes; LMDB stores a block in contiguous pages
 _KEY_LENGTHS = {b"m": 1, b"f": 17, b"r": 25, b"b": 25}
+_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 # What a write to a full disk raises; LMDB reports a write that was cut short as EIO.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -283,8 +284,9 @@ class DiskStore:
                 )
             try:
                 self._env = self._environment()
-            except (lmdb.ReadonlyError, lmdb.LockError, PermissionError):
-                if not path.exists():
+            except (OSError, lmdb.Error) as error:
+                number = error.errno if isinstance(error, OSError) else error.code
+                if number not in _NOT_WRITABLE or not path.exists():
                     raise
                 self._read_only = True
                 self._env = self._environment(readonly=True, lock=False)
@@ -303,7 +305,7 @@ class DiskStore:
     def _environment(self, **options: Any) -> Any:
         import lmdb
 
-        # Without spare transactions: a forked child that dropped one would take the reader slot of its parent.
+        # No spare transactions: a forked child that dropped one would take the reader slot of its parent.
         return lmdb.open(str(self.folder), map_size=2**30, max_readers=512, max_spare_txns=0, **options)
 
     def _check(self, path: Path) -> None:
@@ -343,8 +345,8 @@ class DiskStore:
 
     def _refuse_missing(self) -> Any:
         raise FileNotFoundError(
-            f"memory={str(self.folder)!r} holds no store: check the path. A store is made when the first value "
-            "is kept"
+            f"memory={str(self.folder)!r} holds no store: check the path. A store is made when the first "
+            "value is kept"
         )
 
     def _unusable(self, reason: str) -> OSError:
@@ -352,8 +354,8 @@ class DiskStore:
 
     def _damaged(self, reason: object) -> OSError:
         return OSError(
-            f"memory={str(self.folder)!r} is damaged: {reason}. Delete the folder; its values are then computed "
-            "again"
+            f"memory={str(self.folder)!r} is damaged: {reason}. Delete the folder; its values are then "
+            "computed again"
         )
 
     # ------------------------------------------------------------------ transactions
@@ -375,10 +377,9 @@ class DiskStore:
                     self._file.check_size(self._env, self._page_size)
                     with self._env.begin(write=write, buffers=True) as txn:
                         return action(txn)
-                except lmdb.MapFullError:
-                    self._env.set_mapsize(2 * self._env.info()["map_size"])
-                except lmdb.MapResizedError:
-                    self._env.set_mapsize(0)
+                except (lmdb.MapFullError, lmdb.MapResizedError):
+                    size = os.stat(self._file.path).st_size  # not the size in the file, which is not checked
+                    self._env.set_mapsize(2 * max(self._env.info()["map_size"], size))
                 except (DamagedError, lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
                     raise self._damaged(error) from error
                 except lmdb.Error as error:

@@ -19,7 +19,12 @@ from skprune.store.checksums import DamagedError
 
 _META_PAGES = 2
 _MAGIC = 0xBEEFC0DE
-_MAGIC_AT = 16  # behind the page header
+# Positions in a meta page of LMDB 0.9.
+_MAGIC_AT = 16
+_PAGE_SIZE_AT = 40
+_FREE_FLAGS_AT = 44
+_MAIN_FLAGS_AT = 92
+_INTEGER_KEYS = 8
 _RETRIES = 3
 
 
@@ -93,9 +98,23 @@ def check_structure(path: Path, *, locked: bool) -> None:
 
 def _problem(path: Path) -> str | None:
     try:
-        return next(iter(verify(str(path.parent))), None)
+        return _strange_flags(path) or next(iter(verify(str(path.parent))), None)
     except (VerifyError, struct.error, LookupError, ValueError, OverflowError, MemoryError) as error:
         return str(error)
+
+
+def _strange_flags(path: Path) -> str | None:
+    """Return what is wrong with the flags of the two trees: LMDB may rely on valid ones that are not ours."""
+    with open(path, "rb") as file:
+        page = file.read(_MAIN_FLAGS_AT + 2)
+        (page_size,) = struct.unpack_from("I", page, _PAGE_SIZE_AT)
+        file.seek(page_size)
+        pages = page, file.read(_MAIN_FLAGS_AT + 2)
+    for number, page in enumerate(pages):
+        flags = [struct.unpack_from("H", page, at)[0] for at in (_FREE_FLAGS_AT, _MAIN_FLAGS_AT)]
+        if flags != [_INTEGER_KEYS, 0]:
+            return f"page {number} has unexpected flags {flags}"
+    return None
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
