@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import threading
 from collections.abc import Iterator
 from numbers import Integral
 from pathlib import Path
@@ -24,6 +23,7 @@ from sklearn.preprocessing import Normalizer
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
+from skprune._locks import Lock
 from skprune._optional import require
 from skprune._progress import Progress
 from skprune.hub.devices import choose_device, has_native_bfloat16
@@ -50,15 +50,7 @@ _TFIDF_NAMES = {"tfidf", "tfidfencoder", "tfidfvectorizer", "lsa", "lsi", "svd",
 # OpenBLAS splits a sum among its threads, so their number changes the last bits of a sum, and with them the
 # choice among directions that explain equally much. The limit of one thread holds for the whole process, so
 # only one fit at a time may set and restore it.
-_ONE_BLAS_THREAD = threading.Lock()
-
-
-def _renew_lock() -> None:
-    global _ONE_BLAS_THREAD
-    _ONE_BLAS_THREAD = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_renew_lock)  # another thread may hold it during the fork
+_ONE_BLAS_THREAD = Lock()
 
 
 class TfidfEncoder(BaseEstimator):
@@ -137,7 +129,7 @@ class TfidfEncoder(BaseEstimator):
             svd = TruncatedSVD(n_components, n_iter=2, random_state=self.random_state)
             svd.set_output(transform="default")
             with (
-                _ONE_BLAS_THREAD,
+                _ONE_BLAS_THREAD.rlock,
                 threadpool_limits(limits=1, user_api="blas"),
                 np.errstate(divide="ignore", invalid="ignore"),  # equal rows have no variance to explain
             ):

@@ -109,6 +109,11 @@ def test_hnsw_is_reproducible_whatever_n_jobs_is(clustered):
     assert all((a[0] == b[0]).all() for a, b in zip(first, second, strict=True))
 
 
+def test_two_graphs_built_with_two_threads_are_identical(clustered):
+    first, second = (build_index(clustered, "hnsw", seed=3, n_jobs=2)._graph.__getstate__() for _ in range(2))
+    assert pickle.dumps(first) == pickle.dumps(second)
+
+
 def test_hnsw_refuses_sparse_vectors_and_queries_that_are_not_finite(clustered):
     with pytest.raises(TypeError, match="index='hnsw' needs dense vectors"):
         HNSWNeighbors(sp.csr_array(clustered[:10]))

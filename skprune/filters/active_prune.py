@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple
@@ -10,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skprune._locks import Lock
 from skprune.base import KEEP_CONSTRAINT, BaseFilter
 from skprune.pools import Pool
 from skprune.row_table import is_written
@@ -225,7 +225,7 @@ class ActivePruneFilter(BaseFilter):
         if self.quality is not None:
             quality = make_quality(self.quality, task=self.task, verbose=self.verbose)
             self._ask = Remembered(quality, self.memory, name="quality")
-        self._asking = threading.Lock()
+        self._asking = Lock()
         table = self._table
         self.log_perplexity_ = np.where(table.written, self._score(table.keys, table.digests), np.inf)
         self.reweighted_ = self.log_perplexity_
@@ -322,7 +322,7 @@ class ActivePruneFilter(BaseFilter):
         """Return the quality of each text; NaN if the budget does not allow scoring it."""
         if not len(texts):
             return np.empty(0)
-        with self._asking:
+        with self._asking.rlock:
             rows = self._table.locate(texts)
             answers = np.where(rows >= 0, self._quality[rows], np.nan)
             unknown = np.flatnonzero(np.isnan(answers))
@@ -394,7 +394,7 @@ class ActivePruneFilter(BaseFilter):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._asking = threading.Lock()
+        self._asking = Lock()
 
 
 def mean_distance(values: np.ndarray, newest: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ class ScoreFilter(BaseFilter):
     def _fit(self, pool: Pool) -> None:
         scorer = self._make_scorer(pool.texts)
         self._scorer = Remembered(scorer, self.memory, name=self._parameter, batch_size=self._batch_size)
-        self._scores = self._score(self._table.keys)
+        self._scores = self._score(self._table.keys, self._table.digests)
 
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
         n_kept = self._kept_size(len(eligible), min_rows)
@@ -49,11 +49,13 @@ class ScoreFilter(BaseFilter):
         order = lowest(scores if self._lowest_first else -scores, n_kept, self._uniforms(pool, eligible))
         return Selection(order, lambda: self._columns(scores, order))
 
-    def _score(self, texts: np.ndarray) -> np.ndarray:
-        scores = np.full(len(texts), np.inf if self._lowest_first else -np.inf)
+    def _score(self, texts: np.ndarray, digests: np.ndarray | None = None) -> np.ndarray:
         written = is_written(texts)
+        if written.all():
+            return self._scorer(texts, digests)
+        scores = np.full(len(texts), np.inf if self._lowest_first else -np.inf)
         if written.any():
-            scores[written] = self._scorer(texts[written])
+            scores[written] = self._scorer(texts[written], None if digests is None else digests[written])
         return scores
 
     def _columns(self, scores: np.ndarray, order: np.ndarray) -> dict[str, Any]:

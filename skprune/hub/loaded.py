@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
-import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from skprune._locks import Lock
 from skprune._progress import Progress
 from skprune.hub.names import HubModel, forget_hub
 
@@ -20,7 +19,7 @@ _MOST = 2  # models of one kind that stay loaded
 _kinds: list[Loaded[Any]] = []
 # One model loads at a time: threads that ask for the same one share it, and loading changes settings of the
 # whole process for a moment.
-_lock = threading.RLock()
+_lock = Lock()
 
 
 class Loaded(Generic[Model]):
@@ -50,7 +49,7 @@ class Loaded(Generic[Model]):
             Verbosity of the progress bar.
         """
         key = (source, *others)
-        with _lock:
+        with _lock.rlock:
             if key not in self._models:
                 while len(self._models) >= _MOST:  # before loading, so that three are never in memory
                     self._models.popitem(last=False)
@@ -77,7 +76,7 @@ def clear_models() -> None:
     >>> from skprune.hub import clear_models
     >>> clear_models()
     """
-    with _lock:
+    with _lock.rlock:
         for kind in _kinds:
             kind.clear()
         forget_hub()
@@ -85,12 +84,3 @@ def clear_models() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def _new_lock() -> None:
-    global _lock
-    _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_new_lock)  # another thread may have held the lock during the fork

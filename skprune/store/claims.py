@@ -22,9 +22,12 @@ import numpy as np
 import portalocker
 from portalocker import LockFlags
 
+from skprune._locks import Lock
+
 # Descriptors of the claims that this process holds. A forked child inherits them, and with them the locks,
 # which would outlive the parent.
 _held: set[int] = set()
+_opening = Lock(guards_state=True)  # no fork between opening a descriptor and writing it down
 
 
 class FileClaim:
@@ -79,8 +82,9 @@ class FileClaim:
 
     def _write(self) -> None:
         """Create and lock the file of this claim."""
-        self._file = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-        _held.add(self._file)
+        with _opening.rlock:
+            self._file = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+            _held.add(self._file)
         try:
             _lock(self._file, LockFlags.EXCLUSIVE)
             with open(self._file, "wb", closefd=False) as file:

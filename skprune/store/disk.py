@@ -7,7 +7,8 @@ a large tree. A batch of rows is therefore one entry (:mod:`skprune.store.runs`)
 memory map, and pages are written in sequence. ``docs/benchmarks.md`` has the figures, also for SQLite and
 RocksDB.
 
-Entries of the database, by the first letter of their key (``digest`` stands for the fingerprint):
+Entries of the database, by the first letter of their key (``digest`` stands for the fingerprint). All but
+the first start with a checksum (:mod:`skprune.store.checksums`):
 
     m                     name and version of this layout
     f digest              width of the values (0: scalars), the fingerprint, NUL, its description
@@ -20,15 +21,21 @@ block, 32 bits each.
 
 from __future__ import annotations
 
+import errno
 import os
-import threading
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from skprune._locks import Lock
+from skprune.store.base import Claim, FreeClaim
+from skprune.store.checksums import HEADER_BYTES, DamagedError, Seals, n_data_bytes, sealed
 from skprune.store.claims import FileClaim, fingerprint_digest
+from skprune.store.lmdb_file import FileState, check_structure, is_lmdb_file
 from skprune.store.runs import (
     Run,
     check_width,
@@ -41,8 +48,17 @@ from skprune.store.runs import (
     sorted_run,
 )
 
-_FORMAT = b"skprune store, layout 1"
+_LAYOUT = b"skprune store, layout "
+_FORMAT = _LAYOUT + b"2"
 _MAX_BLOCK = 2**24  # bytes; LMDB stores a block in contiguous pages
+_KEY_LENGTHS = {b"m": 1, b"f": 17, b"r": 25, b"b": 25}
+_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
+# What a write to a full disk raises; LMDB reports a write that was cut short as EIO.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
+
+class _NotAStoreError(Exception):
+    """The folder holds something else."""
 
 
 class DiskStore:
@@ -54,13 +70,14 @@ class DiskStore:
     Parameters
     ----------
     folder : path-like
-        A folder on a local disk, made if it does not exist.
+        A folder on a local disk. It is made when the first value arrives. A store in a folder that cannot be
+        written can be read; new values are then not kept.
 
     Raises
     ------
     OSError
-        If the folder cannot be written, its content is not a store, or the disk is full. Values that were
-        put before are kept.
+        If the folder cannot be used as a store, the store is damaged, or the disk is full. A full disk loses
+        no value that was put before.
 
     Examples
     --------
@@ -68,8 +85,7 @@ class DiskStore:
     >>> import numpy as np
     >>> from skprune.row_table import digests
     >>> from skprune.store import open_store
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     store = open_store(folder)
+    >>> with tempfile.TemporaryDirectory() as folder, open_store(folder) as store:
     ...     store.put("length-1", digests(["a", "bb"]), np.array([1.0, 2.0]), "quality=len")
     ...     print(store.info().to_string(index=False))
     ...     store.clear("length-1")
@@ -81,9 +97,14 @@ class DiskStore:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder).expanduser().resolve()
-        self._lock = threading.RLock()
+        self._lock = Lock(guards_state=True)
+        self._env: Any = None
         self._pid = -1
-        self._open()
+        self._warned = False
+        if self.folder.exists() and not self.folder.is_dir():
+            raise self._unusable("it is not a folder")
+        with self._lock.rlock:
+            self._ready()
 
     def get(self, fingerprint: str, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return ``(values, found)``: the values of the keys that were found, in order, and a mask.
@@ -93,35 +114,42 @@ class DiskStore:
         digest = fingerprint_digest(fingerprint)
 
         def read(txn: Any) -> tuple[np.ndarray, np.ndarray]:
-            width = _width(txn, digest)
+            width = self._width(txn, digest)
             if width is None:
                 return np.empty(0), np.zeros(len(keys), dtype=bool)
-            payload, found = find(_runs(txn, digest), keys)
+            payload, found = find(self._runs(txn, digest), keys)
             payload = payload[found]
             if not width:
                 return payload.view(np.float64), found
-            return rows_at(payload, width, lambda number: _block(txn, digest, number, width)), found
+            return rows_at(payload, width, lambda number: self._block(txn, digest, number, width)), found
 
-        return self._transact(read, write=False)
+        empty = np.empty(0), np.zeros(len(keys), dtype=bool)
+        return self._transact(read, write=False, missing=lambda: empty)
 
     def put(self, fingerprint: str, keys: np.ndarray, values: np.ndarray, what: str = "") -> None:
         """Keep one value per key: scalars (n,) or vectors (n, d). The first value of a key stays.
 
-        ``what`` describes the fingerprint in words, for :meth:`info`. The first description stays.
+        ``what`` describes the fingerprint in words, for :meth:`info`. The first description stays. If the
+        store cannot be written, the values are not kept.
 
         Raises
         ------
         ValueError
             If values with another width are kept under this fingerprint.
+
+        Warns
+        -----
+        UserWarning
+            Once, if the store cannot be written.
         """
         digest = fingerprint_digest(fingerprint)
         width = values.shape[1] if values.ndim == 2 else 0
 
         def write(txn: Any) -> None:
-            known = _width(txn, digest)
+            known = self._width(txn, digest)
             if known is not None:
                 check_width(fingerprint, width, known)
-            new = ~find(_runs(txn, digest), keys)[1]
+            new = ~find(self._runs(txn, digest), keys)[1]
             if not new.any():
                 return
             payload = (
@@ -129,14 +157,25 @@ class DiskStore:
                 if width
                 else np.asarray(values[new], dtype=np.float64).view(np.uint64)
             )
-            header = width.to_bytes(8, "little") + f"{fingerprint}\0{what}".encode()
-            txn.put(b"f" + digest, header, overwrite=False)
-            _put_run(txn, digest, sorted_run(keys[new], payload))
+            if known is None:
+                header = width.to_bytes(8, "little") + f"{fingerprint}\0{what}".encode()
+                txn.put(b"f" + digest, sealed(b"f" + digest, header))
+            self._put_run(txn, digest, sorted_run(keys[new], payload))
 
-        self._transact(write, write=True)
+        if not self._is_read_only():
+            self._transact(write, write=True)
+        elif not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"memory={str(self.folder)!r} cannot be written: values that are not in it are computed and "
+                "not kept. Copy the folder to a place that can be written to keep them",
+                stacklevel=2,
+            )
 
-    def claim(self, fingerprint: str, keys: np.ndarray) -> FileClaim:
+    def claim(self, fingerprint: str, keys: np.ndarray) -> Claim:
         """Claim keys to compute, so that no other process or thread computes them."""
+        if self._is_read_only():
+            return FreeClaim(len(keys))
         try:
             return FileClaim(self.folder / "claims", fingerprint, keys)
         except OSError as error:
@@ -151,25 +190,40 @@ class DiskStore:
             A row for each fingerprint: ``fingerprint``, ``what`` (its description), ``values`` (their
             number), ``width`` (0 for scalars) and ``bytes``. The file may be larger, because freed space is
             reused but not returned to the disk.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder holds no store.
         """
 
         def read(txn: Any) -> list[tuple[str, str, int, int, int]]:
             rows = []
-            for key, data in _entries(txn, b"f"):
-                runs = [len(run) for _, run in _entries(txn, b"r" + key[1:])]
-                blocks = [len(block) for _, block in _entries(txn, b"b" + key[1:])]
+            for key, entry in _entries(txn, b"f"):
+                n_values = sum(len(run.high) for run in self._runs(txn, key[1:]))
+                n_block_bytes = sum(
+                    n_data_bytes(name, block) for name, block in _entries(txn, b"b" + key[1:])
+                )
+                data = self._seals.data(key, entry)
                 width = int.from_bytes(data[:8], "little")
                 fingerprint, _, what = str(data[8:], "utf-8").rpartition("\0")
-                rows.append((fingerprint, what, sum(runs) // 24, width, sum(runs) + sum(blocks)))
+                rows.append((fingerprint, what, n_values, width, 24 * n_values + n_block_bytes))
             return rows
 
-        return info_table(self._transact(read, write=False))
+        return info_table(self._transact(read, write=False, missing=self._refuse_missing))
 
     def clear(self, fingerprint: str | None = None) -> None:
         """Delete the values of one fingerprint, or of all if it is None.
 
         The file keeps its size, and later values reuse the space. To return the space to the disk, delete
-        the folder while no process uses it.
+        the folder.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder holds no store.
+        OSError
+            If the folder cannot be written.
         """
 
         def write(txn: Any) -> None:
@@ -179,72 +233,214 @@ class DiskStore:
                     for key in [key for key, _ in _entries(txn, letter + digest)]:
                         txn.delete(key)
 
-        self._transact(write, write=True)
+        with self._lock.rlock:
+            if self._ready() and self._read_only:
+                raise OSError(f"memory={str(self.folder)!r} cannot be written, and so not cleared")
+            self._transact(write, write=True, missing=self._refuse_missing)
 
-    def _open(self) -> None:
+    def close(self) -> None:
+        """Close the files. The next call of another method opens them again."""
+        with self._lock.rlock:
+            if self._env is not None:
+                self._env.close()
+                self._env = None
+
+    def __enter__(self) -> DiskStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ------------------------------------------------------------------ opening
+
+    def _ready(self, *, create: bool = False) -> bool:
+        """Open the store, if there is one or ``create`` is set; return whether it is open.
+
+        A store whose file was deleted or replaced is opened anew, and so is that of a forked child: an LMDB
+        environment must not be used across a fork.
+        """
+        is_checked = False
+        if self._env is not None and (self._pid != os.getpid() or not self._file.is_same()):
+            is_checked = self._file.is_same()
+            self.close()
+        if self._env is None and (create or (self.folder / "data.mdb").exists()):
+            self._open(is_checked)
+        return self._env is not None
+
+    def _open(self, is_checked: bool) -> None:
         import lmdb
 
+        path = self.folder / "data.mdb"
+        self._seals = Seals()
+        self._read_only = False
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._env = lmdb.open(str(self.folder), map_size=2**30, max_readers=512)
-            self._env.reader_check()  # a killed reader would prevent the reuse of freed pages
-        except (OSError, lmdb.Error) as error:
-            raise OSError(f"memory={str(self.folder)!r} cannot be used as a store: {error}") from error
-        self._pid = os.getpid()
-        if self._transact(lambda txn: txn.stat()["entries"] == 0, write=False):
-            self._transact(lambda txn: txn.put(b"m", _FORMAT), write=True)
-        if self._transact(lambda txn: txn.get(b"m") != _FORMAT, write=False):
-            raise OSError(f"memory={str(self.folder)!r} cannot be used as a store: it holds another database")
+            if path.exists() and path.stat().st_size and not is_lmdb_file(path):  # LMDB fills an empty file
+                raise _NotAStoreError(
+                    "data.mdb is not a database, or its first page is damaged. Delete the folder, or choose "
+                    "another one"
+                )
+            try:
+                self._env = self._environment()
+            except (OSError, lmdb.Error) as error:
+                number = error.errno if isinstance(error, OSError) else error.code
+                if number not in _NOT_WRITABLE or not path.exists():
+                    raise
+                self._read_only = True
+                self._env = self._environment(readonly=True, lock=False)
+            self._pid = os.getpid()
+            self._file = FileState(path)
+            self._page_size = self._env.stat()["psize"]
+            if not is_checked:
+                self._check(path)
+        except DamagedError as error:
+            self.close()
+            raise self._damaged(error) from error
+        except (OSError, lmdb.Error, _NotAStoreError) as error:
+            self.close()
+            raise self._unusable(str(error)) from error
 
-    def _transact(self, action: Callable[[Any], Any], *, write: bool) -> Any:
-        """Run ``action`` in a transaction; enlarge the memory map if this or another process needs it."""
+    def _environment(self, **options: Any) -> Any:
         import lmdb
 
-        with self._lock:
-            if self._pid != os.getpid():  # an LMDB environment must not be used across a fork
-                self._env.close()
-                self._open()
+        # No spare transactions: a forked child that dropped one would take the reader slot of its parent.
+        return lmdb.open(str(self.folder), map_size=2**30, max_readers=512, max_spare_txns=0, **options)
+
+    def _check(self, path: Path) -> None:
+        """Check the structure of the file and its layout; write the layout into a new file."""
+        if self._read_only:
+            check_structure(path, locked=False)
+        else:
+            with self._env.begin(write=True):  # keeps writers out
+                check_structure(path, locked=True)
+            self._env.reader_check()  # a killed reader would prevent the reuse of freed pages
+            with self._env.begin(write=True) as txn:
+                if not txn.stat()["entries"]:
+                    txn.put(b"m", _FORMAT)
+        self._file.check_size(self._env, self._page_size)
+        with self._env.begin(buffers=True) as txn:
+            layout = bytes(txn.get(b"m") or b"")
+            if layout != _FORMAT:
+                kind = (
+                    "a store of another version of skprune"
+                    if layout.startswith(_LAYOUT)
+                    else "another database"
+                )
+                raise _NotAStoreError(f"it holds {kind}. Delete the folder, or choose another one")
+            digests = set()
+            for key, entry in _entries(txn, b"f"):
+                self._seals.data(key, entry)
+                digests.add(key[1:])
+            for key, _ in _entries(txn, b""):
+                if len(key) != _KEY_LENGTHS.get(key[:1]) or (key != b"m" and key[1:17] not in digests):
+                    raise DamagedError(f"unexpected entry {key!r}")
+
+    def _is_read_only(self) -> bool:
+        """Open the store to write values, and return whether it can only be read."""
+        with self._lock.rlock:
+            self._ready(create=True)
+            return self._read_only
+
+    def _refuse_missing(self) -> Any:
+        raise FileNotFoundError(
+            f"memory={str(self.folder)!r} holds no store: check the path. A store is made when the first "
+            "value is kept"
+        )
+
+    def _unusable(self, reason: str) -> OSError:
+        return OSError(f"memory={str(self.folder)!r} cannot be used as a store: {reason}")
+
+    def _damaged(self, reason: object) -> OSError:
+        return OSError(
+            f"memory={str(self.folder)!r} is damaged: {reason}. Delete the folder; its values are then "
+            "computed again"
+        )
+
+    # ------------------------------------------------------------------ transactions
+
+    def _transact(
+        self, action: Callable[[Any], Any], *, write: bool, missing: Callable[[], Any] | None = None
+    ) -> Any:
+        """Run ``action`` in a transaction; enlarge the memory map if this or another process needs it.
+
+        If there is no store, return ``missing()``, or make one without it.
+        """
+        import lmdb
+
+        with self._lock.rlock:
+            if not self._ready(create=missing is None) and missing is not None:
+                return missing()
             while True:
                 try:
+                    self._file.check_size(self._env, self._page_size)
                     with self._env.begin(write=write, buffers=True) as txn:
                         return action(txn)
-                except lmdb.MapFullError:
-                    self._env.set_mapsize(2 * self._env.info()["map_size"])
-                except lmdb.MapResizedError:
-                    self._env.set_mapsize(0)
+                except (lmdb.MapFullError, lmdb.MapResizedError):
+                    size = os.stat(self._file.path).st_size  # not the size in the file, which is not checked
+                    self._env.set_mapsize(2 * max(self._env.info()["map_size"], size))
+                except (DamagedError, lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
+                    raise self._damaged(error) from error
                 except lmdb.Error as error:
-                    raise OSError(
-                        f"memory={str(self.folder)!r}: {error}. The current batch is lost; everything "
-                        "kept before is still there"
-                    ) from error
+                    raise self._failed(error, write) from error
+
+    def _failed(self, error: Any, write: bool) -> OSError:
+        full = write and (getattr(error, "code", 0) in _FULL or "Input/output" in str(error))
+        reason = (
+            f"the disk is full, or a quota or a limit on file sizes is reached ({error})" if full else error
+        )
+        lost = ". The current batch is lost; everything kept before is still there" if write else ""
+        return OSError(f"memory={str(self.folder)!r}: {reason}{lost}")
+
+    # ------------------------------------------------------------------ entries
+
+    def _width(self, txn: Any, digest: bytes) -> int | None:
+        header = txn.get(b"f" + digest)
+        return (
+            None if header is None else int.from_bytes(self._seals.data(b"f" + digest, header)[:8], "little")
+        )
+
+    def _runs(self, txn: Any, digest: bytes) -> list[Run]:
+        """Return the runs in the memory map; they are valid until the transaction ends."""
+        return [self._run(key, entry) for key, entry in _entries(txn, b"r" + digest)]
+
+    def _run(self, key: bytes, entry: Any) -> Run:
+        return Run(*np.frombuffer(self._seals.data(key, entry), dtype=np.uint64).reshape(3, -1))
+
+    def _block(self, txn: Any, digest: bytes, number: int, width: int) -> np.ndarray:
+        key = b"b" + digest + number.to_bytes(8, "big")
+        entry = txn.get(key)
+        if entry is None:
+            raise DamagedError(f"block {number} is missing")
+        return np.frombuffer(self._seals.data(key, entry), dtype=np.float32).reshape(-1, width)
+
+    def _put_run(self, txn: Any, digest: bytes, run: Run) -> None:
+        """Append a run, merged with the newest runs if they are small."""
+        entries = [(key, (len(entry) - HEADER_BYTES) // 24) for key, entry in _entries(txn, b"r" + digest)]
+        count = n_to_merge([size for _, size in entries], len(run.high))
+        if count:
+            merged = [key for key, _ in entries[-count:]]
+            run = merge([*(self._run(key, txn.get(key)) for key in merged), run])
+            for key in merged:
+                txn.delete(key)
+            key = merged[0]
+        else:
+            key = _next_key(b"r" + digest, entries[-1][0] if entries else None)
+        txn.put(key, sealed(key, b"".join(column.tobytes() for column in run)))
 
 
 _disk_stores: dict[Path, DiskStore] = {}
-_opening = threading.Lock()
+_opening = Lock(guards_state=True)
 
 
 def disk_store(folder: str | os.PathLike[str]) -> DiskStore:
     """Return the store in a folder. It is opened once per process, because LMDB forbids more."""
     path = Path(folder).expanduser().resolve()
-    with _opening:
+    with _opening.rlock:
         if path not in _disk_stores:
             _disk_stores[path] = DiskStore(path)
         return _disk_stores[path]
-
-
-def _put_run(txn: Any, digest: bytes, run: Run) -> None:
-    """Append a run, merged with the newest runs if they are small."""
-    entries = [(key, len(data) // 24) for key, data in _entries(txn, b"r" + digest)]
-    count = n_to_merge([size for _, size in entries], len(run.high))
-    if count:
-        merged = [key for key, _ in entries[-count:]]
-        run = merge([*(_run(txn.get(key)) for key in merged), run])
-        for key in merged:
-            txn.delete(key)
-        key = merged[0]
-    else:
-        key = _next_key(b"r" + digest, entries[-1][0] if entries else None)
-    txn.put(key, b"".join(column.tobytes() for column in run))
 
 
 def _put_blocks(txn: Any, digest: bytes, rows: np.ndarray) -> np.ndarray:
@@ -255,28 +451,9 @@ def _put_blocks(txn: Any, digest: bytes, rows: np.ndarray) -> np.ndarray:
     for start in range(0, len(rows), size):
         part = rows[start : start + size]
         last = _next_key(b"b" + digest, last)
-        txn.put(last, part.tobytes())
+        txn.put(last, sealed(last, part.tobytes()))
         addresses.append(row_addresses(_number(last), len(part)))
     return np.concatenate(addresses)
-
-
-def _block(txn: Any, digest: bytes, number: int, width: int) -> np.ndarray:
-    data = txn.get(b"b" + digest + number.to_bytes(8, "big"))
-    return np.frombuffer(data, dtype=np.float32).reshape(-1, width)
-
-
-def _runs(txn: Any, digest: bytes) -> list[Run]:
-    """Return the runs in the memory map; they are valid until the transaction ends."""
-    return [_run(data) for _, data in _entries(txn, b"r" + digest)]
-
-
-def _run(data: Any) -> Run:
-    return Run(*np.frombuffer(data, dtype=np.uint64).reshape(3, -1))
-
-
-def _width(txn: Any, digest: bytes) -> int | None:
-    header = txn.get(b"f" + digest)
-    return None if header is None else int.from_bytes(header[:8], "little")
 
 
 def _entries(txn: Any, prefix: bytes) -> Iterator[tuple[bytes, Any]]:

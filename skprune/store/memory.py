@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import threading
 import warnings
 from numbers import Integral
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from skprune.store.base import Claim
+from skprune._locks import Lock
+from skprune.store.base import Claim, FreeClaim
 from skprune.store.runs import (
     Run,
     check_width,
@@ -56,8 +57,8 @@ class MemoryStore:
     def __init__(self, max_bytes: int | None = None) -> None:
         self._kept: dict[str, _Values] = {}
         self._dropped: set[str] = set()
-        self._turns: dict[str, Any] = {}
-        self._lock = threading.Lock()
+        self._turns: dict[str, Lock] = {}
+        self._lock = Lock(guards_state=True)
         self._clock = itertools.count()
         self.max_bytes = max_bytes
 
@@ -70,7 +71,7 @@ class MemoryStore:
     def max_bytes(self, max_bytes: int | None) -> None:
         if max_bytes is not None and (not isinstance(max_bytes, Integral) or max_bytes < 0):
             raise ValueError(f"the limit must be None or a number of bytes of at least 0, got {max_bytes!r}")
-        with self._lock:
+        with self._lock.rlock:
             self._max_bytes = max_bytes
             self._drop_oldest()
             self._dropped.clear()  # the user has just set the limit: no warning about earlier drops
@@ -88,9 +89,12 @@ class MemoryStore:
         return rows_at(payload, kept.width, kept.blocks.__getitem__), found
 
     def put(self, fingerprint: str, keys: np.ndarray, values: np.ndarray, what: str = "") -> None:
-        """Keep one value per key: scalars (n,) or vectors (n, d). The first value of a key stays."""
+        """Keep one value per key: scalars (n,) or vectors (n, d). The first value of a key stays.
+
+        Vectors in a read-only array are kept without a copy, so they must not change afterwards.
+        """
         width = values.shape[1] if values.ndim == 2 else 0
-        with self._lock:
+        with self._lock.rlock:
             kept = self._kept.get(fingerprint) or _Values(width, what)
             check_width(fingerprint, width, kept.width)
             kept.last_use = next(self._clock)
@@ -98,7 +102,10 @@ class MemoryStore:
             if not new.any():
                 return
             self._kept[fingerprint] = kept
-            kept.add(keys[new], values[new])
+            if new.all():
+                kept.add(keys, values if width and not values.flags.writeable else values.copy())
+            else:
+                kept.add(keys[new], values[new])
             self._drop_oldest(but=fingerprint)
             again = fingerprint in self._dropped
             self._dropped.discard(fingerprint)
@@ -112,9 +119,9 @@ class MemoryStore:
 
     def claim(self, fingerprint: str, keys: np.ndarray) -> Claim:
         """Claim all keys of one fingerprint, once no other thread holds a claim on it."""
-        with self._lock:
-            turn = self._turns.setdefault(fingerprint, threading.RLock())
-        return _ThreadClaim(turn, len(keys))
+        with self._lock.rlock:
+            turn = self._turns.setdefault(fingerprint, Lock())
+        return _ThreadClaim(turn.rlock, len(keys))
 
     def info(self) -> Any:
         """Return a DataFrame of the contents: ``fingerprint, what, values, width, bytes``."""
@@ -134,6 +141,17 @@ class MemoryStore:
         else:
             self._kept.pop(fingerprint, None)
             self._dropped.discard(fingerprint)
+
+    def close(self) -> None:
+        """Do nothing: the values stay until the process ends, or :meth:`clear` deletes them."""
+
+    def __enter__(self) -> MemoryStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def _drop_oldest(self, but: str | None = None) -> None:
         """Drop fingerprints until the limit is met, least recently used first; never ``but``."""
@@ -176,13 +194,14 @@ class _Values:
         self.n_bytes += _ROW_BYTES * len(run.high)
 
 
-class _ThreadClaim:
+class _ThreadClaim(FreeClaim):
     """A claim on all keys of a fingerprint, among the threads of a process."""
 
-    def __init__(self, lock: Any, n_keys: int) -> None:
-        lock.acquire()
-        self.release = lock.release
-        self.mine = np.ones(n_keys, dtype=bool)
+    def __init__(self, turn: Any, n_keys: int) -> None:
+        super().__init__(n_keys)
+        turn.acquire()
+        self._turn = turn
 
-    def wait(self) -> None:
-        """Return at once: no other thread holds keys that were requested."""
+    def release(self) -> None:
+        """Let another thread have its turn."""
+        self._turn.release()

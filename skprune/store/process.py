@@ -20,19 +20,20 @@ def open_store(memory: Any) -> Store:
     memory : None or path-like
         None means the process store, which lasts as long as the process and keeps at most 1 GiB (see
         :func:`set_process_limit`). A path means the store in that folder, which stays on disk and which
-        several processes may use at once.
+        several processes may use at once. The folder is made when the first value is kept.
 
     Returns
     -------
     Store
-        ``info()`` describes its contents, ``clear()`` deletes them.
+        ``info()`` describes its contents, ``clear()`` deletes them, ``close()`` closes its files. The store
+        is also a context manager.
 
     Raises
     ------
     TypeError
         If ``memory`` is neither None nor a path.
     OSError
-        If the folder cannot be used as a store.
+        If the folder cannot be used as a store, or the store in it is damaged or of an older layout.
 
     Examples
     --------

@@ -93,54 +93,63 @@ class Remembered:
         Parameters
         ----------
         texts : ndarray of object, shape (n,)
-            Texts, which may repeat.
+            Texts. They may repeat, but only without ``keys``.
         keys : ndarray of uint64, shape (n, 2), default=None
-            The content hashes of the texts, if the caller has them.
+            The content hashes of the texts, if the caller has them and the texts are distinct.
         limit : int, default=None
             Maximum number of distinct texts to compute: the first unknown ones. The others are NaN.
 
         Returns
         -------
         ndarray of float64, shape (n,), or of float32, shape (n, d)
+            Vectors are read-only, because the store of the process shares their memory.
 
         Raises
         ------
         ValueError
-            If ``compute`` returns no finite value for a text, or an array of the wrong shape.
+            If ``compute`` returns no finite value for a text, or an array of the wrong shape or type.
         """
+        if keys is not None:
+            return self._values(texts, keys, limit)
         table = RowTable(texts)
-        first = np.unique(table.row_of, return_index=True)[1]
-        distinct = texts[first]
-        hashes = digests(distinct) if keys is None else keys[first]
-        known = _Known(len(distinct))
-        self._look_up(hashes, np.arange(len(distinct)), known)
+        if len(table) == len(texts):
+            return self._values(texts, digests(texts), limit)
+        distinct = texts[table.first]
+        return self._values(distinct, digests(distinct), limit)[table.row_of]
+
+    def _values(self, texts: np.ndarray, hashes: np.ndarray, limit: int | None) -> np.ndarray:
+        """Return the values of distinct texts."""
+        known = _Known(len(texts))
+        self._look_up(hashes, np.arange(len(texts)), known)
+        known.is_new = bool(known.missing.all())
         wanted = np.flatnonzero(known.missing)[:limit]
         while len(wanted):  # more than once only if another process claimed a text and died
-            self._compute(distinct, hashes, wanted, known)
+            self._compute(texts, hashes, wanted, known)
             wanted = wanted[known.missing[wanted]]
             self._look_up(hashes, wanted, known)
             wanted = wanted[known.missing[wanted]]
-        return known.values()[table.row_of]
+        return known.values()
 
     def _look_up(self, hashes: np.ndarray, rows: np.ndarray, known: _Known) -> None:
         """Add to ``known`` what the store holds of some rows."""
-        held, found = self.store.get(self.fingerprint, hashes[rows])
-        known.add(rows[found], held)
+        if len(rows):
+            held, found = self.store.get(self.fingerprint, _at(hashes, rows))
+            known.add(rows[found], held, is_mine=True)
 
     def _compute(self, texts: np.ndarray, hashes: np.ndarray, rows: np.ndarray, known: _Known) -> None:
         """Compute and keep the rows that nobody else is computing, then wait for the others.
 
         Values go into ``known`` at once: the store may drop them before they could be read back.
         """
-        claim = self.store.claim(self.fingerprint, hashes[rows])
+        claim = self.store.claim(self.fingerprint, _at(hashes, rows))
         try:
             mine = rows[claim.mine]
             self._look_up(hashes, mine, known)  # others may have computed them before the claim
             mine = mine[known.missing[mine]]
-            for batch, values in self._computed(texts[mine]):
-                self.store.put(self.fingerprint, hashes[mine[batch]], values, self._what)
-                self.n_computed += len(batch)
+            for batch, values in self._computed(_at(texts, mine)):
                 known.add(mine[batch], values)
+                self.store.put(self.fingerprint, hashes[mine[batch]], known.at(mine[batch]), self._what)
+                self.n_computed += len(batch)
         finally:
             claim.release()
         left_out = mine[known.missing[mine]]
@@ -158,7 +167,8 @@ class Remembered:
             else self._in_batches(texts)
         )
         for rows, values in batches:
-            yield rows, self._checked(texts, rows, values)
+            if len(rows):
+                yield rows, self._checked(texts, rows, values)
 
     def _in_batches(self, texts: np.ndarray) -> Batches:
         for start in range(0, len(texts), self.batch_size):
@@ -166,37 +176,73 @@ class Remembered:
             yield rows, self.compute(texts[rows].tolist())
 
     def _checked(self, texts: np.ndarray, rows: np.ndarray, values: Any) -> np.ndarray:
+        """Return values in the precision of the store: float64 scalars or float32 vectors."""
         values = dense(values)
         if values.shape[:1] != (len(rows),) or values.ndim > 2:
             raise ValueError(
                 f"{self.name} must return one value or vector per text: got shape {values.shape} for "
                 f"{len(rows)} texts"
             )
+        if values.dtype.kind not in "fiubO":
+            raise ValueError(f"{self.name} must return real numbers, got {values.dtype}")
+        given = values
+        with np.errstate(over="ignore"):  # what overflows float32 is refused below
+            values = np.asarray(given, dtype=np.float32 if given.ndim == 2 else np.float64)
         bad = np.isnan(values) if values.ndim == 1 else ~np.isfinite(values).all(axis=1)
         if bad.any():
-            text = texts[rows[np.flatnonzero(bad)[0]]]
+            row = np.flatnonzero(bad)[0]
+            text = texts[rows[row]]
+            if values.ndim == 2 and np.isfinite(np.asarray(given[row], dtype=np.float64)).all():
+                raise ValueError(
+                    f"{self.name} returned a value beyond the range of float32 for the text {text[:60]!r}"
+                )
             raise ValueError(f"{self.name} returned no finite value for the text {text[:60]!r}")
         return values
 
 
 class _Known:
-    """The values of a call, as far as they are known."""
+    """The values of a call, as far as they are known, in the precision of the store."""
 
     def __init__(self, n_texts: int) -> None:
         self.missing = np.ones(n_texts, dtype=bool)
+        self.is_new = False  # whether the store held none of them
         self._values: np.ndarray | None = None
 
-    def add(self, rows: np.ndarray, values: np.ndarray) -> None:
-        """Set the values of some rows, in the precision in which stores keep them."""
-        if len(rows):
-            if self._values is None:
-                self._values = _unknown(len(self.missing), *values.shape[1:])
-            self._values[rows] = values
-            self.missing[rows] = False
+    def add(self, rows: np.ndarray, values: np.ndarray, *, is_mine: bool = False) -> None:
+        """Set the values of some rows, given in ascending order if the array is ``is_mine`` to keep."""
+        if not len(rows):
+            return
+        self.missing[rows] = False
+        if is_mine and len(rows) == len(self.missing):
+            self._values = values
+            return
+        if self._values is None:
+            self._values = _unknown(len(self.missing), *values.shape[1:])
+        self._values[rows] = values
+
+    def at(self, rows: np.ndarray) -> np.ndarray:
+        """Return the values of some rows: a read-only part of the array, for the store to keep, if possible.
+
+        A part keeps the whole array alive, so only an array that is new to the store as a whole is shared.
+        """
+        assert self._values is not None
+        if not (self.is_new and (np.diff(rows) == 1).all()):
+            return np.asarray(self._values[rows])
+        part = self._values[rows[0] : rows[-1] + 1]
+        part.flags.writeable = False
+        return part
 
     def values(self) -> np.ndarray:
         """Return the values of all rows, NaN for missing ones."""
-        return _unknown(len(self.missing)) if self._values is None else self._values
+        values = _unknown(len(self.missing)) if self._values is None else self._values
+        if values.ndim == 2:
+            values.flags.writeable = False
+        return values
+
+
+def _at(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return some rows, given in ascending order; all of them without a copy."""
+    return values if len(rows) == len(values) else values[rows]
 
 
 def _unknown(n_rows: int, *width: int) -> np.ndarray:

@@ -43,9 +43,11 @@ def sorted_run(keys: np.ndarray, payload: np.ndarray) -> Run:
 
 def merge(runs: Sequence[Run]) -> Run:
     """Return one run that holds the rows of several; no two of them may share a key."""
-    high, low, payload = (np.concatenate(column) for column in zip(*runs, strict=True))
-    order = np.argsort(high, kind="stable")  # a merge sort, which is fast on sorted runs
-    return Run(high[order], low[order], payload[order])
+    if len(runs) == 1:
+        return runs[0]
+    order = np.argsort(np.concatenate([run.high for run in runs]), kind="stable")  # fast on sorted runs
+    # One column at a time: the columns of all runs are never held twice.
+    return Run(*(np.concatenate(column)[order] for column in zip(*runs, strict=True)))
 
 
 def n_to_merge(sizes: Sequence[int], n_rows: int) -> int:
@@ -98,6 +100,8 @@ def find(runs: Sequence[Run], keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """
     payload = np.zeros(len(keys), dtype=np.uint64)
     found = np.zeros(len(keys), dtype=bool)
+    if not runs:
+        return payload, found
     wanted = np.argsort(keys[:, 0])  # sorted lookups share memory pages and cache lines
     high, low = keys[wanted, 0], keys[wanted, 1]
     for run in runs:

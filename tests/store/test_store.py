@@ -2,6 +2,8 @@
 
 import gc
 import itertools
+import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -312,6 +314,7 @@ def test_memory_that_is_not_a_folder_is_refused(tmp_path):
 
 def test_the_memory_map_grows(tmp_path):
     store = DiskStore(tmp_path)
+    store.put("small", KEYS, np.arange(10.0))
     store._env.set_mapsize(2**20)
     vectors = np.ones((2000, 512), dtype=np.float32)
     keys = digests(np.array([str(i) for i in range(2000)], dtype=object))
@@ -351,21 +354,36 @@ def done_by(receiver):
     return int.from_bytes(data, "little") if data else None
 
 
-def test_killed_writers_leave_only_complete_batches(tmp_path, forkserver):
+def kill_writers(folder, n_kills):
+    """Kill one writer after another; record the batches that each reported, and how many may exist."""
     rng = np.random.default_rng(0)
     reported, next_ = [], 0
-    for _ in range(25):
-        process, receiver = start_writer(forkserver, tmp_path, next_)
+    for _ in range(n_kills):
+        receiver, sender = multiprocessing.Pipe(duplex=False)
+        writer = os.fork()
+        if writer == 0:
+            write(folder, next_, sender)
+        sender.close()
         last = done_by(receiver)
         time.sleep(rng.uniform(0, 0.05))
-        os.kill(process.pid, signal.SIGKILL)
-        process.join(60)
+        os.kill(writer, signal.SIGKILL)
+        os.waitpid(writer, 0)
         while (number := done_by(receiver)) is not None:
             last = number
         receiver.close()
         reported += range(next_, last + 1)
         next_ = last + 3  # later batches may have been started
-    store = DiskStore(tmp_path)
+    (folder / "reported").write_text(json.dumps([reported, next_]))
+
+
+@pytest.mark.parametrize("n_kills", [20, pytest.param(1000, marks=pytest.mark.slow)])
+def test_killed_writers_leave_only_complete_batches(tmp_path, forkserver, n_kills):
+    process = forkserver.Process(target=kill_writers, args=(tmp_path, n_kills))
+    process.start()
+    process.join(240)
+    assert process.exitcode == 0
+    reported, next_ = json.loads((tmp_path / "reported").read_text())
+    store, reported = DiskStore(tmp_path), set(reported)
     for number in range(next_):
         keys, scalars, vectors = batch_of(number)
         for name, right in (("scalars", scalars), ("vectors", vectors)):
@@ -373,7 +391,7 @@ def test_killed_writers_leave_only_complete_batches(tmp_path, forkserver):
             assert found.all() or not found.any(), "a batch is complete or absent"
             assert found.all() or number not in reported, "a reported batch is kept"
             assert (values == right[found]).all(), "every value is correct"
-    assert len(reported) > 25
+    assert len(reported) >= n_kills
 
 
 def test_processes_write_and_read_one_folder_at_the_same_time(tmp_path, forkserver):
@@ -435,7 +453,156 @@ def test_a_full_disk_raises_a_clear_error_and_keeps_earlier_values(tmp_path, kin
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert f"memory={str(tmp_path)!r}" in run.stdout
+    assert "the disk is full" in run.stdout
     assert "everything kept before is still there" in run.stdout
+
+
+READ_ONLY = textwrap.dedent(
+    """
+    import subprocess, sys, warnings
+    import numpy as np
+    from skprune import PerplexityFilter
+    from skprune.row_table import digests
+    from skprune.store import open_store
+
+    folder = sys.argv[1]
+    texts = np.array([str(i) for i in range(10)], dtype=object)
+    def length(texts):
+        return np.array([float(len(text)) for text in texts])
+    length.fingerprint = "length"
+    PerplexityFilter(perplexity=length, memory=folder).fit(texts[:5])
+    open_store(folder).close()
+    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            PerplexityFilter(perplexity=length, memory=folder).fit(texts)
+    print(*(warning.message for warning in caught), sep="\\n")
+    store = open_store(folder)
+    assert store.get("length", digests(texts))[1].tolist() == [True] * 5 + [False] * 5
+    assert store.info()["values"].tolist() == [5]
+    try:
+        store.clear()
+    except OSError as error:
+        print(error)
+    try:
+        open_store(folder + "/new").claim("length", digests(texts))
+    except OSError as error:
+        print(error)
+    """
+)
+
+
+def test_a_store_on_a_read_only_disk_can_be_read(tmp_path):
+    command = [
+        "unshare",
+        "-rm",
+        "sh",
+        "-c",
+        MOUNT,
+        str(tmp_path),
+        sys.executable,
+        "-c",
+        READ_ONLY,
+        str(tmp_path),
+    ]
+    if shutil.which("unshare") is None or subprocess.run([*command[:6], "true"]).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    warning, clear, new = run.stdout.splitlines()
+    assert "cannot be written: values that are not in it are computed and not kept" in warning
+    assert "cannot be written, and so not cleared" in clear
+    assert "cannot be used as a store: [Errno 30] Read-only file system" in new
+
+
+@pytest.mark.parametrize("call", ["info", "clear"])
+def test_reading_a_folder_that_holds_no_store_creates_nothing(tmp_path, call):
+    store = open_store(tmp_path / "typo")
+    with pytest.raises(FileNotFoundError, match=r"memory='.*typo' holds no store: check the path"):
+        getattr(store, call)()
+    assert not store.get("a", KEYS)[1].any()
+    assert not list(tmp_path.iterdir())
+    store.put("a", KEYS, np.arange(10.0))
+    assert store.info()["values"].tolist() == [10]
+
+
+@pytest.mark.parametrize("kind", ["deleted", "swapped"])
+def test_a_store_whose_folder_was_replaced_is_opened_anew(tmp_path, kind):
+    with open_store(tmp_path / "other") as other:
+        other.put("other", KEYS, np.arange(10.0))
+    store = open_store(tmp_path / "store")
+    store.put("a", KEYS, np.arange(10.0))
+    shutil.rmtree(tmp_path / "store")
+    if kind == "swapped":
+        shutil.move(tmp_path / "other", tmp_path / "store")
+        assert store.get("other", KEYS)[1].all()
+    assert not store.get("a", KEYS)[1].any()
+    store.put("b", KEYS, np.arange(10.0))
+    store.close()
+    assert (
+        sorted(DiskStore(tmp_path / "store").info()["fingerprint"])
+        == ["b", "other"][: 1 + (kind == "swapped")]
+    )
+
+
+def test_a_closed_store_is_opened_again_when_it_is_used(store):
+    with store as same:
+        same.put("a", KEYS, np.arange(10.0))
+    store.close()
+    store.close()
+    assert store.get("a", KEYS)[0].tolist() == list(range(10))
+    store.put("b", KEYS, np.arange(10.0))
+    assert len(store.info()) == 2
+
+
+def test_a_closed_store_has_no_open_files(tmp_path):
+    def n_files():
+        return len(
+            [1 for link in os.scandir("/proc/self/fd") if str(tmp_path) in os.path.realpath(link.path)]
+        )
+
+    with DiskStore(tmp_path) as store:
+        store.put("a", KEYS, np.arange(10.0))
+        assert n_files()
+    assert not n_files()
+
+
+def test_vectors_in_the_process_store_are_shared_with_the_caller_and_not_copied():
+    encoder = lambda texts: np.array([[len(text), 1.0] for text in texts])  # noqa: E731
+    remembered = Remembered(encoder, None, name="encoder", batch_size=4)
+    vectors = remembered(TEXTS, KEYS)
+    blocks = remembered.store._kept[remembered.fingerprint].blocks
+    assert len(blocks) == 3
+    assert all(np.shares_memory(block, vectors) for block in blocks)
+    with pytest.raises(ValueError, match="read-only"):
+        vectors[0] = 0.0
+    more = np.array([*TEXTS, "another"], dtype=object)
+    assert remembered(more).tolist() == encoder(more).tolist()
+    last = remembered.store._kept[remembered.fingerprint].blocks[-1]
+    assert last.base is None, "a part of a larger array is copied, so that it does not keep that array alive"
+
+
+def test_values_that_overflow_single_precision_are_refused(tmp_path):
+    def encode(texts):
+        return np.array([[1e300 if text == "text 3" else 1.0, 0.0] for text in texts])
+
+    with pytest.raises(ValueError, match=r"encoder returned a value beyond the range of float32.*'text 3'"):
+        Remembered(encode, None, name="encoder")(TEXTS)
+
+
+@pytest.mark.parametrize("values", [np.ones(10) * 1j, ["high"] * 10], ids=["complex", "words"])
+def test_values_that_are_not_real_numbers_are_refused(values):
+    with pytest.raises(ValueError, match="quality must return real numbers, got"):
+        Remembered(lambda texts: values, None, name="quality")(TEXTS)
+
+
+def test_texts_with_their_hashes_are_not_hashed_again(monkeypatch):
+    remembered = Remembered(Lengths(), None, name="quality")
+    remembered.fingerprint = "with hashes"
+    for name in ("digests", "RowTable"):
+        monkeypatch.setattr(f"skprune.store.remembered.{name}", None)
+    assert remembered(TEXTS, KEYS).tolist() == [6.0] * 10
 
 
 def test_a_store_is_usable_after_a_fork(tmp_path):

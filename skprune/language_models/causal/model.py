@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
-import threading
-import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skprune._locks import Lock
 from skprune.hub.padding import pad_right
 
 if TYPE_CHECKING:
     import torch
 
 _LOGITS_AT_ONCE = 2**24  # 64 MiB in float32: about 300 positions of a vocabulary of 50,000
-
-
-_alive: weakref.WeakSet[CausalLM] = weakref.WeakSet()
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +44,7 @@ class CausalLM:
     tokenizer: Any
     device: torch.device
     precision: str
-    _lock: Any = field(default_factory=threading.RLock, repr=False)
-
-    def __post_init__(self) -> None:
-        _alive.add(self)
+    _lock: Any = field(default_factory=Lock, repr=False)
 
     @property
     def max_positions(self) -> int | None:
@@ -182,7 +174,7 @@ class CausalLM:
         is_target = torch.from_numpy(mask[:, 1:]).to(self.device)
         ids = torch.from_numpy(padded).to(self.device)
         nll, entropies = [], []
-        with torch.inference_mode(), self._lock:
+        with torch.inference_mode(), self._lock.rlock:
             states = self._hidden_states(ids)[:, :-1][is_target]
             targets = ids[:, 1:][is_target]
             step = max(1, _LOGITS_AT_ONCE // self.model.config.get_text_config().vocab_size)
@@ -219,7 +211,7 @@ class CausalLM:
 
         cuda = [self.device] if self.device.type == "cuda" else []
         ids = torch.tensor([list(prompt)], device=self.device)
-        with torch.inference_mode(), self._lock, torch.random.fork_rng(devices=cuda):
+        with torch.inference_mode(), self._lock.rlock, torch.random.fork_rng(devices=cuda):
             torch.manual_seed(seed)
             output = self.model.generate(
                 input_ids=ids,
@@ -311,7 +303,10 @@ class CausalLM:
             return logits
 
         head = self.model.get_output_embeddings()
-        with self._lock, _quiet_int8():  # the hooks change the shared model, so only one batch runs at a time
+        with (
+            self._lock.rlock,
+            _quiet_int8(),
+        ):  # the hooks change the shared model, so only one batch runs at a time
             handles = [
                 head.register_forward_pre_hook(select_position),
                 head.register_forward_hook(exact_logits),
@@ -349,12 +344,3 @@ def _quiet_int8() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def _new_locks() -> None:
-    for lm in _alive:
-        object.__setattr__(lm, "_lock", threading.RLock())
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_new_locks)  # another thread may have held a lock during the fork

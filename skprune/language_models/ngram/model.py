@@ -12,7 +12,6 @@ import multiprocessing
 import os
 import re
 import shutil
-import threading
 import warnings
 import weakref
 import zlib
@@ -23,6 +22,7 @@ from typing import Any
 
 from joblib.externals.loky.backend.reduction import register
 
+from skprune._locks import Lock
 from skprune._optional import require
 from skprune.exceptions import ModelLoadError
 from skprune.hub.fingerprints import GZIP_MAGIC, stamp
@@ -140,16 +140,11 @@ class _Models:
     def __init__(self, size: int):
         self.size = size
         self._models: OrderedDict[Hashable, NGramModel] = OrderedDict()
-        self._renew_lock()
-        # Another thread may hold the lock while a process is forked.
-        os.register_at_fork(after_in_child=self._renew_lock)
-
-    def _renew_lock(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = Lock()
 
     def get(self, key: Hashable, make: Callable[[], NGramModel]) -> NGramModel:
         # The lock is held while a model is made, so that two threads asking for the same model make it once.
-        with self._lock:
+        with self._lock.rlock:
             if key not in self._models:
                 self._models[key] = make()
             self._models.move_to_end(key)

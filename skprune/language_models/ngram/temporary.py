@@ -10,9 +10,10 @@ import fcntl
 import os
 import shutil
 import tempfile
-import threading
 from pathlib import Path
 from typing import IO
+
+from skprune._locks import Lock
 
 _PREFIX = "skprune-ngram-"
 _LOCK_FILE = "in-use"
@@ -27,18 +28,14 @@ class _ProcessFolder:
     """
 
     def __init__(self) -> None:
-        self._guard = threading.Lock()
+        self._guard = Lock(guards_state=True)
         self._path: Path | None = None
         self._owner = 0
         self._lock: IO[str] | None = None
-        os.register_at_fork(after_in_child=self._renew_guard)
-
-    def _renew_guard(self) -> None:
-        self._guard = threading.Lock()
 
     def subfolder(self) -> str:
         """Return a new folder inside the folder of this process."""
-        with self._guard:
+        with self._guard.rlock:
             if self._path is None or self._owner != os.getpid() or not self._path.is_dir():
                 _remove_abandoned()
                 self._claim()
