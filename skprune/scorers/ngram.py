@@ -223,11 +223,8 @@ class NGramScorer(BaseEstimator):
         self._validate_params()
         model = self._model()
         pipeline = TokenPipeline(self.normalizer, self.tokenizer)
-        _warn_if_unknown(
-            model,
-            islice(pipeline.iter_lines(texts), _CHECKED_TOKENS),
-            min_tokens=1 if self.model is not None else _CHECKED_TOKENS,
-        )
+        if self.model is not None:  # a model trained here has the tokenizer it was trained with
+            _warn_if_unknown(model, islice(pipeline.iter_lines(texts), _CHECKED_TOKENS))
         return score_texts(_LogPerplexity(model), pipeline, texts, self.n_jobs)
 
     def perplexity(self, texts: Sequence[str]) -> NDArray[np.float64]:
@@ -385,15 +382,12 @@ class _LogPerplexity:
         self.model = open_model(state["path"], is_checked=True)
 
 
-def _warn_if_unknown(model: NGramModel, lines: Iterator[bytes], min_tokens: int) -> None:
+def _warn_if_unknown(model: NGramModel, lines: Iterator[bytes]) -> None:
     tokens = list(islice((token for line in lines for token in line.split()), _CHECKED_TOKENS))
-    if len(tokens) < min_tokens:
-        return
     n_unknown = sum(token not in model.kenlm for token in tokens)
     if 2 * n_unknown > len(tokens):
-        name = model.source if model.key is None else "The model"
         warnings.warn(
-            f"{name} does not know {n_unknown} of the first {len(tokens)} tokens. Check that "
+            f"{model.source} does not know {n_unknown} of the first {len(tokens)} tokens. Check that "
             "`tokenizer` and `normalizer` are those it was trained with; models of the cc_net family need "
             "their SentencePiece model as `tokenizer`",
             stacklevel=4,
