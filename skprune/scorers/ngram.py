@@ -213,8 +213,7 @@ class NGramScorer(BaseEstimator):
         Warns
         -----
         UserWarning
-            If more than half of the first 1,000 tokens are unknown to the model. A model that :meth:`fit`
-            trained warns only about texts with that many tokens.
+            If more than half of the first 1,000 tokens are unknown to the ``model`` that was given.
         """
         return self._score_checked(check_texts(texts).tolist())
 
