@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from skprune.pools import digests
+from skprune.row_table import digests
 from skprune.store import DiskStore
 from skprune.store.checksums import DamagedError, Seals, sealed
 

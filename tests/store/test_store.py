@@ -462,7 +462,7 @@ READ_ONLY = textwrap.dedent(
     import subprocess, sys, warnings
     import numpy as np
     from skprune import PerplexityFilter
-    from skprune.pools import digests
+    from skprune.row_table import digests
     from skprune.store import open_store
 
     folder = sys.argv[1]
