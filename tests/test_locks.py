@@ -70,13 +70,13 @@ HAMMERED = START + textwrap.dedent(
 )
 HELD = START + textwrap.dedent(
     """
-    from skprune.language_models.causal.loader import _load_lock
+    from skprune.hub.loaded import _lock
     from skprune.language_models.ngram.model import _MODELS
 
     held = threading.Event()
 
     def hold():
-        with _load_lock.rlock, _MODELS._lock.rlock:
+        with _lock.rlock, _MODELS._lock.rlock:
             claim = open_store(None).claim("long", KEYS)
             held.set()
             time.sleep(600)
@@ -84,7 +84,7 @@ HELD = START + textwrap.dedent(
     threading.Thread(target=hold, daemon=True).start()
     held.wait()
     def work():
-        with _load_lock.rlock:
+        with _lock.rlock:
             _MODELS.get("a", lambda: None)
             open_store(None).claim("long", KEYS).release()
             return True

@@ -303,10 +303,8 @@ class CausalLM:
             return logits
 
         head = self.model.get_output_embeddings()
-        with (
-            self._lock.rlock,
-            _quiet_int8(),
-        ):  # the hooks change the shared model, so only one batch runs at a time
+        # The hooks change the shared model, so only one batch runs at a time.
+        with self._lock.rlock, _quiet_int8():
             handles = [
                 head.register_forward_pre_hook(select_position),
                 head.register_forward_hook(exact_logits),

@@ -11,7 +11,6 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import IO
 
 from skprune._locks import Lock
 
@@ -31,7 +30,7 @@ class _ProcessFolder:
         self._guard = Lock(guards_state=True)
         self._path: Path | None = None
         self._owner = 0
-        self._lock: IO[str] | None = None
+        self._lock: int | None = None
 
     def subfolder(self) -> str:
         """Return a new folder inside the folder of this process."""
@@ -45,7 +44,8 @@ class _ProcessFolder:
         # The name without the dot appears only when the file is locked, so that no other process can mistake
         # the folder for an abandoned one.
         name = tempfile.mkdtemp(prefix=f".{_PREFIX}{os.getpid()}-")
-        self._lock = open(Path(name, _LOCK_FILE), "w")  # noqa: SIM115 (open until the process ends)
+        # A descriptor, not a file object: it stays open until the process ends.
+        self._lock = os.open(Path(name, _LOCK_FILE), os.O_CREAT | os.O_WRONLY)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         hidden = Path(name)
         self._path = hidden.rename(hidden.with_name(hidden.name[1:]))

@@ -263,7 +263,7 @@ def test_the_next_process_removes_what_a_killed_one_left(how: signal.Signals, tm
 
 def test_a_fork_does_not_wait_for_a_lock_of_its_parent() -> None:
     scorer = NGramScorer(order=2).fit(["some text"])
-    with ngram_model._MODELS._lock:
+    with ngram_model._MODELS._lock.rlock:
         child = multiprocessing.get_context("fork").Process(target=score_after_refit, args=(scorer,))
         child.start()
         child.join(60)
