@@ -222,6 +222,7 @@ class SentenceEncoder(BaseEstimator):
         return np.asarray(vectors, dtype=np.float32)
 
     def _load(self) -> Any:
+        require("sentence_transformers", extra="encoders", purpose=f"{self._parameter}={str(self.model)!r}")
         source = self._source()
         try:
             return _load_sentence_transformer(

@@ -165,8 +165,12 @@ FILTERS = {
 }
 
 
+#: The filters whose part is an encoder.
+ON_VECTORS = ("k-means", "anchors", "seals", "semi-prune", "proxy")
+
+
 def part_of(name):
-    return Flaky(vectors if name in ("k-means", "anchors", "seals", "semi-prune", "proxy") else lengths)
+    return Flaky(vectors if name in ON_VECTORS else lengths)
 
 
 def rounds(name, part, fail_at=None):
@@ -291,7 +295,7 @@ def test_every_verb_of_a_filter(name, verb, flaky_store):
         pytest.skip("each case trains a net for seconds; its partial_fit is tested above")
 
     def make():
-        part = FAULTS.around(vectors if name in ("k-means", "anchors", "seals", "semi-prune") else lengths)
+        part = FAULTS.around(vectors if name in ON_VECTORS else lengths)
         pruner = FILTERS[name](part)
         return pruner if verb == "fit" else VERBS["fit"](pruner)
 

@@ -223,7 +223,7 @@ def test_embeddings_are_bought_once(tmp_path):
         ({"index": "faiss"}, ValueError, "'index' parameter"),
         ({"anchor_selection": {1: "best"}}, ValueError, r"anchor_selection\[1\] must be"),
         ({"encoder": 3}, TypeError, "encoder must be None, the name or path"),
-        ({"encoder": "no/such/model"}, OSError, "encoder='no/such/model' could not be loaded"),
+        ({"encoder": "no/such/model"}, OSError, "encoder='no/such/model' does not exist"),
     ],
 )
 def test_bad_parameters_are_named(params, error, message, monkeypatch):

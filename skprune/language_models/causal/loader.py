@@ -83,6 +83,7 @@ def load_causal_lm(
     >>> lm.tokenizer.decode(logits[0].argmax())  # doctest: +SKIP
     ' France'
     """
+    require("transformers", **_NEEDED_BY)  # before the hub is asked
     source = resolve(model, revision, parameter=parameter, gguf=True)
     torch_device = choose_device(device, **_NEEDED_BY)
     chosen = choose_precision(precision, torch_device)
@@ -152,7 +153,6 @@ def choose_precision(precision: str, device: torch.device) -> str:
 
 
 def _require_packages(source: Path | HubModel, precision: str) -> None:
-    require("transformers", **_NEEDED_BY)
     if "/" in precision:
         require("accelerate", extra="llm", purpose="Quantization")
         require("bitsandbytes", extra="llm", purpose="Quantization")
