@@ -4,6 +4,8 @@ modAL's other strategies need no adaptation, alone or in a :class:`~skprune.Prun
 ``uncertainty_sampling``, ``margin_sampling`` and ``entropy_sampling`` of ``modAL.uncertainty``,
 ``vote_entropy_sampling``, ``consensus_entropy_sampling`` and ``max_disagreement_sampling`` of
 ``modAL.disagreement``.
+
+The file is long because two learners and two strategies of modAL are documented in full, each in one place.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Rows of any container are read, checked, taken and recognized."""
+"""Rows of any container are read, checked, taken and recognized.
+
+The file is long because tests mirror the source: it covers all of skprune/pools.py and containers.py.
+"""
 
 import hashlib
 from decimal import Decimal

@@ -1,4 +1,7 @@
-"""Active learning on data whose labels are known: the simulator plays the loop and records its curve."""
+"""Active learning on data whose labels are known: the simulator plays the loop and records its curve.
+
+The file is long because the class documents twenty parameters; its parts are in the files beside it.
+"""
 
 from __future__ import annotations
 

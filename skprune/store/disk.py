@@ -17,6 +17,8 @@ the first start with a checksum (:mod:`skprune.store.checksums`):
 
 The payload is the scalar itself, or the address of a vector: the block's sequence number and the row in the
 block, 32 bits each.
+
+The file is long because everything that touches the database is here, next to the layout above.
 """
 
 from __future__ import annotations

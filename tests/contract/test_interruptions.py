@@ -1,6 +1,8 @@
 """Faults and interrupts leave filters, queries, learners and simulators as they were; a retry loses nothing.
 
 :func:`every_fault` raises at each call of an encoder, a scorer, the store, a strategy or a learner in turn.
+
+The file is long because one list of faults serves every verb of every kind of object.
 """
 
 import itertools

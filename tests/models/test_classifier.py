@@ -1,4 +1,7 @@
-"""The fine-tuned transformer, with real MiniLM weights."""
+"""The fine-tuned transformer, with real MiniLM weights.
+
+The file is long because tests mirror the source: it covers all of skprune/models/classifier.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The fine-tuned encoder–decoder, on a tiny T5 and a tiny BART made here."""
+"""The fine-tuned encoder–decoder, on a tiny T5 and a tiny BART made here.
+
+The file is long because tests mirror the source: it covers all of skprune/models/seq2seq.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""NGramScorer: scores computed by hand, tokenizers, the scikit-learn API, pickles and saved folders."""
+"""NGramScorer: scores computed by hand, tokenizers, the scikit-learn API, pickles and saved folders.
+
+The file is long because tests mirror the source: it covers all of skprune/scorers/ngram.py.
+"""
 
 from __future__ import annotations
 

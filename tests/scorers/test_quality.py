@@ -1,4 +1,7 @@
-"""P("yes") of a real model: its value, what it must not depend on, and errors."""
+"""P("yes") of a real model: its value, what it must not depend on, and errors.
+
+The file is long because tests mirror the source: it covers all of skprune/scorers/quality.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""ActiveLearningSimulator: the rows it labels, its learning curve, and resuming a killed run."""
+"""ActiveLearningSimulator: the rows it labels, its learning curve, and resuming a killed run.
+
+The file is long because tests mirror the source: it covers all of skprune/simulate/simulator.py.
+"""
 
 import json
 import pickle
