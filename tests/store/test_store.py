@@ -1,6 +1,7 @@
 """Every value is computed once, and a crash or a full disk loses at most the current batch.
 
-The file is long because tests mirror the source: it covers all of skprune/store (but for damage, see test_damage.py).
+The file is long because tests mirror the source: it covers all of skprune/store, except for
+damage, which test_damage.py covers.
 """
 
 import gc
