@@ -1,6 +1,7 @@
 """PerplexityFilter and AskLLMFilter: the best of one score of the whole pool."""
 
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ class Length:
     """Counts letters, and keeps what it was asked."""
 
     def __init__(self):
-        self.fingerprint = f"length {id(self)}"
+        self.fingerprint = f"length {uuid4().hex}"
         self.asked = []
 
     def __call__(self, texts):
