@@ -20,6 +20,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skprune._progress import Progress
 from skprune.base import BaseFilter
 from skprune.compose import estimator_has
 from skprune.filters.random import RandomFilter
@@ -114,7 +115,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
     random_state : int, RandomState or None, default=None
         Also seeds every ``random_state`` of the estimator, the strategy and the filter that is None.
     verbose : int, default=0
-        1 shows a progress bar.
+        0 shows a progress bar after two seconds, on a terminal only; 1 shows it everywhere, at once.
 
     Attributes
     ----------
@@ -364,7 +365,6 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         The pool consists of the ``rows`` of the data given to :meth:`fit`.
         """
         import pandas as pd
-        from tqdm import tqdm
 
         are_classes = _is_classifier(self.estimator)
         initial = initial_rows(
@@ -390,7 +390,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         curve: list[dict[str, Any]] = []
         reason = None
         max_labels = limits.max_labels(len(initial), len(pool.table))
-        with tqdm(total=max_labels, unit="label", disable=not self.verbose) as bar:
+        with Progress("simulating", max_labels, unit="label", verbose=self.verbose) as progress:
             while reason is None:
                 if len(curve) < len(journal.rounds):
                     round_ = dict(journal.rounds[len(curve)])
@@ -408,7 +408,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
                     learners.append(run.learner)
                 if self.callback is not None:
                     self.callback(round_)
-                bar.update(len(round_["picked"]))
+                progress.update(len(round_["picked"]))
                 frame = pd.DataFrame(curve)
                 reason = limits.reached(frame) or criterion_met(self.stopping, frame)
                 if not len(run.unlabeled):
