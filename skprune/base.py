@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -28,6 +27,7 @@ from skprune.pools import Pool, check_pool, read_pool
 from skprune.row_table import RowTable
 from skprune.selections import Selection, lowest, mask_of, size_of, with_copies
 from skprune.streams import draw_seed, row_uniforms
+from skprune.transaction import unchanged_on_error
 
 KEEP_CONSTRAINT = [
     Interval(Real, 0, 1, closed="right"),
@@ -109,7 +109,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         if numbers is not None and pool.table.written[numbers[unlabeled]].any():
             unlabeled = unlabeled[pool.table.written[numbers[unlabeled]]]
         self._check_sizes(len(pool.distinct(unlabeled, numbers)[0]))
-        with self._unchanged_on_error():
+        with unchanged_on_error(self):
             self._check_kind(pool, reset=True)
             self._check_labels(labels[known])
             self.pool_ = pool
@@ -152,7 +152,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         pool = check_pool(X)
         self._check_kind(pool, reset=False)
         labels = self._check_new_labels(y, len(pool))
-        with self._unchanged_on_error():
+        with unchanged_on_error(self):
             self.labeled_.add(pool, labels)
             if self._excluded is not self.labeled_:
                 self._excluded.add(pool, labels)
@@ -454,25 +454,6 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         else:
             X = pool.data if hasattr(pool.data, "iloc") else pool.vectors  # a frame's columns have names
             validate_data(self, X, reset=reset, skip_check_array=True)
-
-    @contextmanager
-    def _unchanged_on_error(self) -> Iterator[None]:
-        """Restore every attribute if the block raises or is interrupted, so that a retry starts afresh.
-
-        Methods rebind their attributes; only the ledgers of labeled rows grow in place, and are copied.
-        """
-        attributes = dict(vars(self))
-        ledgers = {id(value): value.copy() for value in attributes.values() if isinstance(value, Labeled)}
-        generator = self.random_state if isinstance(self.random_state, np.random.RandomState) else None
-        drawn = None if generator is None else generator.get_state()
-        try:
-            yield
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update({name: ledgers.get(id(v), v) for name, v in attributes.items()})
-            if generator is not None and drawn is not None:
-                generator.set_state(drawn)
-            raise
 
     def __sklearn_clone__(self) -> BaseFilter:
         for name, value in self.get_params(deep=False).items():

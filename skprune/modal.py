@@ -27,7 +27,8 @@ from skprune._optional import require
 from skprune.containers import take_rows
 from skprune.labels import check_labels
 from skprune.pools import Pool
-from skprune.query import PrunedQuery, as_pair, unchanged_on_error
+from skprune.query import PrunedQuery, as_pair
+from skprune.transaction import unchanged_on_error
 
 __all__ = [
     "ActiveLearner",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from copy import deepcopy
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +13,7 @@ from skprune.containers import take_rows
 from skprune.exceptions import PoolExhaustedError
 from skprune.pools import Pool
 from skprune.training_set import FILTER_CONSTRAINT
+from skprune.transaction import unchanged_on_error
 
 
 class PrunedQuery(BaseEstimator):
@@ -151,7 +150,7 @@ class PrunedQuery(BaseEstimator):
         with unchanged_on_error(self):
             if not hasattr(self, "filter_"):
                 self.fit(X_pool)
-            with self.filter_._unchanged_on_error():
+            with unchanged_on_error(self.filter_):
                 self.catch_up(learner)
                 self.subpool_ = self.filter_.select(X_pool, min_rows=n_instances, copies=False)
                 if len(self.subpool_) < n_instances:
@@ -178,64 +177,3 @@ def as_pair(result: Any) -> tuple[np.ndarray, np.ndarray]:
     if metrics is None:
         metrics = np.full(len(indices), np.nan)
     return indices, np.asarray(metrics)
-
-
-@contextmanager
-def unchanged_on_error(*objects: Any) -> Iterator[None]:
-    """Restore objects if the block raises or is interrupted, so that a retry starts where the block did.
-
-    Attributes are restored, and the positions of the random generators among the parameters, nested ones
-    included. Objects that ``fit`` changes in place are copied first: estimators with ``warm_start=True`` or a
-    ready torch module, and estimators without ``get_params``, of which nothing is known. All others bind new
-    attributes in ``fit``, as scikit-learn requires.
-
-    Parameters
-    ----------
-    *objects
-        Whatever the block may change.
-    """
-    saved = [(thing, _attributes(thing)) for thing in objects]
-    positions = [(generator, _position(generator)) for thing in objects for generator in _generators(thing)]
-    try:
-        yield
-    except BaseException:
-        for thing, attributes in saved:
-            vars(thing).clear()
-            vars(thing).update(attributes)
-        for generator, position in positions:
-            _move(generator, position)
-        raise
-
-
-def _attributes(thing: Any) -> dict[str, Any]:
-    """Return the attributes of an object; copies of them if ``fit`` changes these in place."""
-    attributes = vars(thing)
-    goes_on = not hasattr(thing, "get_params") or attributes.get("warm_start")
-    if goes_on or any(hasattr(value, "load_state_dict") for value in attributes.values()):
-        same = {id(thing): thing, **{id(generator): generator for generator in _generators(thing)}}
-        try:
-            return deepcopy(attributes, same)
-        except Exception:  # it holds a lock or a file, say
-            return dict(attributes)
-    return dict(attributes)
-
-
-def _generators(thing: Any) -> list[Any]:
-    """Return NumPy's random generators among the attributes and parameters of an object."""
-    held = list(vars(thing).values())
-    if hasattr(thing, "get_params"):
-        held += thing.get_params().values()
-    return [value for value in held if isinstance(value, (np.random.RandomState, np.random.Generator))]
-
-
-def _position(generator: Any) -> Any:
-    if isinstance(generator, np.random.Generator):
-        return generator.bit_generator.state
-    return generator.get_state()
-
-
-def _move(generator: Any, position: Any) -> None:
-    if isinstance(generator, np.random.Generator):
-        generator.bit_generator.state = position
-    else:
-        generator.set_state(position)

@@ -26,7 +26,7 @@ from skprune.compose import estimator_has
 from skprune.filters.random import RandomFilter
 from skprune.metrics import rarest_class
 from skprune.pools import Pool, check_pool
-from skprune.query import PrunedQuery, unchanged_on_error
+from skprune.query import PrunedQuery
 from skprune.simulate.checks import (
     check_answers,
     check_initial_labels,
@@ -41,6 +41,7 @@ from skprune.simulate.scoring import metric_names
 from skprune.simulate.splits import draw_held_out, initial_rows
 from skprune.simulate.stopping import PlayedRound, as_criteria, criterion_met
 from skprune.streams import draw_seed, generator, seed_open_states
+from skprune.transaction import unchanged_on_error
 
 # Streams of a run's seed.
 _INITIAL, _VALIDATION, _ESTIMATOR, _STRATEGY, _FILTER = range(5)
