@@ -27,7 +27,7 @@ from skprune._locks import Lock
 from skprune._optional import require
 from skprune._progress import Progress
 from skprune.hub.devices import choose_device, has_native_bfloat16
-from skprune.hub.fingerprints import content_of, state_of
+from skprune.hub.fingerprints import content_of
 from skprune.hub.loaded import Loaded
 from skprune.hub.names import HubModel
 from skprune.hub.sources import load_error, loader_arguments, local_path, quiet_transformers, resolve
@@ -226,7 +226,7 @@ class SentenceEncoder(BaseEstimator):
         source = self._source()
         try:
             return _load_sentence_transformer(
-                source, state_of(source), str(self._device()), self._dtype(), verbose=self.verbose
+                source, str(self._device()), self._dtype(), verbose=self.verbose
             )
         except ImportError:
             raise
@@ -354,10 +354,7 @@ def make_encoder(encoder: Any, *, verbose: int = 0) -> Any:
 
 
 @Loaded
-def _load_sentence_transformer(
-    source: Path | HubModel, state: tuple[Any, ...], device: str, dtype: str
-) -> Any:
-    """Load a model; ``state`` only makes sure that a changed folder is loaded again."""
+def _load_sentence_transformer(source: Path | HubModel, device: str, dtype: str) -> Any:
     library = require("sentence_transformers", extra="encoders", purpose="SentenceEncoder")
     torch = require("torch", extra="encoders", purpose="SentenceEncoder")
     name, options = loader_arguments(source)

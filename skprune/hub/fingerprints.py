@@ -101,14 +101,15 @@ def stamp(path: str | os.PathLike[str], kind: str) -> tuple[str, int, int]:
         raise ModelLoadError(f"{path} is not a {kind}: {error.strerror}") from error
 
 
-def state_of(folder: HubModel | Path) -> tuple[tuple[str, int, int], ...]:
-    """Return the stamps of all files in a folder: a key for caches.
+def state_of(source: HubModel | Path) -> tuple[tuple[str, int, int], ...]:
+    """Return the stamp of a file, or those of all files in a folder: a key for caches.
 
     There are none if the folder does not exist; a commit on the hub does not change.
     """
-    if isinstance(folder, HubModel):
+    if isinstance(source, HubModel):
         return ()
-    return tuple(_stamp(file) for file in sorted(folder.rglob("*")) if file.is_file())
+    files = [source] if source.is_file() else sorted(source.rglob("*"))
+    return tuple(_stamp(file) for file in files if file.is_file())
 
 
 def _stamp(file: Path) -> tuple[str, int, int]:

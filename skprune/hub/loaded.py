@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from skprune._locks import Lock
 from skprune._progress import Progress
+from skprune.hub.fingerprints import state_of
 from skprune.hub.names import HubModel, forget_hub
 
 Model = TypeVar("Model")
@@ -37,7 +38,7 @@ class Loaded(Generic[Model]):
         _kinds.append(self)
 
     def __call__(self, source: Path | HubModel, *others: Any, verbose: int = 0) -> Model:
-        """Return the model, loaded now unless it is remembered.
+        """Return the model, loaded now unless it is remembered and its files are the same.
 
         Parameters
         ----------
@@ -48,7 +49,7 @@ class Loaded(Generic[Model]):
         verbose : int, default=0
             Verbosity of the progress bar.
         """
-        key = (source, *others)
+        key = (source, state_of(source), *others)
         with _lock.rlock:
             if key not in self._models:
                 while len(self._models) >= _MOST:  # before loading, so that three are never in memory

@@ -20,7 +20,6 @@ from torch import nn
 from skprune._progress import Progress
 from skprune.exceptions import ModelLoadError
 from skprune.hub.devices import has_native_bfloat16
-from skprune.hub.fingerprints import state_of
 from skprune.hub.loaded import Loaded
 from skprune.hub.names import HubModel
 from skprune.hub.padding import pad_right
@@ -240,13 +239,11 @@ def load_encoder(model: str | os.PathLike[str], *, verbose: int = 0) -> Pretrain
     ModelLoadError
         If the model is missing or damaged, or transformers knows no such encoder.
     """
-    source = resolve(model)
-    return _load_encoder(source, state_of(source), verbose=verbose)
+    return _load_encoder(resolve(model), verbose=verbose)
 
 
 @Loaded
-def _load_encoder(source: Path | HubModel, state: tuple[Any, ...]) -> PretrainedEncoder:
-    """Load an encoder; ``state`` only makes sure that a changed folder is loaded again."""
+def _load_encoder(source: Path | HubModel) -> PretrainedEncoder:
     tokenizer, model, missing = load_with_tokenizer(
         transformers.AutoModelForSequenceClassification, source, kind="a text encoder"
     )

@@ -14,7 +14,6 @@ import transformers
 from torch import nn
 
 from skprune.exceptions import ModelLoadError
-from skprune.hub.fingerprints import state_of
 from skprune.hub.loaded import Loaded
 from skprune.hub.names import HubModel
 from skprune.hub.sources import resolve
@@ -160,13 +159,11 @@ def load_seq2seq(model: str | os.PathLike[str], *, verbose: int = 0) -> Pretrain
     ModelLoadError
         If the model is missing or damaged, or transformers knows no such encoder–decoder.
     """
-    source = resolve(model)
-    return _load_seq2seq(source, state_of(source), verbose=verbose)
+    return _load_seq2seq(resolve(model), verbose=verbose)
 
 
 @Loaded
-def _load_seq2seq(source: Path | HubModel, state: tuple[Any, ...]) -> PretrainedSeq2Seq:
-    """Load an encoder–decoder; ``state`` only makes sure that a changed folder is loaded again."""
+def _load_seq2seq(source: Path | HubModel) -> PretrainedSeq2Seq:
     tokenizer, model, missing = load_with_tokenizer(
         transformers.AutoModelForSeq2SeqLM, source, kind="an encoder–decoder"
     )

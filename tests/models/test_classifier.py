@@ -424,7 +424,7 @@ def test_weights_are_read_once_and_again_when_the_folder_changes(minilm: Path, t
 def test_loading_restores_the_verbosity_of_transformers(tiny_roberta: Path) -> None:
     transformers.utils.logging.set_verbosity_info()
     try:
-        _load_encoder.load(tiny_roberta, ())
+        _load_encoder.load(tiny_roberta)
         assert transformers.utils.logging.get_verbosity() == transformers.logging.INFO
         assert transformers.utils.logging.is_progress_bar_enabled()
     finally:

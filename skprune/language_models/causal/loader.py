@@ -89,7 +89,7 @@ def load_causal_lm(
     chosen = choose_precision(precision, torch_device)
     _require_packages(source, chosen)
     try:
-        return _load(source, content_of(source), chosen, str(torch_device), verbose=verbose)
+        return _load(source, chosen, str(torch_device), verbose=verbose)
     except (ImportError, MemoryError):
         raise
     except Exception as error:  # transformers, safetensors, gguf and json raise errors of many types
@@ -162,8 +162,7 @@ def _require_packages(source: Path | HubModel, precision: str) -> None:
 
 
 @Loaded
-def _load(source: Path | HubModel, content: str, precision: str, device: str) -> CausalLM:
-    """Load a model; ``content`` only makes sure that a changed file is loaded again."""
+def _load(source: Path | HubModel, precision: str, device: str) -> CausalLM:
     import torch
 
     # transformers initializes weights at random before it reads them; this spares the caller's generator.
