@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
+from sklearn.base import MetaEstimatorMixin, clone, is_classifier
 from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils._set_output import _safe_set_output
@@ -22,9 +22,9 @@ from skprune.selections import mask_of
 from skprune.training_set import (
     FILTER_CONSTRAINT,
     MIN_PER_CLASS_CONSTRAINT,
+    WithoutRounds,
     class_labels,
     prune,
-    warn_of_round_parameters,
 )
 
 
@@ -42,7 +42,7 @@ def estimator_has(*names: str) -> Any:
     return check
 
 
-class PrunedEstimator(MetaEstimatorMixin, BaseEstimator):
+class PrunedEstimator(MetaEstimatorMixin, WithoutRounds):
     """An estimator fitted on the rows that a filter keeps: a regressor, a clusterer, an outlier detector.
 
     ``fit`` fits the filter on X, and the estimator on the rows that survive. All other methods are the
@@ -104,19 +104,6 @@ class PrunedEstimator(MetaEstimatorMixin, BaseEstimator):
     def __init__(self, estimator: Any, filter: BaseFilter) -> None:
         self.estimator = estimator
         self.filter = filter
-
-    def set_params(self, **params: Any) -> PrunedEstimator:
-        """Set parameters, nested ones included, as in scikit-learn.
-
-        Warns
-        -----
-        UserWarning
-            If a parameter of the filter is set that has no effect without rounds, such as β of
-            :class:`~skprune.ActivePruneFilter`.
-        """
-        super().set_params(**params)
-        warn_of_round_parameters(self.filter, params)
-        return self
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> PrunedEstimator:
         """Fit the filter on ``X``, and the estimator on the rows that survive.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
 
@@ -16,15 +16,15 @@ from skprune.pools import Pool
 from skprune.training_set import (
     FILTER_CONSTRAINT,
     MIN_PER_CLASS_CONSTRAINT,
+    WithoutRounds,
     class_labels,
     prune,
-    warn_of_round_parameters,
 )
 
 _imblearn = require("imblearn.base", extra="imblearn", purpose="PruneSampler")
 
 
-class PruneSampler(_imblearn.SamplerMixin, BaseEstimator):  # type: ignore[name-defined]
+class PruneSampler(_imblearn.SamplerMixin, WithoutRounds):  # type: ignore[name-defined]
     """Prune a training set within a Pipeline of imbalanced-learn.
 
     While the pipeline is fitted, all later steps get only the rows that survive. When the pipeline predicts,
@@ -88,19 +88,6 @@ class PruneSampler(_imblearn.SamplerMixin, BaseEstimator):  # type: ignore[name-
     def __init__(self, filter: BaseFilter, *, min_per_class: int = 0) -> None:
         self.filter = filter
         self.min_per_class = min_per_class
-
-    def set_params(self, **params: Any) -> PruneSampler:
-        """Set parameters, nested ones included, as in scikit-learn.
-
-        Warns
-        -----
-        UserWarning
-            If a parameter of the filter is set that has no effect without rounds, such as β of
-            :class:`~skprune.ActivePruneFilter`.
-        """
-        super().set_params(**params)
-        warn_of_round_parameters(self.filter, params)
-        return self
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> PruneSampler:
         """Fit the filter and determine the rows that survive; see :meth:`fit_resample`."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
 from numbers import Integral
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.multiclass import type_of_target
 
@@ -20,26 +20,31 @@ FILTER_CONSTRAINT = [HasMethods(["fit", "select"])]
 MIN_PER_CLASS_CONSTRAINT = [Interval(Integral, 0, None, closed="left")]
 
 
-def warn_of_round_parameters(filter: Any, parameters: Iterable[str]) -> None:
-    """Warn if a parameter of a wrapped filter is set that has no effect before the first round of a loop.
+class WithoutRounds(BaseEstimator):
+    """An estimator whose ``filter`` prunes a training set, and so never begins a second round."""
 
-    Pruning a training set plays no rounds, so a search over such a parameter would compare equal settings.
+    filter: Any
 
-    Parameters
-    ----------
-    filter : BaseFilter
-    parameters : iterable of str
-        The parameters that were set, as the wrapper names them: ``filter__beta``.
-    """
-    inert = {f"filter__{name}" for name in getattr(filter, "_round_parameters", ())}
-    without_effect = sorted(inert.intersection(parameters))
-    if without_effect:
-        warnings.warn(
-            f"{', '.join(without_effect)} has no effect here: {type(filter).__name__} uses it after the "
-            "first round of a loop, and pruning a training set plays no rounds. Tune it with "
-            "ActiveLearningSimulator and LearningCurveScorer",
-            stacklevel=3,
-        )
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, nested ones included, as in scikit-learn.
+
+        Warns
+        -----
+        UserWarning
+            If a parameter of the filter is set that has no effect without rounds, such as β of
+            :class:`~skprune.ActivePruneFilter`: a search over it would compare equal settings.
+        """
+        super().set_params(**params)
+        inert = {f"filter__{name}" for name in getattr(self.filter, "_round_parameters", ())}
+        without_effect = sorted(inert.intersection(params))
+        if without_effect:
+            warnings.warn(
+                f"{', '.join(without_effect)} has no effect here: {type(self.filter).__name__} uses it after "
+                "the first round of a loop, and pruning a training set plays no rounds. Tune it with "
+                "ActiveLearningSimulator and LearningCurveScorer",
+                stacklevel=2,
+            )
+        return self
 
 
 def class_labels(y: Any) -> np.ndarray | None:
