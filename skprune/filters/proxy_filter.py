@@ -87,10 +87,10 @@ class ProxyFilter(VectorFilter):
     difference between the two largest predicted logits (with two classes, the absolute log-odds). The
     predicted logit is that of the rare class, or the largest one of several rare classes.
 
-    *Rounds without a student.* If no rows are labeled, the subpool is random. The first round after that, and
-    every round in which there is no fitted learner, or one with neither method, uses a logistic regression
-    with balanced classes on the vectors of the labeled rows. If the learner is not a classifier, or fewer
-    than two classes are labeled, the subpool is random.
+    *Rounds without a student.* If no rows are labeled, the subpool is random. A logistic regression with
+    balanced classes, on the vectors of the labeled rows, takes the student's place in the first round that
+    has labels. It also does so in every round whose learner is missing, is not fitted, or has neither method.
+    If the learner is not a classifier, or fewer than two classes are labeled, the subpool is random.
 
     *Exact sizes.* The three stages pick one after another, and none picks a row twice. Vectors are divided by
     the root mean square length of the pool's vectors, which leaves unit vectors as they are.
