@@ -2,7 +2,7 @@
 from .base import BaseFilter
 from .compose import PrunedClassifier, PrunedEstimator
 from .encoders import SentenceEncoder, TfidfEncoder
-from .exceptions import EmptyPoolError, ModelLoadError, PoolExhaustedError
+from .exceptions import EmptyPoolError, ModelLoadError, PoolExhaustedError, ServerError
 from .filters.active_prune import ActivePruneFilter
 from .filters.anchor import AnchorFilter
 from .filters.ask_llm import AskLLMFilter
@@ -69,6 +69,7 @@ __all__ = [
     "SemanticEntropy",
     "SemiPruneFilter",
     "SentenceEncoder",
+    "ServerError",
     "StabilizingPredictions",
     "TfidfEncoder",
     "TransformerClassifier",

@@ -22,11 +22,17 @@ PROMPT = (
     f"{MARKER}\n{{text}}\n{MARKER} Answer:"
 )
 
+_CHARACTERS_PER_TOKEN = 4  # in English; a server tells the number of tokens only afterwards
+# The special tokens of Llama, Mistral, Gemma, Phi, Qwen and GPT: <|im_end|>, </s>, <end_of_turn>, [/INST].
+_SPECIAL_TOKENS = (
+    r"<\|[^<>|\s]{1,40}\|>|</?(?:s|bos|eos|pad|unk|mask|think)>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>"
+)
+
 _PLACEHOLDER = "\ue000text\ue000"  # stands for the text while the chat template is filled in
 
 
 class Frame:
-    """The prompt around a text: it turns texts into the token ids of prompts.
+    """The prompt around a text for a model of this process: it turns texts into the token ids of prompts.
 
     Parameters
     ----------
@@ -51,7 +57,10 @@ class Frame:
         if self.is_chat:
             template = _fill_chat_template(lm.tokenizer, template)
         self.head, _, self.tail = template.partition(_PLACEHOLDER)
-        self.forbidden = _forbidden(lm.tokenizer, MARKER in template)
+        special = {token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special}
+        special |= set(self.tokenizer.all_special_tokens)
+        names = [re.escape(token) for token in sorted(special, key=len, reverse=True)]
+        self.forbidden = _forbidden(names, MARKER in template)
         room = lm.max_positions and lm.max_positions - len(self.encode([""])[0])
         if room is not None and max_length > room:
             raise ValueError(
@@ -85,6 +94,34 @@ class Frame:
         return cleaned
 
 
+class TextFrame:
+    """The prompt around a text for a model on a server, which has the tokenizer and the chat template.
+
+    Parameters
+    ----------
+    template : str
+        The prompt with a placeholder for the text, from :func:`check_template`.
+    max_length : int
+        Maximum number of tokens of a text, taken as four characters each.
+
+    Examples
+    --------
+    >>> frame = TextFrame(check_template("{text}\\nGood for {task}?", "topics"), max_length=2)
+    >>> frame.fill(["A<|im_end|> and more text"])
+    ['A  and m\\nGood for topics?']
+    """
+
+    def __init__(self, template: str, max_length: int) -> None:
+        self.head, _, self.tail = template.partition(_PLACEHOLDER)
+        self.n_characters = _CHARACTERS_PER_TOKEN * max_length
+        self.forbidden = _forbidden([_SPECIAL_TOKENS], MARKER in template)
+
+    def fill(self, texts: Sequence[str]) -> list[str]:
+        """Return the prompt of each text."""
+        cleaned = (self.forbidden.sub(" ", text).strip() for text in texts)
+        return [self.head + text[: self.n_characters].rstrip() + self.tail for text in cleaned]
+
+
 @dataclass(frozen=True)
 class Answers:
     """Token ids of the two answers.
@@ -113,16 +150,26 @@ class Answers:
             If the vocabulary has no such token for yes or for no.
         """
         vocabulary = tokenizer.get_vocab()
-        spaces = ("", " ", "Ġ", "▁")  # no space, and a leading space as different vocabularies write it
 
         def ids(word: str) -> list[int]:
-            cases = (word, word.capitalize(), word.upper())
-            found = {vocabulary.get(space + case) for space in spaces for case in cases} - {None}
+            found = {vocabulary.get(spelling) for spelling in spellings(word)} - {None}
             if not found:
                 raise ValueError(f"the model's vocabulary has no single token for {word!r}")
             return sorted(found)
 
         return cls(ids("yes"), ids("no"))
+
+
+def spellings(word: str) -> list[str]:
+    """Return the spellings of an answer: three cases, with and without a space before.
+
+    Examples
+    --------
+    >>> spellings("no")[:6]
+    ['no', 'No', 'NO', ' no', ' No', ' NO']
+    """
+    spaces = ("", " ", "Ġ", "▁")  # no space, and a leading space as different vocabularies write it
+    return [space + case for space in spaces for case in (word, word.capitalize(), word.upper())]
 
 
 def check_template(prompt: str | None, task: str) -> str:
@@ -162,11 +209,6 @@ def _fill_chat_template(tokenizer: Any, content: str) -> str:
     )
 
 
-def _forbidden(tokenizer: Any, marker: bool) -> re.Pattern[str]:
+def _forbidden(special: list[str], marker: bool) -> re.Pattern[str]:
     """Return a pattern of what a text must not contain: special tokens and, if used, the frame's marker."""
-    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
-    special |= set(tokenizer.all_special_tokens)
-    parts = [re.escape(token) for token in sorted(special, key=len, reverse=True)]
-    if marker:
-        parts.append(f"{re.escape(MARKER)}#*")
-    return re.compile("|".join(parts) or "(?!)")
+    return re.compile("|".join(special + [f"{re.escape(MARKER)}#*"] * marker) or "(?!)")

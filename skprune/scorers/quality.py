@@ -6,26 +6,23 @@ import hashlib
 import json
 import os
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
 
 from skprune.language_models.causal.model import CausalLM, Prefix
-from skprune.pools import check_texts
-from skprune.scorers.language_model import LanguageModelScorer, ScoreBatches
-from skprune.scorers.prompts import Answers, Frame, check_template
-
-PASSING_AUC = 0.7
+from skprune.scorers.language_model import ScoreBatches
+from skprune.scorers.prompts import Answers, Frame, TextFrame, check_template
+from skprune.scorers.sanity import SanityCheck, compare_with_shuffled
+from skprune.scorers.served import ServedScorer
 
 _SCORE_VERSION = 1  # part of the fingerprint: increase it whenever a score changes
 _MIN_SAVED = 64  # a separate pass for the shared tokens pays off if it saves at least this many
 
 
-class QualityScorer(LanguageModelScorer):
+class QualityScorer(ServedScorer):
     """Score texts by the probability that a language model would include them in a training set.
 
     A causal language model is asked about each text; one forward pass gives the probability that its answer
@@ -131,7 +128,7 @@ class QualityScorer(LanguageModelScorer):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **LanguageModelScorer._parameter_constraints,
+        **ServedScorer._parameter_constraints,
         "task": [str],
         "prompt": [str, None],
         "normalize": [StrOptions({"vocab", "yes_no"})],
@@ -141,8 +138,10 @@ class QualityScorer(LanguageModelScorer):
 
     def __init__(
         self,
-        model: str | os.PathLike[str],
+        model: str | os.PathLike[str] | None = None,
         *,
+        base_url: str | None = None,
+        api_key: Any = None,
         task: str = "text classification",
         prompt: str | None = None,
         precision: str = "auto",
@@ -153,9 +152,15 @@ class QualityScorer(LanguageModelScorer):
         revision: str | None = None,
         device: str = "auto",
         batch_size: int | None = None,
+        max_concurrency: int = 16,
+        timeout: float = 60.0,
+        max_retries: int = 5,
+        max_calls: int | None = None,
         verbose: int = 0,
     ) -> None:
         self.model = model
+        self.base_url = base_url
+        self.api_key = api_key
         self.task = task
         self.prompt = prompt
         self.precision = precision
@@ -166,25 +171,24 @@ class QualityScorer(LanguageModelScorer):
         self.revision = revision
         self.device = device
         self.batch_size = batch_size
+        self.max_concurrency = max_concurrency
+        self.timeout = timeout
+        self.max_retries = max_retries
+        self.max_calls = max_calls
         self.verbose = verbose
 
     def iter_scores(self, texts: Any) -> ScoreBatches:
         """Yield (positions, scores) batch by batch; ``texts`` are checked and distinct."""
-        self._validate_params()
-        template = check_template(self.prompt, self.task)
+        template = self._checked_template()
         if not len(texts):
             return
-        lm = self._load()
-        frame = Frame(lm, template, self.max_length, self.chat_template)
+        score = self._asking(template)
         offset = 0.0
         if self.calibrate:
-            (_, scores), *_ = self._probabilities(lm, frame.encode([""]))
+            (_, scores), *_ = score([""])
             offset = scores[0]
-
-        batches = self._in_chunks(
-            texts, lambda chunk: self._probabilities(lm, frame.encode(chunk)), "asking the LLM"
-        )
-        for rows, scores in batches:
+        batches = self._in_chunks(texts, score, "asking the LLM")
+        for rows, scores in self._watched(batches, len(texts)):
             yield rows, scores - offset
 
     @property
@@ -192,13 +196,13 @@ class QualityScorer(LanguageModelScorer):
         """What identifies the scores: the model's content or commit, and the parameters that change a score.
 
         It loads no weights. It reads the files of a local model, once for each state of the files, or the
-        config of a hub name, from the cache or the hub.
+        config of a hub name, from the cache or the hub. A server is probed at the first call.
         """
-        self._validate_params()
+        template = self._checked_template()
         content = [
             _SCORE_VERSION,
-            self._model_fingerprint(),
-            check_template(self.prompt, self.task),
+            self._model_fingerprint() if self.base_url is None else self._served_content(template),
+            template,
             self.normalize,
             bool(self.calibrate),
             int(self.max_length),
@@ -236,23 +240,29 @@ class QualityScorer(LanguageModelScorer):
         ValueError
             If fewer than two texts have several words to shuffle.
         """
-        rng = check_random_state(random_state)
-        pool = np.unique(check_texts(texts))
-        real, shuffled = [], []
-        for text in pool[rng.permutation(len(pool))]:
-            reordered = " ".join(rng.permutation(text.split()))
-            if reordered != " ".join(text.split()):
-                real.append(text)
-                shuffled.append(reordered)
-            if len(real) == n:
-                break
-        if len(real) < 2:
-            raise ValueError(f"texts must hold at least two texts of several words, got {len(real)}")
-        is_real = np.repeat([True, False], len(real))
-        check = SanityCheck(auc=float(roc_auc_score(is_real, self(real + shuffled))), n=len(real))
+        check = compare_with_shuffled(self, texts, n=n, random_state=random_state)
         if not check.passed:
-            warnings.warn(f"{self._parameter}={os.fspath(self.model)!r}: {check}", UserWarning, stacklevel=2)
+            warnings.warn(f"{self._named}: {check}", UserWarning, stacklevel=2)
         return check
+
+    def _checked_template(self) -> str:
+        """Check the parameters, and return the prompt with a placeholder for the text."""
+        self._validate_params()
+        if self.model is None and self.base_url is None:
+            raise ValueError(
+                "QualityScorer needs a model (a name on the hub, a folder or a GGUF file), or base_url (the "
+                "address of a server)"
+            )
+        return check_template(self.prompt, self.task)
+
+    def _asking(self, template: str) -> Callable[[list[str]], ScoreBatches]:
+        """Return what scores a list of texts: a server, or a model that is loaded here."""
+        if self.base_url is not None:
+            served = TextFrame(template, self.max_length)
+            return lambda chunk: self._ask_server(served, chunk)
+        lm = self._load()
+        frame = Frame(lm, template, self.max_length, self.chat_template)
+        return lambda chunk: self._probabilities(lm, frame.encode(chunk))
 
     def _probabilities(self, lm: CausalLM, prompts: list[list[int]]) -> ScoreBatches:
         """Yield (positions, probabilities of "yes"), the longest prompts first."""
@@ -266,36 +276,6 @@ class QualityScorer(LanguageModelScorer):
             return (yes - over.logsumexp(dim=1)).exp().double().cpu().numpy().clip(max=1.0)
 
         yield from self._by_length(lm, [ids[n_shared:] for ids in prompts], batch_probabilities)
-
-
-@dataclass(frozen=True)
-class SanityCheck:
-    """How well P("yes") tells texts from the same words in random order.
-
-    Attributes
-    ----------
-    auc : float
-        Area under the ROC curve. 0.5 is chance; below it, shuffled texts score higher than real ones.
-    n : int
-        Number of texts, each scored once as it is and once shuffled.
-    """
-
-    auc: float
-    n: int
-
-    @property
-    def passed(self) -> bool:
-        """Whether the AUC is at least 0.7, a bound that we chose."""
-        return self.auc >= PASSING_AUC
-
-    def __str__(self) -> str:
-        found = f"AUC {self.auc:.2f} of {self.n} texts against their shuffled words"
-        if self.passed:
-            return f"passed: {found} (at least {PASSING_AUC} is required)"
-        return (
-            f"failed: {found} (at least {PASSING_AUC} is required). This model's scores say little about "
-            "quality: try a larger or instruction-tuned model, or another prompt"
-        )
 
 
 def _shared_prefix(lm: CausalLM, prompts: list[list[int]]) -> tuple[int, Prefix | None]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import warnings
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from functools import cached_property
 from typing import Any
 from uuid import uuid4
@@ -146,10 +147,12 @@ class Remembered:
             mine = rows[claim.mine]
             self._look_up(hashes, mine, known)  # others may have computed them before the claim
             mine = mine[known.missing[mine]]
-            for batch, values in self._computed(_at(texts, mine)):
-                known.add(mine[batch], values)
-                self.store.put(self.fingerprint, hashes[mine[batch]], known.at(mine[batch]), self._what)
-                self.n_computed += len(batch)
+            # Closed at once if the store fails, so that a scorer with requests under way sends no more.
+            with closing(self._computed(_at(texts, mine))) as batches:
+                for batch, values in batches:
+                    known.add(mine[batch], values)
+                    self.store.put(self.fingerprint, hashes[mine[batch]], known.at(mine[batch]), self._what)
+                    self.n_computed += len(batch)
         finally:
             claim.release()
         left_out = mine[known.missing[mine]]
@@ -157,7 +160,7 @@ class Remembered:
             raise ValueError(f"{self.name} returned no value for the text {texts[left_out[0]][:60]!r}")
         claim.wait()
 
-    def _computed(self, texts: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _computed(self, texts: np.ndarray) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
         """Yield checked ``(positions, values)`` per batch."""
         if not len(texts):
             return
