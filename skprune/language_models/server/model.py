@@ -100,6 +100,7 @@ class ServerLM:
         MalformedAnswerError
             If the answer does not hold what was asked for.
         """
+        content: dict[str, Any]
         if self.is_chat:
             path, content = "/chat/completions", {"messages": [{"role": "user", "content": prompt}]}
         else:

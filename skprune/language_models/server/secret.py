@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -24,6 +25,8 @@ class Secret:
     """
 
     __slots__ = ("_reveal",)
+
+    _reveal: Callable[[], Any]
 
     def __new__(cls, value: Any) -> Secret:
         if isinstance(value, Secret):
