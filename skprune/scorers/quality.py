@@ -30,14 +30,25 @@ class QualityScorer(ServedScorer):
     therefore run once, in batches of similar length, on top of the cached keys and values of the instruction
     that all prompts begin with.
 
+    The model runs in this process, or on an OpenAI-compatible server at ``base_url``, such as vLLM's or
+    llama.cpp's.
+
     Parameters
     ----------
-    model : str or path
+    model : str or path, default=None
         A hub name such as ``"Qwen/Qwen2.5-1.5B-Instruct"`` (a download of 3.1 GB); a folder with
         ``config.json``, a tokenizer and safetensors weights; a GGUF file; or a folder with exactly one GGUF
         file. Code that comes with the model is never run.
         If the hub does not answer within four seconds, or ``HF_HUB_OFFLINE=1`` is set, a name is taken from
         the hub's local cache; if the model is not there, the error says so.
+        With ``base_url``: the name of the model on the server; None takes the only one that it offers.
+    base_url : str, default=None
+        The address of a server, with the version of its API, such as ``"http://localhost:8000/v1"``. Needs
+        the ``server`` extra. The server decides on precision, revision and device, so the parameters
+        ``precision``, ``revision``, ``device`` and ``batch_size`` are ignored.
+    api_key : str, default=None
+        The key for the server. None takes the environment variable ``OPENAI_API_KEY``, if it is set. The key
+        is never shown, and a pickle does not contain it.
     task : str, default="text classification"
         What the texts are for, in words; the prompt names it.
     prompt : str or None, default=None
@@ -56,9 +67,11 @@ class QualityScorer(ServedScorer):
         Subtract the score of the prompt with an empty text. This makes scores of different tasks, prompts
         and models comparable; it does not change the order within a pool.
     max_length : int, default=512
-        Maximum number of tokens of a text; the rest is cut off. The question is never cut.
+        Maximum number of tokens of a text; the rest is cut off. The question is never cut. With ``base_url``,
+        a token is taken as four characters, because the server has the tokenizer.
     chat_template : bool, default=True
-        Ask as the user of a chat, if the model's tokenizer has a chat template.
+        Ask as the user of a chat, if the model's tokenizer has a chat template. With ``base_url``: send chat
+        completions; False sends completions.
     revision : str, default=None
         Branch, tag or commit on the hub.
     device : str, default="auto"
@@ -66,6 +79,17 @@ class QualityScorer(ServedScorer):
     batch_size : int, default=None
         Maximum number of texts in one forward pass. None: as many as fit into 512 tokens on a CPU and 16,384
         elsewhere, padding included. Halved when memory runs out.
+    max_concurrency : int, default=16
+        Maximum number of requests to the server at the same time.
+    timeout : float, default=60.0
+        Seconds that a request may take. Connecting may take three.
+    max_retries : int, default=5
+        How often a request is repeated after a timeout, a broken connection, an incomplete answer, or the
+        status 408, 409, 429 or 5xx. The client waits as long as the server's Retry-After says (at most two
+        minutes), else 0.5 s, 1 s, 2 s and so on, up to 8 s, less a random part.
+    max_calls : int, default=None
+        Maximum number of prompts that this object sends to the server; beyond it, scoring ends with a
+        ``ServerError``.
     verbose : int, default=0
         0 shows a progress bar, of loading and of scoring, after two seconds and on a terminal only. 1 shows
         it at once, everywhere.
@@ -73,7 +97,11 @@ class QualityScorer(ServedScorer):
     Attributes
     ----------
     n_calls_ : int
-        Number of prompts that this object has run through the model.
+        Number of prompts that this object has run through the model, without the probe of a server.
+    n_tokens_ : int
+        Number of tokens, of prompts and answers, that the server has counted; 0 without ``base_url``.
+    n_censored_ : int
+        Number of scores that rest on a bound, because the server did not list the answer; see the Notes.
 
     See Also
     --------
@@ -108,6 +136,19 @@ class QualityScorer(ServedScorer):
     pools): below a billion parameters, 4 bits give another ranking. "auto" is "nf4" on CUDA all the same, as
     in the paper. Larger models were not measured.
 
+    **Servers.** A server lists the 20 most probable tokens. If no spelling of an answer is among them, its
+    probability is censored: it counts with the largest value that it can have, which is the probability of
+    the least probable token in the list, and no more than what the list leaves. With "vocab" a score is then
+    an upper bound. With "yes_no" it is an upper bound if "yes" is missing, a lower bound if "no" is missing,
+    and 0.5 if both are. ``n_censored_`` counts these scores, and a warning appears if they are more than 5 %
+    of a call. A server that takes vLLM's ``logprob_token_ids`` lists both answers always.
+
+    The first use probes the server with a few requests, and fails if the server cannot be reached, does not
+    offer the model, gives no log probabilities or answers neither yes nor no. If a request fails for good, a
+    :class:`~skprune.ServerError` says how many texts were scored. A filter keeps these scores in its
+    ``memory``. The fingerprint contains the address, the model, what the server tells about it, and the
+    prompt, but never the key. Names of special tokens of the common model families are removed from texts.
+
     A pickle contains no weights. The model is loaded on first use, and all scorers of a process that name it
     share it. The two models used last stay loaded; :func:`skprune.hub.clear_models` frees them.
 
@@ -125,6 +166,12 @@ class QualityScorer(ServedScorer):
     >>> # With a model of this size, a single pair means little.
     >>> scorer(["a delight from start to finish", "from delight finish a to start"])  # doctest: +SKIP
     array([0.04..., 0.05...])
+
+    The same, from a server:
+
+    >>> scorer = QualityScorer(base_url="http://localhost:8000/v1", task="sentiment analysis")
+    >>> scorer(["a delight from start to finish"])  # doctest: +SKIP
+    array([0.04...])
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
