@@ -68,8 +68,8 @@ def compare_with_shuffled(
 
     Examples
     --------
-    >>> begins_small = lambda texts: [text[0] < "m" for text in texts]
-    >>> compare_with_shuffled(begins_small, ["a z y x", "b x z y"], n=2, random_state=0).auc
+    >>> is_sorted = lambda texts: [text.split() == sorted(text.split()) for text in texts]
+    >>> compare_with_shuffled(is_sorted, ["a b c d", "e f g h"], n=2, random_state=0).auc
     1.0
     """
     rng = check_random_state(random_state)

@@ -55,7 +55,8 @@ class ServedScorer(LanguageModelScorer):
     @property
     def api_key(self) -> Secret | None:
         """The key, which is not shown."""
-        return self._api_key
+        restored_by_skops = self._api_key is not None and self._api_key.reveal() is None
+        return None if restored_by_skops else self._api_key
 
     @api_key.setter
     def api_key(self, value: Any) -> None:

@@ -36,9 +36,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--latency", type=float, nargs="+", default=[0.0, 0.05, 0.2])
     arguments = parser.parse_args()
-    print(
-        f"{'latency, s':>10}{'create, /s':>12}{'post, /s':>10}{'skprune, /s':>13}{'limit':>7}  skprune to post"
-    )
+    print(f"{'latency, s':>10}{'create, /s':>12}{'post, /s':>10}{'skprune, /s':>13}{'limit':>7}  to post")
     for latency in arguments.latency:
         compare(latency, arguments.texts, arguments.repeats)
 

@@ -14,7 +14,7 @@ class Secret:
     Parameters
     ----------
     value : object
-        The secret; another ``Secret`` stays as it is.
+        The secret; another ``Secret`` stays as it is. None is what skops restores.
 
     Examples
     --------
@@ -28,7 +28,7 @@ class Secret:
 
     _reveal: Callable[[], Any]
 
-    def __new__(cls, value: Any) -> Secret:
+    def __new__(cls, value: Any = None) -> Secret:
         if isinstance(value, Secret):
             return value
         secret = super().__new__(cls)
