@@ -2,7 +2,7 @@
 from .base import BaseFilter
 from .compose import PrunedClassifier, PrunedEstimator
 from .encoders import SentenceEncoder, TfidfEncoder
-from .exceptions import EmptyPoolError, ModelLoadError, PoolExhaustedError, ServerError
+from .exceptions import EmptyPoolError, LostClassWarning, ModelLoadError, PoolExhaustedError, ServerError
 from .filters.active_prune import ActivePruneFilter
 from .filters.anchor import AnchorFilter
 from .filters.ask_llm import AskLLMFilter
@@ -51,6 +51,7 @@ __all__ = [
     "InformationEntropy",
     "KMeansFilter",
     "LearningCurveScorer",
+    "LostClassWarning",
     "ModelLoadError",
     "NGramScorer",
     "OverallUncertainty",

@@ -6,8 +6,10 @@ The file is long because the contract is documented here once, for all filters.
 from __future__ import annotations
 
 import inspect
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from itertools import islice
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -19,10 +21,10 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from skprune.containers import take_rows
-from skprune.exceptions import PoolExhaustedError
+from skprune.exceptions import LostClassWarning, PoolExhaustedError
 from skprune.fitting import check_clones_keep_fit
 from skprune.frames import as_frame, explanation
-from skprune.labels import Labeled, check_labels
+from skprune.labels import Labeled, check_labels, lost_classes
 from skprune.pools import Pool, check_pool, read_pool
 from skprune.row_table import RowTable
 from skprune.selections import Selection, lowest, mask_of, size_of, with_copies
@@ -33,6 +35,10 @@ KEEP_CONSTRAINT = [
     Interval(Real, 0, 1, closed="right"),
     Interval(Integral, 1, None, closed="left"),
 ]
+
+
+# The most lost classes that a warning names.
+_MOST_NAMED = 10
 
 
 class BaseFilter(TransformerMixin, BaseEstimator, ABC):
@@ -118,6 +124,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             self.labeled_ = Labeled()
             # The rows that select passes over. If the labeled set itself is pruned: only rows labeled later.
             self._excluded = Labeled() if prunes_labeled else self.labeled_
+            self._pruned_labels = labels if prunes_labeled else None
             labeled = Pool(pool.take(np.flatnonzero(known))) if known.any() else None
             if labeled is not None:
                 self.labeled_.add(labeled, labels[known])
@@ -184,13 +191,22 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         ------
         PoolExhaustedError
             If every row is labeled.
+
+        Warns
+        -----
+        LostClassWarning
+            If every row was given to :meth:`fit` with a label, ``X`` is that pool, and no row of a class
+            survives.
         """
         self._validate_params()  # they may have been set since fit
         check_scalar(min_rows, "min_rows", Integral, min_val=0)
         pool, eligible = self._eligible(X)
         first, copy_of = pool.distinct(eligible, self._numbers(pool))
         order = self._select(pool, eligible[first], int(min_rows)).order
-        return eligible[with_copies(order, copy_of) if copies else first[order]]
+        kept = eligible[with_copies(order, copy_of) if copies else first[order]]
+        if pool is self.pool_ and self._pruned_labels is not None:
+            self._warn_of_lost_classes(kept)
+        return kept
 
     def transform(self, X: Any) -> Any:
         """Return the rows of ``X`` that survive, in the container and order of ``X``.
@@ -304,6 +320,21 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         ):  # scikit-learn takes True for the integer 1
             raise InvalidParameterError(
                 f"The 'keep' parameter of {type(self).__name__} must be a share or a count, got {self.keep!r}"
+            )
+
+    def _warn_of_lost_classes(self, kept: np.ndarray) -> None:
+        """Warn if no row of a class of the labeled set survives."""
+        lost = lost_classes(self._pruned_labels, kept)
+        if lost:
+            named = [f"{label!r} ({size} rows)" for label, size in islice(lost.items(), _MOST_NAMED)]
+            if len(lost) > _MOST_NAMED:
+                named.append(f"and {len(lost) - _MOST_NAMED} more")
+            warnings.warn(
+                f"{type(self).__name__} keeps no row of class {', '.join(named)}, so it cannot be learned. "
+                "Keep a floor per class: min_per_class=1 of PrunedClassifier and PruneSampler keeps the best "
+                "row of every class",
+                LostClassWarning,
+                stacklevel=3,
             )
 
     @property

@@ -1,4 +1,4 @@
-"""Errors that callers may want to catch by name."""
+"""Errors and warnings that callers may want to catch by name."""
 
 
 class EmptyPoolError(ValueError):
@@ -25,3 +25,7 @@ class ServerError(OSError):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class LostClassWarning(UserWarning):
+    """A filter prunes a labeled set and keeps no row of a class."""

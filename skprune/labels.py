@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,30 @@ def check_labels(y: Any, n_rows: int, name: str = "y") -> tuple[np.ndarray, np.n
     if labels.dtype.kind == "f":
         return labels, ~np.isnan(labels) & (labels != -1)
     return labels, ~np.array([_is_missing(label) for label in labels.tolist()], dtype=bool)
+
+
+def lost_classes(labels: np.ndarray, kept: np.ndarray) -> dict[Any, int]:
+    """Return the classes without a row among ``kept``, with the number of their rows, largest first.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_rows,)
+        Fractions and tuples (several outputs) are not classes, nor are labels that mostly occur once.
+    kept : ndarray of int
+        Rows.
+
+    Examples
+    --------
+    >>> lost_classes(np.array(["a", "b", "a", "b", "c", "a"]), np.array([0, 2]))
+    {'b': 2, 'c': 1}
+    """
+    if labels.dtype.kind == "f" and (labels != np.floor(labels)).any():
+        return {}
+    sizes = Counter(labels.tolist())
+    if len(sizes) > len(labels) / 2 or any(isinstance(label, tuple) for label in sizes):
+        return {}
+    survivors = set(labels[kept].tolist())
+    return {label: size for label, size in sizes.most_common() if label not in survivors}
 
 
 def _is_missing(label: Any) -> bool:

@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from skprune.base import BaseFilter
 from skprune.containers import take_rows
+from skprune.exceptions import LostClassWarning
 from skprune.labels import check_labels
 
 FILTER_CONSTRAINT = [HasMethods(["fit", "select"])]
@@ -107,7 +108,11 @@ def prune(
     -------
     ndarray of intp, shape (n_kept,)
     """
-    kept = filter.fit(X, labels, **params).select(X)
+    filter.fit(X, labels, **params)
+    with warnings.catch_warnings():
+        if min_per_class:  # every class keeps rows in the end
+            warnings.simplefilter("ignore", LostClassWarning)
+        kept = filter.select(X)
     if labels is None:
         return np.sort(kept)
     known = check_labels(labels, len(labels))[1]
@@ -120,12 +125,4 @@ def prune(
         rows = np.flatnonzero(class_of == c)
         best = rows[filter.select(take_rows(X, rows), min_rows=len(rows))]
         kept = np.append(kept, best[~np.isin(best, kept)][: min_per_class - survive[c]])
-    if min_per_class == 0 and not survive.all():
-        counted = zip(classes.tolist(), sizes, survive, strict=True)
-        lost = ", ".join(f"{label!r} ({size} rows)" for label, size, n_left in counted if not n_left)
-        warnings.warn(
-            f"{type(filter).__name__} keeps no row of class {lost}, so it cannot be learned. "
-            "min_per_class=1 keeps the best row of every class",
-            stacklevel=4,
-        )
     return np.sort(kept)

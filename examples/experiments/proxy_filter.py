@@ -13,11 +13,7 @@ that was killed continues where it stopped.
 from __future__ import annotations
 
 import argparse
-import platform
-import subprocess
-import textwrap
 import warnings
-from datetime import date
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
@@ -25,8 +21,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from _pages import command, origin, paired, paragraphs, verdict
 from _runs import Runs, cut, make_parser, markdown, play
-from scipy import stats
 from significance import holm
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -45,7 +41,6 @@ FILTERS = ("none", "ProxyFilter", "AnchorAL", "random")
 LEARNERS = ("logistic regression, same vectors", "logistic regression, TF-IDF", "neural net, same vectors")
 N_RARE = 5  # initial labels of the rare class, as in AnchorAL's paper
 NEGLIGIBLE = 5.0  # percent; a smaller difference does not matter to us
-POWER = 0.8
 
 
 class TermsOf(TransformerMixin, BaseEstimator):
@@ -178,7 +173,7 @@ def against_none(runs: pd.DataFrame) -> pd.DataFrame:
                 | {"rare rows found": f"{found:+.1f} ± {found_half:.1f}"}
             )
         for row, p in zip(family, holm([row["p"] for row in family]), strict=True):
-            rows.append(row | {"p": p, "verdict": verdict(row["mean"], row["half"], p)})
+            rows.append(row | {"p": p, "verdict": verdict(row["mean"], row["half"], p, NEGLIGIBLE)})
     table = pd.DataFrame(rows)
     return pd.DataFrame(
         {
@@ -197,23 +192,6 @@ def against_none(runs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def paired(differences: pd.Series) -> tuple[float, float, float, float]:
-    """Return the mean, half its 95 % interval, the effect seen with 80 % power, and p of Student's t."""
-    n = len(differences)
-    error = float(differences.std(ddof=1)) / n**0.5
-    t = stats.t(n - 1)
-    p = float(stats.ttest_1samp(differences, 0).pvalue) if error else float(differences.mean() == 0)
-    return float(differences.mean()), error * t.ppf(0.975), error * (t.ppf(0.975) + t.ppf(POWER)), p
-
-
-def verdict(mean: float, half: float, p: float) -> str:
-    """Return one of three words."""
-    if p < 0.05:
-        return "established"
-    inside = max(abs(mean - half), abs(mean + half)) < NEGLIGIBLE
-    return f"excluded beyond ± {NEGLIGIBLE:.0f} %" if inside else "not established"
-
-
 def levels(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the means over seeds."""
     table = (
@@ -225,28 +203,12 @@ def levels(runs: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
-def command(args: argparse.Namespace) -> str:
-    """Return the command that gives these results, without the options of where they are written."""
-    usual = vars(parse([]))
-    words = ["python examples/experiments/proxy_filter.py"]
-    for name, value in vars(args).items():
-        if name not in ("out", "page") and value != usual[name]:
-            words += [f"--{name.replace('_', '-')}", *(value if isinstance(value, list) else [str(value)])]
-    return " ".join(words)
-
-
 def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     """Return the page of the results."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
-    ).stdout.strip()
-    cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    machine = cpu[0].partition(": ")[2] if cpu else platform.processor()
     n_tests = len(args.rare) * len(LEARNERS)
     text = f"""# ProxyFilter against no pruning
 
-Command: `{command(args)}`, commit {commit}, seeds 0 to {args.seeds - 1}, {date.today()}, one thread of
-{machine} beside other jobs, no GPU, Python {platform.python_version()}.
+Command: `{command("proxy_filter", args, parse([]))}`, seeds 0 to {args.seeds - 1}, {origin()}.
 
 **Data.** Debian package descriptions ({corpus().release}). Each seed splits them by source package, and
 draws {args.pool_size:,} rows for its pool and {args.test_size:,} for its test set, cut at {args.max_words}
@@ -264,8 +226,7 @@ lies within ± {NEGLIGIBLE:.0f} %. *Not established*: neither. "Rare rows found"
 the end.
 The intervals do not cover other data sets: all pools are drawn from one collection and overlap.
 """
-    parts = [textwrap.fill(part, 132, break_on_hyphens=False) for part in text.split("\n\n")]
-    parts += [markdown(against_none(runs)), "Means over the seeds:", markdown(levels(runs))]
+    parts = [*paragraphs(text), markdown(against_none(runs)), "Means over the seeds:", markdown(levels(runs))]
     return "\n\n".join([*parts, "Every run: [proxy_filter.csv](proxy_filter.csv)."]) + "\n"
 
 

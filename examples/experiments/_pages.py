@@ -1,0 +1,96 @@
+"""What the pages of results share: paired differences with a verdict, and how they were measured."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import subprocess
+import textwrap
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+from scipy import stats
+from significance import holm
+
+POWER = 0.8
+
+
+def paired(differences: pd.Series) -> tuple[float, float, float, float]:
+    """Return the mean, half its 95 % interval, the effect seen with 80 % power, and p of Student's t."""
+    n = len(differences)
+    error = float(differences.std(ddof=1)) / n**0.5
+    t = stats.t(n - 1)
+    p = float(stats.ttest_1samp(differences, 0).pvalue) if error else float(differences.mean() == 0)
+    return float(differences.mean()), error * t.ppf(0.975), error * (t.ppf(0.975) + t.ppf(POWER)), p
+
+
+def verdict(mean: float, half: float, p: float, negligible: float, unit: str = "%") -> str:
+    """Return one of three words.
+
+    Parameters
+    ----------
+    mean, half : float
+        The paired mean and half its 95 % interval.
+    p : float
+        Adjusted by Holm's method.
+    negligible : float
+        The largest difference that does not matter, in ``unit``.
+    """
+    if p < 0.05:
+        return "established"
+    inside = max(abs(mean - half), abs(mean + half)) < negligible
+    return f"excluded beyond ± {negligible:g} {unit}" if inside else "not established"
+
+
+def compared(differences: dict[tuple, pd.Series], names: list[str], negligible: float) -> pd.DataFrame:
+    """Return one row per comparison of a family, with Holm's adjustment over the family.
+
+    Parameters
+    ----------
+    differences : dict of (names of the comparison) -> paired differences, in points
+    names : list of str
+        What the parts of a key are called.
+    negligible : float
+        The largest difference that does not matter, in points.
+    """
+    found = [paired(values) for values in differences.values()]
+    adjusted = holm([row[3] for row in found])
+    return pd.DataFrame(
+        [
+            dict(zip(names, key, strict=True))
+            | {"seeds": len(values), "difference": f"{mean:+.1f} ± {half:.1f}"}
+            | {"smallest detectable": f"{visible:.1f}", "p, Holm": "< 0.001" if p < 0.001 else f"{p:.3f}"}
+            | {"verdict": verdict(mean, half, p, negligible, "points")}
+            for (key, values), (mean, half, visible, _), p in zip(
+                differences.items(), found, adjusted, strict=True
+            )
+        ]
+    )
+
+
+def command(script: str, args: argparse.Namespace, usual: argparse.Namespace) -> str:
+    """Return the command that gives these results, without the options of where they are written."""
+    words = [f"python examples/experiments/{script}.py"]
+    for name, value in vars(args).items():
+        if name not in ("out", "page", "memory") and value != getattr(usual, name):
+            words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
+    return " ".join(words)
+
+
+def origin() -> str:
+    """Return commit, date and machine in words."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
+    ).stdout.strip()
+    cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    machine = cpu[0].partition(": ")[2] if cpu else platform.processor()
+    return (
+        f"commit {commit}, {date.today()}, one thread of {machine} beside other jobs, no GPU, "
+        f"Python {platform.python_version()}"
+    )
+
+
+def paragraphs(text: str) -> list[str]:
+    """Return the paragraphs of a text, each wrapped to the width of a page."""
+    return [textwrap.fill(part, 132, break_on_hyphens=False) for part in text.strip().split("\n\n")]
