@@ -98,4 +98,3 @@ def split_of(name: str, seed: int, memory: Path, pool_size: int | None = None) -
 def describe_sets(names: list[str], pool_size: int | None = None) -> str:
     """Return the sizes of the sets in words."""
     return "; ".join(f"*{name}*: {pool_size or SETS[name][1]:,} and {SETS[name][2]:,} rows" for name in names)
-

@@ -33,7 +33,7 @@ NEGLIGIBLE = 1.0  # points of accuracy; a smaller difference does not matter to 
 
 
 class KMeansPlusPlus(Strategy):
-    """Draw rows as k-means++ does: with the squared distance to the nearest labeled or drawn row as weight."""
+    """Draw rows as k-means++ does, by the squared distance to the nearest labeled or drawn row."""
 
     def _pick(
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
@@ -144,11 +144,11 @@ def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
 
 Command: `{command("first_labels", args, parse([]))}`, seeds 0 to {args.seeds - 1}, {origin()}.
 
-**Data.** Pools and test sets, drawn anew by each seed: {describe_sets(args.data, args.pool_size)}. Vectors are
-those of MiniLM, of at most {MAX_WORDS} words. **Loop.** {first} rows are labeled without a learner, then
+**Data.** Pools and test sets, drawn anew by each seed: {describe_sets(args.data, args.pool_size)}. Vectors
+are those of MiniLM, of at most {MAX_WORDS} words. **Loop.** {first} rows are labeled without a learner, then
 {args.rounds} rounds of {args.batch}, up to {last} labels; logistic regression on the vectors learns anew in
-each round. Entropy begins with random rows; "TypiClust, then entropy" changes after {SWITCH} labels; k-means++
-draws rows with the squared distance to the nearest labeled row as weight. TypiClust has its paper's settings,
+each round. Entropy begins with random rows; "TypiClust, then entropy" changes after {SWITCH} labels;
+k-means++ draws rows with the squared distance to the nearest labeled row as weight. TypiClust has its paper's settings,
 so nothing was tuned on these seeds.
 
 **How to read it.** A difference is that from random rows in the same seed, in points of accuracy: the paired

@@ -63,7 +63,11 @@ METHODS: dict[str, tuple[str, str, Ratio]] = {
     "DUAL + ccs, grows": ("dual", "ccs", grows),
 }
 # With few labels every fit takes longer, so fewer candidates are tried.
-FEW = [name for name in METHODS if name not in {"AUM + top", "AUM + budget, 0.3"} and not name.endswith(("0.0", "0.2", "0.4"))]
+FEW = [
+    name
+    for name in METHODS
+    if name not in {"AUM + top", "AUM + budget, 0.3"} and not name.endswith(("0.0", "0.2", "0.4"))
+]
 FEW = [name for name in FEW if not name.endswith("0.1") or name.startswith("AUM")]
 ON_TEST = (
     "DUAL + beta",
@@ -180,7 +184,9 @@ def tuning_table(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return the mean gain over random rows per method, one column per labels and size, over both sets."""
     table = gains(runs, metric)
     table = table[table["method"] != "k-means"]
-    table["cell"] = [f"{labels:.0%}: {keep:.0%}" for labels, keep in zip(table.labels, table.keep, strict=True)]
+    table["cell"] = [
+        f"{labels:.0%}: {keep:.0%}" for labels, keep in zip(table.labels, table.keep, strict=True)
+    ]
     cells = table.groupby(["method", "cell"], sort=False)["gain"].mean().unstack("cell")
     cells.insert(0, "mean, all labels", table[table.labels == 1].groupby("method")["gain"].mean())
     cells.insert(1, "mean, few labels", table[table.labels < 1].groupby("method")["gain"].mean())
@@ -266,9 +272,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         __doc__, seeds=8, pool_size=None, memory=None, out=Path("semiprune_defaults-results")
     )
     parser.add_argument("--page", type=Path, default=None, help="where to write the page (default: in --out)")
-    parser.add_argument(
-        "--part", choices=("tuning", "test", "both"), default="both", help="the part to play"
-    )
+    parser.add_argument("--part", choices=("tuning", "test", "both"), default="both", help="the part to play")
     args = parser.parse_args(argv)
     args.memory = args.memory or args.out / "memory"
     return args

@@ -47,9 +47,10 @@ def test_the_interval_is_that_of_students_t(experiment: ModuleType) -> None:
     ],
 )
 def test_verdicts(experiment: ModuleType, mean: float, half: float, p: float, word: str) -> None:
-    assert experiment.verdict(mean, half, p) == word
+    assert experiment.verdict(mean, half, p, experiment.NEGLIGIBLE) == word
 
 
 def test_the_page_shows_the_options_that_differ_from_their_defaults(experiment: ModuleType) -> None:
     args = experiment.parse(["--seeds", "3", "--rare", "mail", "games", "--out", "elsewhere"])
-    assert experiment.command(args).endswith("proxy_filter.py --seeds 3 --rare mail games")
+    shown = experiment.command("proxy_filter", args, experiment.parse([]))
+    assert shown.endswith("proxy_filter.py --seeds 3 --rare mail games")
