@@ -205,7 +205,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         order = self._select(pool, eligible[first], int(min_rows)).order
         kept = eligible[with_copies(order, copy_of) if copies else first[order]]
         if pool is self.pool_ and self._pruned_labels is not None:
-            self._warn_of_lost_classes(kept)
+            self._warn_of_lost_classes(self._pruned_labels, kept)
         return kept
 
     def transform(self, X: Any) -> Any:
@@ -322,9 +322,9 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
                 f"The 'keep' parameter of {type(self).__name__} must be a share or a count, got {self.keep!r}"
             )
 
-    def _warn_of_lost_classes(self, kept: np.ndarray) -> None:
+    def _warn_of_lost_classes(self, labels: np.ndarray, kept: np.ndarray) -> None:
         """Warn if no row of a class of the labeled set survives."""
-        lost = lost_classes(self._pruned_labels, kept)
+        lost = lost_classes(labels, kept)
         if lost:
             named = [f"{label!r} ({size} rows)" for label, size in islice(lost.items(), _MOST_NAMED)]
             if len(lost) > _MOST_NAMED:

@@ -119,7 +119,7 @@ def semi(
 
     @cache
     def fitted() -> SemiPruneFilter:
-        return SemiPruneFilter(cold_start="error", random_state=common["seed"]).fit(task.X, y)
+        return SemiPruneFilter(cold_start="error", mis_ratio=0.1, random_state=common["seed"]).fit(task.X, y)
 
     def choose(method: str, n_kept: int) -> Choice:
         difficulty, coreset = PAIRS[method]

@@ -76,6 +76,7 @@ class AnchorFilter(NeighborFilter):
 
     See Also
     --------
+    ProxyFilter : For rare classes too; does not rely on similarity.
     RandomFilter : The baseline.
 
     Notes
@@ -84,6 +85,14 @@ class AnchorFilter(NeighborFilter):
     ``keep``; exact search unless the pool has millions of rows (with few queries per round, building the
     graph costs more than it saves); copies of a labeled row count once among the candidates for anchors; a
     query that asks for more rows than the anchors retrieved gets the next nearest rows.
+
+    *When it pays.* A query reads few rows, and many of them are of a rare class. This alone does not make the
+    classifier better. On data kept aside (94,000 rows, classes of 0.07 to 2.2 %), the mean F1 of the rare
+    class was lower than without pruning if the classifier reads the filter's own vectors: by 4 to 10 % with
+    logistic regression, by 17 to 45 % with a small neural net. With a fine-tuned MiniLM (4,000 rows, a class
+    of 2 %, 8 seeds) a difference is not established (+1.3 ± 3.5 %), and selection was 13 times faster. Use
+    this filter with a fine-tuned net, and :class:`ProxyFilter` with a classifier on cached vectors.
+    ``docs/results`` has smaller tables of both filters.
 
     References
     ----------

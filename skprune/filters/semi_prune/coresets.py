@@ -37,6 +37,8 @@ class Candidates:
         Share of the rows whose label is probably wrong.
     n_neighbors : int, default=10
         Number of neighbors of each row in the graph of D2.
+    classes : ndarray of int, shape (n,), default=None
+        The class of each row; None is one class for all. Only ``class_ccs`` reads it.
     """
 
     difficulty: np.ndarray
@@ -45,6 +47,7 @@ class Candidates:
     vectors: Callable[[], Any]
     mis_ratio: float = 0.1
     n_neighbors: int = 10
+    classes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.difficulty)
@@ -58,6 +61,24 @@ class Candidates:
         """Return the positions without the hardest ``mis_ratio``, hardest first; at least ``k`` remain."""
         n_dropped = min(int(np.floor(self.mis_ratio * len(self) + 0.5)), len(self) - k)
         return self.hardest_first[n_dropped:]
+
+    def without_mislabeled_by_class(self, k: int) -> np.ndarray:
+        """Return the positions without the hardest ``mis_ratio`` of each class; at least ``k`` remain.
+
+        Hardest first. The number dropped is rounded down, so that a class with fewer than 1 / mis_ratio rows
+        loses none. If fewer than ``k`` would remain, the rows that are least hard within their class stay.
+        """
+        order = self.hardest_first
+        classes = np.zeros(len(self), dtype=np.intp) if self.classes is None else self.classes[order]
+        sizes = np.bincount(classes)
+        place = np.empty(len(self), dtype=np.intp)  # of a row within its class, hardest first
+        place[np.argsort(classes, kind="stable")] = np.arange(len(self)) - np.repeat(
+            np.cumsum(sizes) - sizes, sizes
+        )
+        n_dropped = int(np.floor(self.mis_ratio * sizes).sum())
+        share = (place + 1) / sizes[classes]
+        hardest = np.argsort(share, kind="stable")[: min(n_dropped, len(self) - k)]
+        return np.delete(order, hardest)
 
     @property
     def weight(self) -> np.ndarray:
@@ -100,7 +121,20 @@ def ccs(rows: Candidates, k: int) -> np.ndarray:
     -----
     Zheng et al., "Coverage-centric Coreset Selection for High Pruning Rates", ICLR 2023, Algorithm 1.
     """
-    left = rows.without_mislabeled(k)
+    return _stratified(rows, rows.without_mislabeled(k), k)
+
+
+def class_ccs(rows: Candidates, k: int) -> np.ndarray:
+    """Drop the hardest ``mis_ratio`` of each class, and draw equally many rows from each stratum: ours.
+
+    The rows of a rare class are hard because they are few, not because their labels are wrong. CCS drops them
+    first; here every class loses the same share.
+    """
+    return _stratified(rows, rows.without_mislabeled_by_class(k), k)
+
+
+def _stratified(rows: Candidates, left: np.ndarray, k: int) -> np.ndarray:
+    """Draw ``k`` of the rows ``left``, which are sorted hardest first, from strata of difficulty."""
     difficulty = rows.difficulty[left]
     low, width = difficulty.min(), np.ptp(difficulty) / _N_STRATA
     stratum = np.zeros(len(left), dtype=np.intp)
@@ -193,4 +227,18 @@ def _neighbor_graph(vectors: Any, n_neighbors: int) -> sp.csr_array:
     return sp.csr_array(graph)
 
 
-CORESETS: dict[str, Coreset] = {"budget": budget, "ccs": ccs, "dual_beta": dual_beta, "d2": d2, "top": top}
+CORESETS: dict[str, Coreset] = {
+    "budget": budget,
+    "ccs": ccs,
+    "class_ccs": class_ccs,
+    "dual_beta": dual_beta,
+    "d2": d2,
+    "top": top,
+}
+
+#: Those that drop rows as probably mislabeled, and which rows they leave.
+WITHOUT_MISLABELED: dict[str, Callable[[Candidates, int], np.ndarray]] = {
+    "budget": Candidates.without_mislabeled,
+    "ccs": Candidates.without_mislabeled,
+    "class_ccs": Candidates.without_mislabeled_by_class,
+}

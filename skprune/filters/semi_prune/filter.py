@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from skprune.filters.semi_prune.coresets import CORESETS, Candidates
+from skprune.filters.semi_prune.coresets import CORESETS, WITHOUT_MISLABELED, Candidates
 from skprune.filters.semi_prune.dynamics import TrainingDynamics, aum, dual, dyn_unc, el2n, forgetting
 from skprune.filters.semi_prune.scaling import CommonScaler, check_classes
 from skprune.filters.semi_prune.training_rows import TrainingRows
@@ -36,6 +36,8 @@ DIFFICULTIES: dict[str, tuple[Callable[[TrainingDynamics], np.ndarray], float]] 
 }
 # Rows whose probabilities are in memory at a time.
 _BLOCK = 8_192
+# mis_ratio="auto": the share if none is known, and the largest one.
+_UNKNOWN_MIS_RATIO, _LARGEST_MIS_RATIO = 0.2, 0.3
 # The random stream of a round that seeds the estimators.
 _ESTIMATORS = 1
 
@@ -62,19 +64,22 @@ class SemiPruneFilter(VectorFilter):
         hidden layer, which needs torch; scikit-learn's ``MLPClassifier`` does not.
     n_epochs : int, default=30
         Number of epochs of the proxy (T); all are logged.
-    difficulty : {"dual", "aum", "dyn_unc", "el2n", "forgetting"} or callable, default="dual"
+    difficulty : {"aum", "dual", "dyn_unc", "el2n", "forgetting"} or callable, default="aum"
         Score that measures how hard a row is; see :mod:`skprune.filters.semi_prune.dynamics`. A callable
         takes a :class:`~skprune.filters.semi_prune.dynamics.TrainingDynamics` and returns one number per row,
         higher for harder rows.
-    coreset : {"dual_beta", "budget", "ccs", "d2", "top"}, default="dual_beta"
+    coreset : {"class_ccs", "ccs", "budget", "dual_beta", "d2", "top"}, default="class_ccs"
         How rows are chosen by difficulty; see :mod:`skprune.filters.semi_prune.coresets`.
-    mis_ratio : float, default=0.1
-        Share of the rows that ``"budget"`` and ``"ccs"`` drop as probably mislabeled: the hardest ones.
+    mis_ratio : float or "auto", default="auto"
+        Share of the rows that are dropped as probably mislabeled: the hardest ones of all rows (``"ccs"``,
+        ``"budget"``) or of each class (``"class_ccs"``). Fewer are dropped if ``keep`` leaves no room: never
+        more than 1 − keep. "auto" is the share of the held-out labels that ``ssl`` gets wrong,
+        1 − ``agreement_``, but at most 0.3; it is 0.2 if no label could be held out.
     n_neighbors : int, default=10
         Number of neighbors of each row in the graph of ``"d2"``.
     holdout : float, default=0.2
-        Share of the labels of each class that ``agreement_`` is measured on. It needs a second run of
-        ``ssl``; 0 skips it.
+        Share of the labels of each class that ``agreement_`` is measured on. It needs a run of ``ssl`` of its
+        own; 0 skips it.
     cold_start : {"random", "error"}, default="random"
         While fewer than two classes have labels: keep random rows, or refuse to fit.
     encoder : None, str, path, estimator or callable, default=None
@@ -97,7 +102,7 @@ class SemiPruneFilter(VectorFilter):
     pseudo_confidence_ : ndarray of float64, shape (n_rows,) or None
         Probability of the pseudo-label; 1 if the label is known.
     agreement_ : float or None
-        Share of held-out labeled rows whose pseudo-label was right; NaN if none could be held out.
+        Share of held-out labeled rows that ``ssl`` gave their label; NaN if none could be held out.
     dynamics_ : TrainingDynamics or None
         The training log of the proxy, for the distinct rows of the pool.
     n_held_out_ : int
@@ -112,6 +117,14 @@ class SemiPruneFilter(VectorFilter):
 
     Notes
     -----
+    *Defaults.* ``difficulty``, ``coreset`` and ``mis_ratio`` were chosen by measurement on movie reviews and
+    Reuters; ``docs/results/semiprune_defaults.md`` tests them on other sets. For the settings as in the
+    papers, pass ``difficulty="dual", coreset="dual_beta"`` [2]_, or ``difficulty="aum"`` with
+    ``coreset="budget"`` or ``"ccs"`` and a number as ``mis_ratio``. Beware of them if every label is known:
+    the hardest rows of a noisy set are mislabeled, and those of a clean set with a long tail belong to its
+    rare classes. ``"dual_beta"`` and a small ``mis_ratio`` keep the former, ``"ccs"`` and ``"budget"`` with a
+    larger one drop the latter. ``"class_ccs"`` (ours) drops the same share of each class instead.
+
     SemiPrune [1]_ is known to us by its abstract: pseudo-labels come from few labels drawn at random, and
     supervised pruning methods do the rest. The formulas of those methods, with their sources, are in the
     functions that compute them.
@@ -119,7 +132,7 @@ class SemiPruneFilter(VectorFilter):
     *What counts.* As in all filters, labeled rows are not selected, and ``keep`` counts the others. Labels
     that were paid for belong to the coreset: to train on B rows in total, of which n are labeled, pass
     ``keep=B - n`` and train on the survivors and the labeled rows. If every row is labeled, no pseudo-label
-    is made and all rows are eligible: this is supervised pruning.
+    is made and all rows are eligible: this is supervised pruning, and ``ssl`` serves for ``agreement_`` only.
 
     *Rounds.* :meth:`partial_fit` makes all pseudo-labels and trains the proxy anew, from all labels known so
     far. Copies of a row are trained on once. Rows that :meth:`fit` has not seen take the score and
@@ -137,6 +150,8 @@ class SemiPruneFilter(VectorFilter):
     References
     ----------
     .. [1] "Label-Efficient Dataset Pruning via Semi-Supervised Pseudo-Labeling", 2026, arXiv:2605.23198.
+    .. [2] Cho, Shin and Yun, "Lightweight Dataset Pruning without Full Training via Example Difficulty and
+       Prediction Uncertainty", ICML 2025.
 
     Examples
     --------
@@ -157,7 +172,7 @@ class SemiPruneFilter(VectorFilter):
         "n_epochs": [Interval(Integral, 1, None, closed="left")],
         "difficulty": [StrOptions(set(DIFFICULTIES)), callable],
         "coreset": [StrOptions(set(CORESETS))],
-        "mis_ratio": [Interval(Real, 0, 1, closed="left")],
+        "mis_ratio": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "holdout": [Interval(Real, 0, 1, closed="left")],
         "cold_start": [StrOptions({"random", "error"})],
@@ -170,9 +185,9 @@ class SemiPruneFilter(VectorFilter):
         ssl: Any = None,
         proxy: Any = None,
         n_epochs: int = 30,
-        difficulty: str | Callable[[TrainingDynamics], np.ndarray] = "dual",
-        coreset: str = "dual_beta",
-        mis_ratio: float = 0.1,
+        difficulty: str | Callable[[TrainingDynamics], np.ndarray] = "aum",
+        coreset: str = "class_ccs",
+        mis_ratio: float | str = "auto",
         n_neighbors: int = 10,
         holdout: float = 0.2,
         cold_start: str = "random",
@@ -243,8 +258,9 @@ class SemiPruneFilter(VectorFilter):
             mean_p=self.dynamics_.p_label.mean(axis=0, dtype=np.float64)[known],
             uniforms=uniforms[drawn],
             vectors=lambda: self._vectors_at(pool, eligible[drawn]),
-            mis_ratio=self.mis_ratio,
+            mis_ratio=self._mis_ratio(),
             n_neighbors=self.n_neighbors,
+            classes=self.dynamics_.codes[known],
         )
         kept = CORESETS[self.coreset](candidates, n_kept)
 
@@ -288,15 +304,15 @@ class SemiPruneFilter(VectorFilter):
         self.agreement_, self.n_held_out_ = np.nan, 0
         codes, confidence = rows.codes.copy(), np.ones(len(rows.codes))
         unlabeled = codes < 0
-        if not unlabeled.any():
-            return codes, confidence
         held_out = rows.hold_out(self.holdout)
         if len(held_out):
             fewer = rows.codes.copy()
             fewer[held_out] = -1
             predicted, _ = self._predict(rows, fewer, held_out)
             self.agreement_, self.n_held_out_ = float(np.mean(predicted == codes[held_out])), len(held_out)
-        codes[unlabeled], confidence[unlabeled] = self._predict(rows, rows.codes, np.flatnonzero(unlabeled))
+        if unlabeled.any():
+            wanted = np.flatnonzero(unlabeled)
+            codes[unlabeled], confidence[unlabeled] = self._predict(rows, rows.codes, wanted)
         return codes, confidence
 
     def _predict(
@@ -342,6 +358,14 @@ class SemiPruneFilter(VectorFilter):
 
     # ------------------------------------------------------------------ difficulty
 
+    def _mis_ratio(self) -> float:
+        """Return the share of the rows to drop as probably mislabeled."""
+        if not isinstance(self.mis_ratio, str):
+            return self.mis_ratio
+        assert self.agreement_ is not None
+        wrong = 1.0 - self.agreement_
+        return _UNKNOWN_MIS_RATIO if np.isnan(wrong) else min(wrong, _LARGEST_MIS_RATIO)
+
     def _difficulties(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the scores of the distinct rows as their paper defines them, and with harder rows higher."""
         if callable(self.difficulty):
@@ -370,8 +394,9 @@ class SemiPruneFilter(VectorFilter):
         kept = mask_of(order, len(rows))
         by_difficulty = self.coreset in ("top", "budget")
         reason = np.full(len(rows), _DROPPED[self.coreset], dtype=object)
-        if self.coreset in ("budget", "ccs"):
-            reason[~mask_of(rows.without_mislabeled(len(order)), len(rows))] = _MISLABELED
+        if self.coreset in WITHOUT_MISLABELED:
+            left = WITHOUT_MISLABELED[self.coreset](rows, len(order))
+            reason[~mask_of(left, len(rows))] = _MISLABELED
         reason[kept] = _KEPT[self.coreset]
         return {
             "stage": np.where(kept, self.coreset, "").astype(object),
@@ -387,6 +412,7 @@ class SemiPruneFilter(VectorFilter):
 _KEPT = {
     "budget": "kept: hard, and not among the hardest",
     "ccs": "kept: drawn from its stratum of difficulty",
+    "class_ccs": "kept: drawn from its stratum of difficulty",
     "d2": "kept: hard, or in a hard neighborhood not covered yet",
     "dual_beta": "kept: drawn by its weight",
     "top": "kept: among the hardest",
@@ -394,6 +420,7 @@ _KEPT = {
 _DROPPED = {
     "budget": "easier than the last row kept",
     "ccs": "not drawn from its stratum of difficulty",
+    "class_ccs": "not drawn from its stratum of difficulty",
     "d2": "easy, or near a row that was kept",
     "dual_beta": "not drawn by its weight",
     "top": "easier than the last row kept",

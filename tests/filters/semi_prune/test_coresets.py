@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta
 
-from skprune.filters.semi_prune.coresets import CORESETS, Candidates, budget, ccs, d2, dual_beta, top
+from skprune.filters.semi_prune.coresets import (
+    CORESETS,
+    Candidates,
+    budget,
+    ccs,
+    class_ccs,
+    d2,
+    dual_beta,
+    top,
+)
 
 
 def candidates(n=200, seed=0, **settings):
@@ -15,6 +24,7 @@ def candidates(n=200, seed=0, **settings):
         "difficulty": rng.gamma(2.0, 0.1, n),
         "mean_p": rng.beta(3, 1, n),
         "uniforms": np.sort(rng.random(n)),
+        "classes": rng.integers(0, 4, n),
     }
     vectors = rng.normal(size=(n, 3))
     return Candidates(**(given | settings), vectors=lambda: vectors)
@@ -65,6 +75,35 @@ def test_top_and_budget_match_sorting():
 def test_ties_go_to_the_row_with_the_lowest_random_number():
     rows = candidates(20, difficulty=np.r_[np.zeros(10), np.ones(10)])
     assert top(rows, 3).tolist() == [10, 11, 12]
+
+
+@pytest.mark.parametrize(("mis_ratio", "k"), [(0.3, 20), (0.3, 100), (0.3, 160), (0.7, 150), (0.0, 30)])
+def test_class_ccs_drops_the_same_share_of_each_class(mis_ratio, k):
+    sizes = [100, 60, 30, 7, 3]
+    rows = candidates(200, mis_ratio=mis_ratio, classes=np.repeat(np.arange(5), sizes))
+    dropped = []
+    for c, size in enumerate(sizes):
+        members = sorted(np.flatnonzero(rows.classes == c), key=lambda i: -rows.difficulty[i])
+        dropped += [((place + 1) / size, i) for place, i in enumerate(members[: int(mis_ratio * size)])]
+    n_dropped = min(len(dropped), 200 - k)  # the least hard of their class come back if they are needed
+    left = rows.without_mislabeled_by_class(k)
+    gone = np.setdiff1d(np.arange(200), left)
+    assert len(gone) == n_dropped
+    assert set(gone) <= {i for _, i in dropped}
+    assert max((share for share, i in dropped if i in gone), default=0) <= min(
+        (share for share, i in dropped if i not in gone), default=1
+    )
+    assert (np.diff(rows.difficulty[left]) <= 0).all()
+    assert set(class_ccs(rows, k)) <= set(left)
+    if mis_ratio == 0.3:
+        assert not set(gone) & set(np.flatnonzero(rows.classes == 4)), "0.3 of 3 rows are less than one row"
+
+
+def test_class_ccs_of_one_class_is_ccs():
+    rows = candidates(200, mis_ratio=0.25, classes=np.zeros(200, dtype=int))
+    assert class_ccs(rows, 50).tolist() == ccs(rows, 50).tolist()
+    rows.classes = None
+    assert class_ccs(rows, 50).tolist() == ccs(rows, 50).tolist()
 
 
 @pytest.mark.parametrize("k", [1, 7, 49, 50, 51, 120, 170, 180])

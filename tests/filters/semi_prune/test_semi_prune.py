@@ -1,6 +1,7 @@
 """SemiPruneFilter: pseudo-labels, the log of the proxy and the rows kept, on real digits and posts."""
 
 import pickle
+import warnings
 from itertools import product
 
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading, SelfTrainingClassifier
 
-from skprune import FixMatchClassifier, ProxyClassifier, SemiPruneFilter, TfidfEncoder
+from skprune import FixMatchClassifier, LostClassWarning, ProxyClassifier, SemiPruneFilter, TfidfEncoder
 from skprune.datasets import load_newsgroups
 from skprune.filters.semi_prune.coresets import CORESETS
 from skprune.filters.semi_prune.dynamics import aum, dual
@@ -237,7 +238,9 @@ def test_explain_gives_pseudo_label_difficulty_and_reason(fitted, coreset):
     np.testing.assert_allclose(why["mean_p"][free], fitted.dynamics_.p_label.mean(axis=0)[free], rtol=1e-5)
     assert (why["stage"][why["kept"]] == coreset).all()
     suspects = why["reason"].str.contains("mislabeled").sum()
-    assert suspects == (64 if coreset in ("budget", "ccs") else 0)
+    each = np.bincount(fitted.dynamics_.codes[free])
+    expected = {"budget": 64, "ccs": 64, "class_ccs": (0.2 * each).astype(int).sum()}
+    assert suspects == expected.get(coreset, 0)
     if coreset in ("top", "budget"):
         last = why.loc[why["rank"] == 59, "difficulty"].item()
         assert (why["threshold"][free] == last).all()
@@ -256,6 +259,56 @@ def test_a_fully_labeled_set_is_pruned_by_its_own_labels():
     suspects = np.flatnonzero(pruner.explain()["reason"].str.contains("mislabeled"))
     assert len(suspects) == 40
     assert np.isin(flipped, suspects).mean() > 0.9, "wrong labels have the lowest margins"
+
+
+def test_by_default_as_many_rows_are_dropped_as_ssl_gets_wrong():
+    wrong = CLASSES.copy()
+    flipped = np.arange(0, N_ROWS, 5)
+    wrong[flipped] = (wrong[flipped] + 5) % 10
+    pruner = semi_prune(n_epochs=15, holdout=0.2, keep=100).fit(DIGITS, wrong)
+    assert pruner.n_held_out_ == sum(int(0.2 * n) for n in np.bincount(wrong))
+    dropped = pruner.explain()["reason"].str.contains("mislabeled")
+    share = min(1 - pruner.agreement_, 0.3)
+    assert share >= 0.2, "a fifth of the labels is wrong"
+    assert dropped.sum() == sum(int(share * n) for n in np.bincount(wrong))
+    kept = pruner.select(DIGITS)
+    assert np.isin(kept, flipped).mean() < 0.1
+    hardest = pruner.set_params(coreset="top").select(DIGITS)
+    assert np.isin(hardest, flipped).mean() > 0.4
+
+
+def test_the_share_that_is_dropped_by_default_has_limits():
+    noise = np.random.default_rng(0).integers(10, size=N_ROWS)
+    pruner = semi_prune(n_epochs=1, holdout=0.2, keep=10).fit(DIGITS, noise)
+    assert pruner.agreement_ < 0.4
+    dropped = pruner.explain()["reason"].str.contains("mislabeled").sum()
+    assert dropped == sum(int(0.3 * n) for n in np.bincount(noise)), "never more than 0.3"
+    unknown = semi_prune(n_epochs=1, holdout=0.0, keep=10).fit(DIGITS, CLASSES)
+    dropped = unknown.explain()["reason"].str.contains("mislabeled").sum()
+    assert dropped == sum(int(0.2 * n) for n in np.bincount(CLASSES)), "a fifth if nothing is known"
+
+
+def test_rare_classes_are_not_taken_for_wrong_labels():
+    """CCS drops the hardest rows, which are those of the rare classes; the default does not."""
+    y = CLASSES.copy()
+    rows = np.concatenate([np.flatnonzero(y == c)[: 4 if c > 4 else 40] for c in range(10)])
+    pruner = semi_prune(n_epochs=15, keep=0.3).fit(DIGITS[rows], y[rows])
+    kept = np.bincount(y[rows][pruner.select(DIGITS[rows])], minlength=10)
+    pruner.set_params(coreset="ccs", mis_ratio=0.3)
+    globally = np.bincount(y[rows][pruner.select(DIGITS[rows])], minlength=10)
+    assert (kept > 0).all()
+    assert kept[5:].sum() > globally[5:].sum()
+
+
+@pytest.mark.parametrize("n_rows", [2, 3, 5])
+@pytest.mark.parametrize("mis_ratio", ["auto", 0.0, 0.99])
+def test_tiny_labeled_sets_are_pruned_to_exact_sizes(n_rows, mis_ratio):
+    X, y = np.arange(2.0 * n_rows).reshape(n_rows, 2), np.arange(n_rows) % 2
+    pruner = SemiPruneFilter(keep=1.0, n_epochs=1, mis_ratio=mis_ratio, random_state=0).fit(X, y)
+    assert sorted(pruner.select(X)) == list(range(n_rows)), "keep + mis_ratio > 1: nothing is dropped"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LostClassWarning)
+        assert len(pruner.set_params(keep=1).select(X)) == 1
 
 
 def test_the_names_of_labels_do_not_change_the_picks():
@@ -281,7 +334,7 @@ def test_rows_are_drawn_at_random_until_two_classes_have_labels():
     assert set(semi_prune(keep=30, random_state=1).fit(DIGITS).select(DIGITS)) != set(first)
     pruner.partial_fit(DIGITS[ones[:5]], CLASSES[ones[:5]])
     assert set(pruner.pseudo_labels_) == {0, 1}
-    assert (pruner.explain()["stage"] == "dual_beta").sum() == 30
+    assert (pruner.explain()["stage"] == "class_ccs").sum() == 30
 
 
 def test_later_labels_improve_the_pseudo_labels():
