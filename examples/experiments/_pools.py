@@ -54,7 +54,7 @@ def debian() -> Bunch:
 #: The sets, with the rows of each pool and of each test set.
 SETS: dict[str, tuple[Callable[[], Bunch], int, int]] = {
     "movies": (load_movie_snippets, 7_000, 3_000),
-    "reuters": (lambda: both(load_reuters52), 6_000, 3_000),
+    "reuters": (lambda: both(load_reuters52), 4_000, 3_000),
     "news": (lambda: both(load_newsgroups), 11_000, 5_000),
     "debian": (debian, 8_000, 5_000),
 }

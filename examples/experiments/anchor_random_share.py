@@ -130,9 +130,9 @@ K = {args.n_neighbors}. The subpool keeps its size; random rows replace the leas
 
 **How to read it.** Differences are those from the filter without random rows in the same seed: the paired
 mean, its 95 % interval (Student's t), and the smallest difference that this number of seeds detects with a
-probability of 80 %. F1 of the rare class is averaged over the curve, in points. p is adjusted by Holm's method
-over the rows of one share in one table. *Established*: adjusted p < 0.05. *Excluded beyond ± {NEGLIGIBLE:g}
-points*: not established, and the interval lies within them. *Not established*: neither.
+probability of 80 %. F1 of the rare class is averaged over the curve, in points. p is adjusted by Holm's
+method over the rows of one share in one table. *Established*: adjusted p < 0.05. *Excluded beyond ±
+{NEGLIGIBLE:g} points*: not established, and the interval lies within them. *Not established*: neither.
 """
     parts = [
         *paragraphs(text),

@@ -148,8 +148,8 @@ Command: `{command("first_labels", args, parse([]))}`, seeds 0 to {args.seeds - 
 are those of MiniLM, of at most {MAX_WORDS} words. **Loop.** {first} rows are labeled without a learner, then
 {args.rounds} rounds of {args.batch}, up to {last} labels; logistic regression on the vectors learns anew in
 each round. Entropy begins with random rows; "TypiClust, then entropy" changes after {SWITCH} labels;
-k-means++ draws rows with the squared distance to the nearest labeled row as weight. TypiClust has its paper's settings,
-so nothing was tuned on these seeds.
+k-means++ draws rows with the squared distance to the nearest labeled row as weight. TypiClust has its
+paper's settings, so nothing was tuned on these seeds.
 
 **How to read it.** A difference is that from random rows in the same seed, in points of accuracy: the paired
 mean, its 95 % interval (Student's t), and the smallest difference that this number of seeds detects with a
