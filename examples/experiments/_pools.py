@@ -1,4 +1,4 @@
-"""Text sets as sentence vectors, from which each seed draws a pool and a test set of its own."""
+"""Text sets as vectors, from which each seed draws a pool and a test set of its own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from _runs import cut, encode, random_part
 from sklearn.utils import Bunch
 
+from skprune import TfidfEncoder
 from skprune.datasets import (
     fetch_model,
     load_debian,
@@ -21,8 +22,9 @@ from skprune.datasets import (
     split_by_group,
 )
 
+TFIDF = ("debian",)  # sets with the vectors of TF-IDF and SVD; the others have those of MiniLM
 MAX_WORDS = 64  # words after which texts are cut
-N_DEBIAN = 20_000  # package descriptions that are encoded, a fixed random part
+N_DEBIAN = 20_000  # package descriptions that are read, a fixed random part
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,11 @@ SETS: dict[str, tuple[Callable[[], Bunch], int, int]] = {
 @lru_cache(maxsize=1)
 def _encoded(name: str, memory: Path) -> Bunch:
     bunch = SETS[name][0]()
-    bunch.vectors = encode(cut(bunch.data, MAX_WORDS), fetch_model("minilm"), memory)
+    texts = cut(bunch.data, MAX_WORDS)
+    if name in TFIDF:
+        bunch.vectors = TfidfEncoder(random_state=0).fit(texts)(texts)
+    else:
+        bunch.vectors = encode(texts, fetch_model("minilm"), memory)
     return bunch
 
 
@@ -96,5 +102,11 @@ def split_of(name: str, seed: int, memory: Path, pool_size: int | None = None) -
 
 
 def describe_sets(names: list[str], pool_size: int | None = None) -> str:
-    """Return the sizes of the sets in words."""
-    return "; ".join(f"*{name}*: {pool_size or SETS[name][1]:,} and {SETS[name][2]:,} rows" for name in names)
+    """Return the sizes and the vectors of the sets in words."""
+    sizes = (f"*{name}*: {pool_size or SETS[name][1]:,} and {SETS[name][2]:,} rows" for name in names)
+    encoders = {name: "TF-IDF with SVD" if name in TFIDF else "MiniLM" for name in names}
+    vectors = " and ".join(
+        f"those of {encoder} ({', '.join(name for name in names if encoders[name] == encoder)})"
+        for encoder in dict.fromkeys(encoders.values())
+    )
+    return f"{'; '.join(sizes)}. Vectors are {vectors}, of the first {MAX_WORDS} words"

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _pages import command, compared, origin, paragraphs
-from _pools import MAX_WORDS, SETS, describe_sets, split_of
+from _pools import SETS, describe_sets, split_of
 from _runs import Runs, make_parser, markdown
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import pairwise_distances_argmin_min
@@ -144,8 +144,9 @@ def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
 
 Command: `{command("first_labels", args, parse([]))}`, seeds 0 to {args.seeds - 1}, {origin()}.
 
-**Data.** Pools and test sets, drawn anew by each seed: {describe_sets(args.data, args.pool_size)}. Vectors
-are those of MiniLM, of at most {MAX_WORDS} words. **Loop.** {first} rows are labeled without a learner, then
+**Data.** Pools and test sets, drawn anew by each seed: {describe_sets(args.data, args.pool_size)}.
+
+**Loop.** {first} rows are labeled without a learner, then
 {args.rounds} rounds of {args.batch}, up to {last} labels; logistic regression on the vectors learns anew in
 each round. Entropy begins with random rows; "TypiClust, then entropy" changes after {SWITCH} labels;
 k-means++ draws rows with the squared distance to the nearest labeled row as weight. TypiClust has its

@@ -4,7 +4,7 @@ Makes docs/results/semiprune_defaults.md and its CSV. Candidates are compared wi
 number, first on tuning sets (movie snippets and Reuters), then the shipped defaults, the old ones and the
 pairs of the literature on test sets (20 Newsgroups and Debian sections) with other seeds. Each seed draws a
 pool and a test set of its own. The filter sees all labels of the pool, or 5 % of them. The labels of the rows
-that are kept are then known: logistic regression on MiniLM vectors learns from them and from the labels
+that are kept are then known: logistic regression on vectors learns from them and from the labels
 that the filter saw, which count toward the size. A command that was killed continues where it stopped.
 
     python examples/experiments/semiprune_defaults.py
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _pages import command, compared, origin, paragraphs
-from _pools import MAX_WORDS, Split, describe_sets, split_of
+from _pools import Split, describe_sets, split_of
 from _runs import Runs, make_parser, markdown
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -224,8 +224,8 @@ Command: `{command("semiprune_defaults", args, parse([]))}`, seeds 0 to {args.tu
 {FIRST_TEST_SEED} to {last} for the test, {origin()}.
 
 **Data.** Pools and test sets, drawn anew by each seed: {describe_sets([*TUNING, *TEST], args.pool_size)}.
-Defaults were chosen on {" and ".join(TUNING)} and the claims are made on {" and ".join(TEST)}. Vectors are
-those of MiniLM, of at most {MAX_WORDS} words; Debian is split by source package.
+Defaults were chosen on {" and ".join(TUNING)} and the claims are made on {" and ".join(TEST)}. Debian is
+split by source package.
 
 **Measure.** The filter sees all labels, or the share that the column *labels* shows. Logistic regression
 on the same vectors learns from the rows that are kept and the labels that the filter saw; both count toward

@@ -1,0 +1,121 @@
+"""The experiments that choose defaults: comparisons, baselines, and the parts that only they have."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.utils import Bunch
+
+from skprune import AnchorFilter
+
+EXPERIMENTS = Path(__file__).parents[2] / "examples" / "experiments"
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    return importlib.import_module
+
+
+def test_a_family_is_adjusted_together_and_each_row_has_its_own_interval(load) -> None:
+    rng = np.random.default_rng(0)
+    family = {("a", 1): pd.Series(rng.normal(3, 1, 8)), ("b", 2): pd.Series([0.1, -0.1, 0.3, -0.2] * 2)}
+    table = load("_pages").compared(family, ["name", "size"], negligible=1.0)
+    p = [stats.ttest_1samp(values, 0).pvalue for values in family.values()]
+    assert table["p, Holm"].iloc[1] == f"{max(p[1], 2 * min(p)):.3f}"
+    assert table["verdict"].tolist() == ["established", "excluded beyond ± 1 points"]
+    assert table[["name", "size", "seeds"]].to_numpy().tolist() == [["a", 1, 8], ["b", 2, 8]]
+    low, high = stats.ttest_1samp(family["a", 1], 0).confidence_interval()
+    assert table["difference"].iloc[0] == f"{(low + high) / 2:+.1f} ± {(high - low) / 2:.1f}"
+
+
+def test_each_method_is_compared_with_the_random_rows_of_its_seed_and_size(load) -> None:
+    rows = [
+        {"data": "d", "labels": labels, "keep": 0.1, "seed": seed, "method": method, "accuracy": value}
+        for labels, seed, method, value in [
+            (1.0, 0, "random", 50.0),
+            (1.0, 1, "random", 60.0),
+            (1.0, 0, "default", 53.0),
+            (1.0, 1, "default", 61.0),
+            (0.05, 1, "default", 59.0),
+            (1.0, 0, "all rows", 70.0),
+        ]
+    ]
+    gains = load("semiprune_defaults").gains(pd.DataFrame(rows), "accuracy")
+    assert gains["gain"].tolist() == [3.0, 1.0, -1.0]
+
+
+def test_methods_of_the_test_are_among_those_that_were_tuned(load) -> None:
+    experiment = load("semiprune_defaults")
+    assert set(experiment.ON_TEST) | set(experiment.ON_TEST_FEW) <= set(experiment.METHODS)
+    assert not set(experiment.TUNING) & set(experiment.TEST)
+    assert experiment.parse([]).tuning_seeds <= experiment.FIRST_TEST_SEED
+
+
+def test_k_means_plus_plus_draws_distant_rows(load) -> None:
+    strategy = load("first_labels").KMeansPlusPlus
+    X = np.repeat(np.eye(4) * 10, 5, axis=0) + np.random.default_rng(0).normal(0, 1e-3, (20, 4))
+    for seed in range(5):
+        picked = strategy(random_state=seed)(None, X, n_instances=4)[0]
+        assert sorted(picked // 5) == [0, 1, 2, 3], "one row of each of four distant groups"
+        learner = Bunch(X_training=X[:10])
+        assert set(strategy(random_state=seed)(learner, X, n_instances=2)[0] // 5) == {2, 3}
+
+
+def test_typiclust_gives_way_to_entropy(load, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = load("first_labels")
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    learner = Bunch(
+        X_training=X[: experiment.SWITCH - 1],
+        predict_proba=lambda rows: np.column_stack([rows[:, 0] > 0, rows[:, 0] <= 0]).astype(float),
+    )
+    strategy = experiment.TypiClustThenEntropy(random_state=0)
+    monkeypatch.setattr(experiment, "SWITCH", 10)
+    certain = strategy(learner, X, n_instances=5)[1]
+    assert (certain == 0).all(), "entropies of a learner that is always sure"
+    monkeypatch.setattr(experiment, "SWITCH", 100)
+    assert (strategy(learner, X, n_instances=5)[1] > 0).all(), "typicalities"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_random_rows_replace_the_least_similar_ones(load, share: float) -> None:
+    X = np.random.default_rng(0).normal(size=(300, 6))
+    y = np.full(300, -1)
+    y[:6] = [0, 1] * 3
+    plain = AnchorFilter(3, 10).set_params(random_state=0).fit(X, y).select(X)
+    pruner = load("anchor_random_share").WithRandomRows(3, 10, random_share=share).set_params()
+    pruner.random_state = 0
+    mixed = pruner.fit(X, y).select(X)
+    n_near = round((1 - share) * len(plain))
+    assert len(mixed) == len(set(mixed)) == len(plain)
+    assert mixed[:n_near].tolist() == plain[:n_near].tolist()
+    assert (share < 1) or len(set(mixed) & set(plain)) < len(plain) / 2
+    assert pruner.select(X).tolist() == mixed.tolist()
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_each_seed_draws_a_pool_and_a_test_set_without_common_rows(load, monkeypatch, grouped) -> None:
+    pools = load("_pools")
+    n = 120
+    bunch = Bunch(data=[""] * n, target=np.arange(n) % 3, vectors=np.arange(n)[:, None])
+    if grouped:
+        bunch.groups = np.arange(n) // 2
+    monkeypatch.setattr(pools, "_encoded", lambda name, memory: bunch)
+    monkeypatch.setitem(pools.SETS, "small", (lambda: bunch, 60, 30))
+    pools.split_of.cache_clear()
+    splits = [pools.split_of("small", seed, Path("unused"), None) for seed in (0, 1)]
+    pools.split_of.cache_clear()
+    for split in splits:
+        assert len(split.X) == 60
+        assert len(split.X_test) <= 30
+        assert not set(split.X.ravel()) & set(split.X_test.ravel())
+        assert (split.y == split.X.ravel() % 3).all()
+        assert (split.y_test == split.X_test.ravel() % 3).all()
+        if grouped:
+            assert not set(split.X.ravel() // 2) & set(split.X_test.ravel() // 2)
+    assert set(splits[0].X.ravel()) != set(splits[1].X.ravel())
