@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 from _runs import cut, encode, random_part
+from sklearn.decomposition import PCA
 from sklearn.utils import Bunch
 
 from skprune import TfidfEncoder
 from skprune.datasets import (
     fetch_model,
     load_debian,
+    load_fashion_mnist,
     load_movie_snippets,
     load_newsgroups,
     load_reuters52,
@@ -24,6 +26,7 @@ from skprune.datasets import (
 
 TFIDF = ("debian",)  # sets with the vectors of TF-IDF and SVD; the others have those of MiniLM
 MAX_WORDS = 64  # words after which texts are cut
+N_FASHION = 20_000  # images, a fixed random part
 N_DEBIAN = 20_000  # package descriptions that are read, a fixed random part
 
 
@@ -53,18 +56,30 @@ def debian() -> Bunch:
     return Bunch(data=[bunch.data[i] for i in rows], target=bunch.target[rows], groups=bunch.groups[rows])
 
 
+def fashion() -> Bunch:
+    """Return images as their principal components."""
+    parts = [load_fashion_mnist(subset) for subset in ("train", "test")]
+    rows = random_part(70_000, N_FASHION)
+    pixels = np.concatenate([part.data.reshape(len(part.data), -1) for part in parts])[rows]
+    vectors = PCA(64, random_state=0).fit_transform(np.float32(pixels) / 255)
+    return Bunch(vectors=vectors, target=np.concatenate([part.target for part in parts])[rows])
+
+
 #: The sets, with the rows of each pool and of each test set.
 SETS: dict[str, tuple[Callable[[], Bunch], int, int]] = {
     "movies": (load_movie_snippets, 7_000, 3_000),
     "reuters": (lambda: both(load_reuters52), 4_000, 3_000),
     "news": (lambda: both(load_newsgroups), 11_000, 5_000),
     "debian": (debian, 8_000, 5_000),
+    "fashion": (fashion, 8_000, 5_000),
 }
 
 
 @lru_cache(maxsize=1)
 def _encoded(name: str, memory: Path) -> Bunch:
     bunch = SETS[name][0]()
+    if "vectors" in bunch:
+        return bunch
     texts = cut(bunch.data, MAX_WORDS)
     if name in TFIDF:
         bunch.vectors = TfidfEncoder(random_state=0).fit(texts)(texts)
@@ -105,8 +120,10 @@ def describe_sets(names: list[str], pool_size: int | None = None) -> str:
     """Return the sizes and the vectors of the sets in words."""
     sizes = (f"*{name}*: {pool_size or SETS[name][1]:,} and {SETS[name][2]:,} rows" for name in names)
     encoders = {name: "TF-IDF with SVD" if name in TFIDF else "MiniLM" for name in names}
+    if "fashion" in names:
+        encoders["fashion"] = "PCA"
     vectors = " and ".join(
         f"those of {encoder} ({', '.join(name for name in names if encoders[name] == encoder)})"
         for encoder in dict.fromkeys(encoders.values())
     )
-    return f"{'; '.join(sizes)}. Vectors are {vectors}, of the first {MAX_WORDS} words"
+    return f"{'; '.join(sizes)}. Vectors are {vectors}; texts are cut after {MAX_WORDS} words"

@@ -125,12 +125,23 @@ def ccs(rows: Candidates, k: int) -> np.ndarray:
 
 
 def class_ccs(rows: Candidates, k: int) -> np.ndarray:
-    """Drop the hardest ``mis_ratio`` of each class, and draw equally many rows from each stratum: ours.
+    """Run :func:`ccs` within each class, which keeps its share of the rows: ours.
 
-    The rows of a rare class are hard because they are few, not because their labels are wrong. CCS drops them
-    first; here every class loses the same share.
+    The hardest ``mis_ratio`` of each class are dropped first, and ``k`` is divided among the classes in
+    proportion to the rows that remain. CCS drops the rows of rare classes, which are hard because they are
+    few and not because their labels are wrong; and where some classes are harder than others, its strata of
+    hard rows hold little else than these classes.
     """
-    return _stratified(rows, rows.without_mislabeled_by_class(k), k)
+    left = rows.without_mislabeled_by_class(k)
+    if rows.classes is None:
+        return _stratified(rows, left, k)
+    classes = rows.classes[left]
+    share = k * np.bincount(classes) / len(left)
+    quota = np.floor(share).astype(np.intp)
+    quota[np.argsort(quota - share, kind="stable")[: k - quota.sum()]] += 1
+    members = (left[classes == c] for c in np.flatnonzero(quota))
+    kept = [_stratified(rows, of_class, n) for of_class, n in zip(members, quota[quota > 0], strict=True)]
+    return left[np.isin(left, np.concatenate(kept))]
 
 
 def _stratified(rows: Candidates, left: np.ndarray, k: int) -> np.ndarray:

@@ -123,7 +123,7 @@ class SemiPruneFilter(VectorFilter):
     ``coreset="budget"`` or ``"ccs"`` and a number as ``mis_ratio``. Beware of them if every label is known:
     the hardest rows of a noisy set are mislabeled, and those of a clean set with a long tail belong to its
     rare classes. ``"dual_beta"`` and a small ``mis_ratio`` keep the former, ``"ccs"`` and ``"budget"`` with a
-    larger one drop the latter. ``"class_ccs"`` (ours) drops the same share of each class instead.
+    larger one drop the latter. ``"class_ccs"`` (ours) runs CCS within each class.
 
     SemiPrune [1]_ is known to us by its abstract: pseudo-labels come from few labels drawn at random, and
     supervised pruning methods do the rest. The formulas of those methods, with their sources, are in the

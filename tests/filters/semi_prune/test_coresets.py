@@ -94,9 +94,24 @@ def test_class_ccs_drops_the_same_share_of_each_class(mis_ratio, k):
         (share for share, i in dropped if i not in gone), default=1
     )
     assert (np.diff(rows.difficulty[left]) <= 0).all()
-    assert set(class_ccs(rows, k)) <= set(left)
+    kept = class_ccs(rows, k)
+    assert set(kept) <= set(left)
+    shares = k * np.bincount(rows.classes[left], minlength=5) / len(left)
+    assert (np.abs(np.bincount(rows.classes[kept], minlength=5) - shares) < 1).all()
     if mis_ratio == 0.3:
         assert not set(gone) & set(np.flatnonzero(rows.classes == 4)), "0.3 of 3 rows are less than one row"
+
+
+def test_class_ccs_is_ccs_within_each_class():
+    rows = candidates(200, mis_ratio=0.2, classes=np.repeat([0, 1, 2], [100, 50, 50]))
+    kept = class_ccs(rows, 40)
+    for c, n in enumerate((20, 10, 10)):
+        members = np.flatnonzero(rows.classes == c)
+        alone = candidates(
+            mis_ratio=0.2, difficulty=rows.difficulty[members], uniforms=rows.uniforms[members]
+        )
+        assert set(members[ccs(alone, n)]) == set(kept) & set(members)
+    assert (np.diff(rows.difficulty[kept]) <= 0).all(), "hardest first"
 
 
 def test_class_ccs_of_one_class_is_ccs():
