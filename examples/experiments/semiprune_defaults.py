@@ -229,13 +229,13 @@ the claims are made on {" and ".join(TEST)}. *news* was meant to be a test set. 
 on movies and reuters, dropped the same share of each class and then ran CCS over all classes; with the first
 seed it lost 20 points on news at 5 %. So CCS now runs within each class, and news became a tuning set.
 
-**Measure.** The filter sees all labels, or the share that the column *labels* shows. Logistic regression
-on the same vectors learns from the rows that are kept and the labels that the filter saw; both count toward
-the size. A difference is that from random rows of the same number (mean of {N_RANDOM} draws) in the same
-seed, in points: the paired mean, its 95 % interval (Student's t), and the smallest difference that this number of seeds detects with a
-probability of 80 %. p is adjusted by Holm's method over the rows of one method in one table. *Established*:
-adjusted p < 0.05. *Excluded beyond ± {NEGLIGIBLE:g} points*: not established, and the interval lies within
-them. *Not established*: neither. The intervals do not cover other data sets.
+**Measure.** The filter sees all labels, or the share that the column *labels* shows. Logistic regression on
+the same vectors learns from the rows that are kept and the labels that the filter saw; both count toward the
+size. A difference is that from random rows of the same number (mean of {N_RANDOM} draws) in the same seed,
+in points: the paired mean, its 95 % interval (Student's t), and the smallest difference that this number of
+seeds detects with a probability of 80 %. p is adjusted by Holm's method over the rows of one method in one
+table. *Established*: adjusted p < 0.05. *Excluded beyond ± {NEGLIGIBLE:g} points*: not established, and
+the interval lies within them. *Not established*: neither. The intervals do not cover other data sets.
 
 **The defaults.** `difficulty="{chosen.difficulty}"`, `coreset="{chosen.coreset}"`,
 `mis_ratio={chosen.mis_ratio!r}`. "auto" is the share of held-out labels that `ssl`
