@@ -91,6 +91,14 @@ def origin() -> str:
     )
 
 
+def publish(name: str, args: argparse.Namespace, runs: pd.DataFrame, text: str) -> None:
+    """Write the page and its CSV, where ``--page`` says or else into ``--out``, and print the page."""
+    target = args.page or args.out / f"{name}.md"
+    runs.to_csv(target.with_suffix(".csv"), index=False)
+    target.write_text(text)
+    print(text)
+
+
 def paragraphs(text: str) -> list[str]:
     """Return the paragraphs of a text, each wrapped to the width of a page."""
     return [textwrap.fill(part, 132, break_on_hyphens=False) for part in text.strip().split("\n\n")]

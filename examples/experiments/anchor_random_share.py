@@ -17,15 +17,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _pages import command, compared, origin, paragraphs
-from _runs import Runs, make_parser, markdown, play
-from proxy_filter import LEARNERS, N_RARE, data_of, make_learner
+from _pages import command, compared, origin, paragraphs, publish
+from _runs import Runs, make_parser, markdown
+from proxy_filter import LEARNERS, N_RARE, play_one
 
-from skprune import ActiveLearningSimulator, AnchorFilter
+from skprune import AnchorFilter
 from skprune.metrics import learning_curve_auc
 from skprune.pools import Pool
 from skprune.selections import Selection
-from skprune.strategies import Entropy
 
 FIRST_TEST_SEED = 100
 NEGLIGIBLE = 2.0  # points of F1; a smaller difference does not matter to us
@@ -39,10 +38,18 @@ class WithRandomRows(AnchorFilter):
     n_anchors, n_neighbors : int
     random_share : float
         Share of the subpool that is random.
+    random_state : int or None
     """
 
-    def __init__(self, n_anchors: int = 10, n_neighbors: int = 50, *, random_share: float = 0.0) -> None:
-        super().__init__(n_anchors, n_neighbors)
+    def __init__(
+        self,
+        n_anchors: int = 10,
+        n_neighbors: int = 50,
+        *,
+        random_share: float = 0.0,
+        random_state: Any = None,
+    ) -> None:
+        super().__init__(n_anchors, n_neighbors, random_state=random_state)
         self.random_share = random_share
 
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
@@ -54,26 +61,9 @@ class WithRandomRows(AnchorFilter):
         return Selection(order, found.explain)
 
 
-def play_one(settings: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
-    """Play one loop."""
-    seed = settings["seed"]
-    pool, test = data_of(seed, args.pool_size, args.test_size, args.max_words)
-    y, y_test = ((part.sections == settings["rare"]).astype(int) for part in (pool, test))
-    rng = np.random.default_rng(seed)
-    initial = [
-        rng.choice(np.flatnonzero(y == label), size, replace=False)
-        for label, size in ((1, N_RARE), (0, args.n_seeds - N_RARE))
-    ]
-    simulator = ActiveLearningSimulator(
-        make_learner(settings["learner"]),
-        Entropy(),
-        WithRandomRows(10, args.n_neighbors, random_share=settings["share"]),
-        n_instances=args.batch,
-        n_rounds=args.rounds,
-        initial=np.concatenate(initial),
-        random_state=seed,
-    )
-    found = play(simulator, (pool.vectors, y), (test.vectors, y_test), 1)[0]
+def play_share(settings: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
+    """Play one loop with a share of random rows."""
+    found = play_one(settings, WithRandomRows(10, args.n_neighbors, random_share=settings["share"]), args)
     return {
         "F1, mean": 100 * learning_curve_auc(found["f1"], normalize=True),
         "found": found["found"][-1],
@@ -92,7 +82,7 @@ def run_all(seeds: range, shares: list[float], args: argparse.Namespace) -> pd.D
             for learner in list(LEARNERS)[:2]:
                 for share in shares:
                     run = {"seed": seed, "rare": rare, "learner": learner, "share": share}
-                    rows.append(run | runs.get(common | run, lambda run=run: play_one(run, args)))
+                    rows.append(run | runs.get(common | run, lambda run=run: play_share(run, args)))
         print(seed, flush=True)
     return pd.DataFrame(rows)
 
@@ -160,11 +150,11 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         batch=25,
         rounds=10,
         out=Path("anchor_random_share-results"),
+        page=None,
     )
     parser.add_argument("--rare", nargs="+", default=["games", "mail"], help="rare classes, in turn")
     parser.add_argument("--shares", nargs="+", type=float, default=[0.1, 0.25, 0.5], help="shares to tune")
     parser.add_argument("--test-seeds", type=int, default=20, help="number of test seeds")
-    parser.add_argument("--page", type=Path, default=None, help="where to write the page (default: in --out)")
     return parser.parse_args(argv)
 
 
@@ -175,11 +165,8 @@ def main() -> None:
     tuning = run_all(range(args.seeds), [0.0, *args.shares], args)
     seeds = range(FIRST_TEST_SEED, FIRST_TEST_SEED + args.test_seeds)
     test = run_all(seeds, [0.0, best_share(tuning)], args)
-    target = args.page or args.out / "anchor_random_share.md"
     both = pd.concat([tuning.assign(part="tuning"), test.assign(part="test")])
-    both.round(3).to_csv(target.with_suffix(".csv"), index=False)
-    target.write_text(page(tuning, test, args))
-    print(target.read_text())
+    publish("anchor_random_share", args, both.round(3), page(tuning, test, args))
 
 
 if __name__ == "__main__":

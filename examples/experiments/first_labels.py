@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _pages import command, compared, origin, paragraphs
+from _pages import command, compared, origin, paragraphs, publish
 from _pools import SETS, describe_sets, split_of
 from _runs import Runs, make_parser, markdown
 from sklearn.linear_model import LogisticRegression
@@ -177,9 +177,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         rounds=9,
         memory=None,
         out=Path("first_labels-results"),
+        page=None,
     )
     parser.add_argument("--data", nargs="+", choices=SETS, default=["movies", "reuters", "news"])
-    parser.add_argument("--page", type=Path, default=None, help="where to write the page (default: in --out)")
     args = parser.parse_args(argv)
     args.memory = args.memory or args.out / "memory"
     return args
@@ -190,10 +190,7 @@ def main() -> None:
     args = parse()
     warnings.simplefilter("ignore")
     runs = run_all(args)
-    target = args.page or args.out / "first_labels.md"
-    runs.round(3).to_csv(target.with_suffix(".csv"), index=False)
-    target.write_text(page(runs, args))
-    print(target.read_text())
+    publish("first_labels", args, runs.round(3), page(runs, args))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _pages import command, origin, paired, paragraphs, verdict
+from _pages import command, origin, paired, paragraphs, publish, verdict
 from _runs import Runs, cut, make_parser, markdown, play
 from significance import holm
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -112,8 +112,8 @@ def make_filter(name: str, args: argparse.Namespace) -> BaseFilter | None:
             return AnchorFilter(10, args.keep // 20)
 
 
-def play_one(settings: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
-    """Play one loop."""
+def play_one(settings: dict[str, Any], pruner: BaseFilter | None, args: argparse.Namespace) -> dict[str, Any]:
+    """Play one loop with a filter; the settings name the seed, the rare class and the learner."""
     seed = settings["seed"]
     pool, test = data_of(seed, args.pool_size, args.test_size, args.max_words)
     y, y_test = ((part.sections == settings["rare"]).astype(int) for part in (pool, test))
@@ -125,7 +125,7 @@ def play_one(settings: dict[str, Any], args: argparse.Namespace) -> dict[str, An
     simulator = ActiveLearningSimulator(
         make_learner(settings["learner"]),
         Entropy(),
-        make_filter(settings["filter"], args),
+        pruner,
         n_instances=args.batch,
         n_rounds=args.rounds,
         initial=np.concatenate(initial),
@@ -145,7 +145,9 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
     rows = []
     for seed, rare, learner, name in product(range(args.seeds), args.rare, LEARNERS, FILTERS):
         settings = common | {"seed": seed, "rare": rare, "learner": learner, "filter": name}
-        found = runs.get(settings, lambda settings=settings: play_one(settings, args))
+        found = runs.get(
+            settings, lambda settings=settings, name=name: play_one(settings, make_filter(name, args), args)
+        )
         rows.append(
             {"rare": rare, "learner": learner, "filter": name, "seed": seed, "rare rows": found["rare rows"]}
             | {"rare rows of the test set": found["rare rows of the test set"]}
@@ -242,12 +244,12 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         batch=25,
         rounds=10,
         out=Path("proxy_filter-results"),
+        page=None,
     )
     parser.add_argument(
         "--rare", nargs="+", default=["games", "mail", "hamradio"], help="rare classes, in turn"
     )
     parser.add_argument("--keep", type=int, default=400, help="rows that each filter keeps")
-    parser.add_argument("--page", type=Path, default=None, help="where to write the page (default: in --out)")
     return parser.parse_args(argv)
 
 
@@ -256,10 +258,7 @@ def main() -> None:
     args = parse()
     warnings.simplefilter("ignore")
     runs = run_all(args)
-    target = args.page or args.out / "proxy_filter.md"
-    runs.round(4).to_csv(target.with_suffix(".csv"), index=False)
-    target.write_text(page(runs, args))
-    print(target.read_text())
+    publish("proxy_filter", args, runs.round(4), page(runs, args))
 
 
 if __name__ == "__main__":

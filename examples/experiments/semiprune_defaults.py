@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _pages import command, compared, origin, paragraphs
+from _pages import command, compared, origin, paragraphs, publish
 from _pools import Split, describe_sets, split_of
 from _runs import Runs, make_parser, markdown
 from sklearn.decomposition import PCA
@@ -273,11 +273,10 @@ labels. k-means ran for at most {LARGEST_FOR_K_MEANS:.0%} of the rows, on 50 pri
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(
-        __doc__, seeds=8, pool_size=None, memory=None, out=Path("semiprune_defaults-results")
+        __doc__, seeds=8, pool_size=None, memory=None, out=Path("semiprune_defaults-results"), page=None
     )
     parser.add_argument("--tuning-seeds", type=int, default=5, help="number of seeds for tuning")
     parser.add_argument("--labels", nargs="+", type=float, default=[1.0, 0.05], help="shares labeled")
-    parser.add_argument("--page", type=Path, default=None, help="where to write the page (default: in --out)")
     parser.add_argument("--part", choices=("tuning", "test", "both"), default="both", help="the part to play")
     args = parser.parse_args(argv)
     args.memory = args.memory or args.out / "memory"
@@ -292,11 +291,8 @@ def main() -> None:
         run_all(args.part, args)
         return
     tuning, test = run_all("tuning", args), run_all("test", args)
-    target = args.page or args.out / "semiprune_defaults.md"
     both = pd.concat([tuning.assign(part="tuning"), test.assign(part="test")])
-    both.round(3).to_csv(target.with_suffix(".csv"), index=False)
-    target.write_text(page(tuning, test, args))
-    print(target.read_text())
+    publish("semiprune_defaults", args, both.round(3), page(tuning, test, args))
 
 
 if __name__ == "__main__":

@@ -88,8 +88,7 @@ def test_random_rows_replace_the_least_similar_ones(load, share: float) -> None:
     y = np.full(300, -1)
     y[:6] = [0, 1] * 3
     plain = AnchorFilter(3, 10).set_params(random_state=0).fit(X, y).select(X)
-    pruner = load("anchor_random_share").WithRandomRows(3, 10, random_share=share).set_params()
-    pruner.random_state = 0
+    pruner = load("anchor_random_share").WithRandomRows(3, 10, random_share=share, random_state=0)
     mixed = pruner.fit(X, y).select(X)
     n_near = round((1 - share) * len(plain))
     assert len(mixed) == len(set(mixed)) == len(plain)
