@@ -171,7 +171,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(
         __doc__,
-        seeds=24,
+        seeds=20,
         pool_size=3_000,
         batch=20,
         rounds=9,
