@@ -52,7 +52,7 @@ def test_each_method_is_compared_with_the_random_rows_of_its_seed_and_size(load)
 
 def test_methods_of_the_test_are_among_those_that_were_tuned(load) -> None:
     experiment = load("semiprune_defaults")
-    assert set(experiment.ON_TEST) | set(experiment.ON_TEST_FEW) <= set(experiment.METHODS)
+    assert set(experiment.ON_TEST) | set(experiment.WITH_FEW) <= set(experiment.METHODS)
     assert not set(experiment.TUNING) & set(experiment.TEST)
     assert experiment.parse([]).tuning_seeds <= experiment.FIRST_TEST_SEED
 

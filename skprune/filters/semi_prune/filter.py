@@ -36,6 +36,8 @@ DIFFICULTIES: dict[str, tuple[Callable[[TrainingDynamics], np.ndarray], float]] 
 }
 # Rows whose probabilities are in memory at a time.
 _BLOCK = 8_192
+# difficulty="auto" and coreset="auto": the paper's if few labels are known, else the measured ones.
+_FEW_LABELS, _ALL_LABELED = ("dual", "dual_beta"), ("aum", "class_ccs")
 # mis_ratio="auto": the share if none is known, and the largest one.
 _UNKNOWN_MIS_RATIO, _LARGEST_MIS_RATIO = 0.2, 0.3
 # The random stream of a round that seeds the estimators.
@@ -64,12 +66,14 @@ class SemiPruneFilter(VectorFilter):
         hidden layer, which needs torch; scikit-learn's ``MLPClassifier`` does not.
     n_epochs : int, default=30
         Number of epochs of the proxy (T); all are logged.
-    difficulty : {"aum", "dual", "dyn_unc", "el2n", "forgetting"} or callable, default="aum"
-        Score that measures how hard a row is; see :mod:`skprune.filters.semi_prune.dynamics`. A callable
-        takes a :class:`~skprune.filters.semi_prune.dynamics.TrainingDynamics` and returns one number per row,
-        higher for harder rows.
-    coreset : {"class_ccs", "ccs", "budget", "dual_beta", "d2", "top"}, default="class_ccs"
-        How rows are chosen by difficulty; see :mod:`skprune.filters.semi_prune.coresets`.
+    difficulty : {"auto", "aum", "dual", "dyn_unc", "el2n", "forgetting"} or callable, default="auto"
+        Score that measures how hard a row is; see :mod:`skprune.filters.semi_prune.dynamics`. "auto" is
+        ``"aum"`` if every row is labeled, else ``"dual"`` as in the paper. A callable takes a
+        :class:`~skprune.filters.semi_prune.dynamics.TrainingDynamics` and returns one number per row, higher
+        for harder rows.
+    coreset : {"auto", "class_ccs", "ccs", "budget", "dual_beta", "d2", "top"}, default="auto"
+        How rows are chosen by difficulty; see :mod:`skprune.filters.semi_prune.coresets`. "auto" is
+        ``"class_ccs"`` if every row is labeled, else ``"dual_beta"`` as in the paper.
     mis_ratio : float or "auto", default="auto"
         Share of the rows that are dropped as probably mislabeled: the hardest ones of all rows (``"ccs"``,
         ``"budget"``) or of each class (``"class_ccs"``). Fewer are dropped if ``keep`` leaves no room: never
@@ -117,13 +121,12 @@ class SemiPruneFilter(VectorFilter):
 
     Notes
     -----
-    *Defaults.* ``difficulty``, ``coreset`` and ``mis_ratio`` were chosen by measurement on movie reviews and
-    Reuters; ``docs/results/semiprune_defaults.md`` tests them on other sets. For the settings as in the
-    papers, pass ``difficulty="dual", coreset="dual_beta"`` [2]_, or ``difficulty="aum"`` with
-    ``coreset="budget"`` or ``"ccs"`` and a number as ``mis_ratio``. Beware of them if every label is known:
-    the hardest rows of a noisy set are mislabeled, and those of a clean set with a long tail belong to its
-    rare classes. ``"dual_beta"`` and a small ``mis_ratio`` keep the former, ``"ccs"`` and ``"budget"`` with a
-    larger one drop the latter. ``"class_ccs"`` (ours) runs CCS within each class.
+    *Defaults.* With few labels they are as in the papers: ``difficulty="dual", coreset="dual_beta"`` [2]_. If
+    every row is labeled, they are ``difficulty="aum", coreset="class_ccs"``, which measurement chose; see
+    ``docs/results/semiprune_defaults.md``. Beware of the papers' pairs in that case: the hardest rows of a
+    noisy set are mislabeled, and those of a clean set with a long tail belong to its rare classes.
+    ``"dual_beta"`` and a small ``mis_ratio`` keep the former, ``"ccs"`` and ``"budget"`` with a larger one
+    drop the latter. ``"class_ccs"`` (ours) runs CCS within each class.
 
     SemiPrune [1]_ is known to us by its abstract: pseudo-labels come from few labels drawn at random, and
     supervised pruning methods do the rest. The formulas of those methods, with their sources, are in the
@@ -170,8 +173,8 @@ class SemiPruneFilter(VectorFilter):
         "ssl": [None, HasMethods(["fit", "predict_proba"])],
         "proxy": [None, HasMethods(["partial_fit", "predict_proba"])],
         "n_epochs": [Interval(Integral, 1, None, closed="left")],
-        "difficulty": [StrOptions(set(DIFFICULTIES)), callable],
-        "coreset": [StrOptions(set(CORESETS))],
+        "difficulty": [StrOptions({"auto", *DIFFICULTIES}), callable],
+        "coreset": [StrOptions({"auto", *CORESETS})],
         "mis_ratio": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "holdout": [Interval(Real, 0, 1, closed="left")],
@@ -185,8 +188,8 @@ class SemiPruneFilter(VectorFilter):
         ssl: Any = None,
         proxy: Any = None,
         n_epochs: int = 30,
-        difficulty: str | Callable[[TrainingDynamics], np.ndarray] = "aum",
-        coreset: str = "class_ccs",
+        difficulty: str | Callable[[TrainingDynamics], np.ndarray] = "auto",
+        coreset: str = "auto",
         mis_ratio: float | str = "auto",
         n_neighbors: int = 10,
         holdout: float = 0.2,
@@ -262,10 +265,11 @@ class SemiPruneFilter(VectorFilter):
             n_neighbors=self.n_neighbors,
             classes=self.dynamics_.codes[known],
         )
-        kept = CORESETS[self.coreset](candidates, n_kept)
+        coreset = self._choices()[1]
+        kept = CORESETS[coreset](candidates, n_kept)
 
         def explain() -> dict[str, Any]:
-            columns = self._columns(candidates, scores[known], known, kept)
+            columns = self._columns(candidates, scores[known], known, kept, coreset)
             back = np.argsort(drawn, kind="stable")
             return {name: values[back] for name, values in columns.items()}
 
@@ -358,6 +362,12 @@ class SemiPruneFilter(VectorFilter):
 
     # ------------------------------------------------------------------ difficulty
 
+    def _choices(self) -> tuple[Any, str]:
+        """Return difficulty and coreset; "auto" depends on whether every label is known."""
+        auto = _FEW_LABELS if self._pruned_labels is None else _ALL_LABELED
+        difficulty = auto[0] if self.difficulty == "auto" else self.difficulty
+        return difficulty, auto[1] if self.coreset == "auto" else self.coreset
+
     def _mis_ratio(self) -> float:
         """Return the share of the rows to drop as probably mislabeled."""
         if not isinstance(self.mis_ratio, str):
@@ -374,7 +384,7 @@ class SemiPruneFilter(VectorFilter):
             if scores.shape != (n_rows,) or not np.isfinite(scores).all():
                 raise ValueError(f"difficulty must return one finite number for each of the {n_rows} rows")
             return scores, scores
-        function, sign = DIFFICULTIES[self.difficulty]
+        function, sign = DIFFICULTIES[self._choices()[0]]
         scores = function(self.dynamics_)
         return scores, sign * scores
 
@@ -388,18 +398,18 @@ class SemiPruneFilter(VectorFilter):
         return self._values_at(pool, rows, np.arange(len(self._table)), nearest)
 
     def _columns(
-        self, rows: Candidates, scores: np.ndarray, known: np.ndarray, order: np.ndarray
+        self, rows: Candidates, scores: np.ndarray, known: np.ndarray, order: np.ndarray, coreset: str
     ) -> dict[str, Any]:
         first = np.unique(self._table.row_of, return_index=True)[1][known]
         kept = mask_of(order, len(rows))
-        by_difficulty = self.coreset in ("top", "budget")
-        reason = np.full(len(rows), _DROPPED[self.coreset], dtype=object)
-        if self.coreset in WITHOUT_MISLABELED:
-            left = WITHOUT_MISLABELED[self.coreset](rows, len(order))
+        by_difficulty = coreset in ("top", "budget")
+        reason = np.full(len(rows), _DROPPED[coreset], dtype=object)
+        if coreset in WITHOUT_MISLABELED:
+            left = WITHOUT_MISLABELED[coreset](rows, len(order))
             reason[~mask_of(left, len(rows))] = _MISLABELED
-        reason[kept] = _KEPT[self.coreset]
+        reason[kept] = _KEPT[coreset]
         return {
-            "stage": np.where(kept, self.coreset, "").astype(object),
+            "stage": np.where(kept, coreset, "").astype(object),
             "pseudo_label": self.pseudo_labels_[first].astype(object),
             "confidence": self.pseudo_confidence_[first],
             "difficulty": scores,

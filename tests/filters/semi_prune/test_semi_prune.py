@@ -288,6 +288,15 @@ def test_the_share_that_is_dropped_by_default_has_limits():
     assert dropped == sum(int(0.2 * n) for n in np.bincount(CLASSES)), "a fifth if nothing is known"
 
 
+def test_the_default_pair_depends_on_whether_every_label_is_known(fitted):
+    auto = clone(fitted).set_params(difficulty="auto", coreset="auto", keep=30, n_epochs=3)
+    for y, difficulty, coreset in ((labels(SEEDS), "dual", "dual_beta"), (CLASSES, "aum", "class_ccs")):
+        picks = auto.fit(DIGITS, y).select(DIGITS)
+        named = clone(auto).set_params(difficulty=difficulty, coreset=coreset).fit(DIGITS, y)
+        assert picks.tolist() == named.select(DIGITS).tolist()
+        assert set(auto.explain()["stage"]) == {"", coreset}
+
+
 def test_rare_classes_are_not_taken_for_wrong_labels():
     """CCS drops the hardest rows, which are those of the rare classes; the default does not."""
     y = CLASSES.copy()
@@ -334,7 +343,7 @@ def test_rows_are_drawn_at_random_until_two_classes_have_labels():
     assert set(semi_prune(keep=30, random_state=1).fit(DIGITS).select(DIGITS)) != set(first)
     pruner.partial_fit(DIGITS[ones[:5]], CLASSES[ones[:5]])
     assert set(pruner.pseudo_labels_) == {0, 1}
-    assert (pruner.explain()["stage"] == "class_ccs").sum() == 30
+    assert (pruner.explain()["stage"] == "dual_beta").sum() == 30
 
 
 def test_later_labels_improve_the_pseudo_labels():
