@@ -92,7 +92,9 @@ class AnchorFilter(NeighborFilter):
     logistic regression, by 17 to 45 % with a small neural net. With a fine-tuned MiniLM (4,000 rows, a class
     of 2 %, 8 seeds) a difference is not established (+1.3 ± 3.5 %), and selection was 13 times faster. Use
     this filter with a fine-tuned net, and :class:`ProxyFilter` with a classifier on cached vectors.
-    ``docs/results`` has smaller tables of both filters.
+    Random rows in place of the least similar ones do not help: an effect beyond ± 2 points of F1 is excluded
+    for a tenth of the subpool (``docs/results/anchor_random_share.md``, which is on a smaller scale, as are
+    the other tables there).
 
     References
     ----------
