@@ -246,8 +246,8 @@ max(0, 0.8 − keep); "by class" is `class_ccs`, CCS within each class. k-means 
 the tuning sets it loses at most a point in any cell; each method that does not work by class loses about ten
 points of macro F1 or more in one. The ratios auto and 0.1 are level there (+1.1 points of accuracy over all
 cells), so which one is better is not established. With few labels: DUAL + beta, as in its paper
-([other results](semiprune.md)). AUM + ccs by class was the candidate there until the runs on debian had ended;
-the runs on the tuning sets, made afterwards, favor DUAL + beta too.
+([other results](semiprune.md)). AUM + ccs by class was the candidate there until the runs on debian had
+ended; the runs on the tuning sets, made afterwards, favor DUAL + beta too.
 """
     others = [*ON_TEST, "k-means"]
     parts = [
