@@ -56,6 +56,14 @@ class Labeled:
         if fresh:
             self.pool = _append(self.pool, pool, np.array(fresh))
 
+    def labels_of(self, pool: Pool) -> np.ndarray:
+        """Return the label of each row of a pool, an object array; None for rows that are not known."""
+        labels = np.full(len(pool), None, dtype=object)
+        known = np.flatnonzero(pool.isin(self))
+        for row, key in zip(known, pool.keys_at(known), strict=True):
+            labels[row] = self._labels[self.positions[key]]
+        return labels
+
     def copy(self) -> Labeled:
         """Return a ledger that grows apart from this one."""
         twin = Labeled()

@@ -16,6 +16,8 @@ from skprune.row_table import RowTable, table_of_texts
 _CHUNK = 65_536
 # Number of features that tell most different rows apart.
 _SIEVE_COLUMNS = 8
+# Tables in which the rows of one pool are found once: filters made of other filters have one table each.
+_N_TABLES = 4
 
 
 class Pool:
@@ -51,7 +53,7 @@ class Pool:
         self.name = name
         self.texts: Any = None
         self.vectors: Any = None
-        self._numbers: tuple[RowTable, np.ndarray] | None = None
+        self._numbers: tuple[tuple[RowTable, np.ndarray], ...] = ()  # newest first
         values = read_rows(X, name)
         self.row_shape: tuple[int, ...] = values.shape[1:]
         if sp.issparse(values):
@@ -102,7 +104,7 @@ class Pool:
     def __getstate__(self) -> dict[str, Any]:
         made_on_demand = {"table", "_isin_last"}
         state = {name: value for name, value in self.__dict__.items() if name not in made_on_demand}
-        return state | {"_numbers": None}
+        return state | {"_numbers": ()}
 
     def keys_at(self, indices: np.ndarray) -> np.ndarray:
         """Return the keys of the rows at ``indices``."""
@@ -216,9 +218,12 @@ class Pool:
 
         Found once per table. Numbers from ``len(table)`` on are those of texts that are not in it.
         """
-        if self._numbers is None or self._numbers[0] is not table:
-            self._numbers = (table, table.numbers_of(self.texts))
-        return self._numbers[1]
+        for known, numbers in self._numbers:
+            if known is table:
+                return numbers
+        numbers = table.numbers_of(self.texts)
+        self._numbers = ((table, numbers), *self._numbers[: _N_TABLES - 1])  # another thread may run this too
+        return numbers
 
     def check(self, indices: np.ndarray | None = None) -> None:
         """Check the rows, or those at ``indices``: texts must be valid text, numbers finite.
