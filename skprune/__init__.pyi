@@ -7,6 +7,8 @@ from .filters.active_prune import ActivePruneFilter
 from .filters.anchor import AnchorFilter
 from .filters.ask_llm import AskLLMFilter
 from .filters.entropy_interval.filter import EntropyIntervalFilter
+from .filters.filter_chain import FilterChain, make_filter_chain
+from .filters.filter_union import FilterUnion, make_filter_union
 from .filters.kmeans import KMeansFilter
 from .filters.perplexity import PerplexityFilter
 from .filters.proxy_filter import ProxyFilter
@@ -46,6 +48,8 @@ __all__ = [
     "CausalLMScorer",
     "EmptyPoolError",
     "EntropyIntervalFilter",
+    "FilterChain",
+    "FilterUnion",
     "FixMatchClassifier",
     "GenerativeEntropy",
     "InformationEntropy",
@@ -76,5 +80,7 @@ __all__ = [
     "TransformerSeq2Seq",
     "UPSFilter",
     "ValidationPlateau",
+    "make_filter_chain",
+    "make_filter_union",
     "pool_recall",
 ]

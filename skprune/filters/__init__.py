@@ -4,6 +4,8 @@ from skprune.filters.active_prune import ActivePruneFilter
 from skprune.filters.anchor import AnchorFilter
 from skprune.filters.ask_llm import AskLLMFilter
 from skprune.filters.entropy_interval.filter import EntropyIntervalFilter
+from skprune.filters.filter_chain import FilterChain, make_filter_chain
+from skprune.filters.filter_union import FilterUnion, make_filter_union
 from skprune.filters.kmeans import KMeansFilter
 from skprune.filters.perplexity import PerplexityFilter
 from skprune.filters.proxy_filter import ProxyFilter
@@ -17,6 +19,8 @@ __all__ = [
     "AnchorFilter",
     "AskLLMFilter",
     "EntropyIntervalFilter",
+    "FilterChain",
+    "FilterUnion",
     "KMeansFilter",
     "PerplexityFilter",
     "ProxyFilter",
@@ -24,4 +28,6 @@ __all__ = [
     "SEALSFilter",
     "SemiPruneFilter",
     "UPSFilter",
+    "make_filter_chain",
+    "make_filter_union",
 ]

@@ -17,6 +17,8 @@ from skprune import (
     AnchorFilter,
     AskLLMFilter,
     EntropyIntervalFilter,
+    FilterChain,
+    FilterUnion,
     KMeansFilter,
     PerplexityFilter,
     ProxyFilter,
@@ -53,6 +55,27 @@ FILTERS = {
     "SEALS": SEALSFilter(4, random_state=0),
     "entropy interval": EntropyIntervalFilter(keep=0.25, random_state=0),
     "semi-prune": SemiPruneFilter(keep=0.25, n_epochs=3, holdout=0, random_state=0),
+    "chain": FilterChain(
+        [("few", RandomFilter(0.5, random_state=0)), ("far", KMeansFilter(0.4, random_state=1))]
+    ),
+    "union": FilterUnion(
+        [("anchors", AnchorFilter(3, 8, random_state=0)), ("random", RandomFilter(0.1, random_state=1))],
+        keep=0.25,
+    ),
+    "chain in union": FilterUnion(
+        [
+            (
+                "good",
+                FilterChain(
+                    [
+                        ("plain", PerplexityFilter(0.6, random_state=0)),
+                        ("good", AskLLMFilter(0.2, quality=quality_of, random_state=0)),
+                    ]
+                ),
+            ),
+            ("near", SEALSFilter(4, random_state=0)),
+        ]
+    ),
 }
 
 
@@ -69,6 +92,7 @@ def test_contract(check):
 
 
 # scikit-learn's own checks, which expect transformers that keep all rows.
+DECIDE_BY_ROW = (AnchorFilter, SEALSFilter)
 DROPS_ROWS = "a filter drops rows, and which ones depends on the whole pool"
 
 
@@ -76,7 +100,7 @@ def expected_failures(pruner):
     expected = {"check_transformer_data_not_an_array": "transform of a list returns a list"}
     if type(pruner) is not SEALSFilter:  # it keeps the whole pool if there are no labels
         expected["check_transformer_general"] = DROPS_ROWS
-    if type(pruner) not in (AnchorFilter, SEALSFilter):  # they decide about each row independently
+    if type(pruner) not in DECIDE_BY_ROW:  # they decide about each row independently
         expected["check_methods_sample_order_invariance"] = DROPS_ROWS
         expected["check_methods_subset_invariance"] = DROPS_ROWS
     return expected

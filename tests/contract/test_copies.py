@@ -14,6 +14,8 @@ from skprune import (
     AnchorFilter,
     AskLLMFilter,
     EntropyIntervalFilter,
+    FilterChain,
+    FilterUnion,
     KMeansFilter,
     PerplexityFilter,
     PoolExhaustedError,
@@ -48,12 +50,24 @@ FILTERS = {
     "semi-prune": SemiPruneFilter(0.2, n_epochs=2, random_state=0),
     "ups": UPSFilter(0.2, random_state=0),
     "proxy": ProxyFilter(0.2, random_state=0),
+    "chain": FilterChain(
+        [("all", PerplexityFilter(1.0, perplexity=length)), ("few", RandomFilter(0.2, random_state=0))]
+    ),
+    "union": FilterUnion(
+        [("short", PerplexityFilter(0.2, perplexity=length)), ("random", RandomFilter(0.2, random_state=0))],
+        keep=0.2,
+    ),
 }
 
 
 @pytest.fixture(params=FILTERS)
 def pruner(request):
     return clone(FILTERS[request.param])
+
+
+def with_keep(pruner, value):
+    """Set the size of a filter; a chain has that of its last filter."""
+    return pruner.set_params(**{"few__keep" if isinstance(pruner, FilterChain) else "keep": value})
 
 
 def test_keep_counts_content_and_copies_go_with_their_first(pruner):
@@ -98,14 +112,14 @@ def test_numeric_copies_count_once_too():
 
 def test_a_size_beyond_the_different_rows_is_refused(pruner):
     with pytest.raises(ValueError, match="keep=101 exceeds the 100 different rows"):
-        pruner.set_params(keep=101).fit(POOL)
+        with_keep(pruner, 101).fit(POOL)
 
 
 @pytest.mark.parametrize("value", [0, -3, 2.0, "x", True])
 def test_keep_is_checked_when_rows_are_selected(pruner, value):
     pruner.fit(TEXTS)
     with pytest.raises(InvalidParameterError, match="'keep' parameter"):
-        pruner.set_params(keep=value).select(TEXTS)
+        with_keep(pruner, value).select(TEXTS)
 
 
 @pytest.mark.parametrize("value", [1.5, float("nan"), -1])
@@ -116,7 +130,7 @@ def test_min_rows_is_checked(pruner, value):
 
 def test_blank_rows_are_proposed_only_if_nothing_else_is_left(pruner):
     pool = ["", " ", "\n\t"] * 10 + TEXTS[:30]
-    kept = pruner.set_params(keep=30).fit(pool).select(pool)
+    kept = with_keep(pruner, 30).fit(pool).select(pool)
     assert sorted(kept) == list(range(30, 60))
     assert set(pruner.explain()["reason"][:30]) == {"empty"}
     blank = pool[:3]

@@ -22,6 +22,8 @@ from skprune import (
     AnchorFilter,
     AskLLMFilter,
     EntropyIntervalFilter,
+    FilterChain,
+    FilterUnion,
     KMeansFilter,
     PerplexityFilter,
     ProxyFilter,
@@ -128,6 +130,9 @@ class Flaky:
         self.calls = itertools.count(1)
         self.raise_at = 0
 
+    def __deepcopy__(self, memo):
+        return self  # the clones that a filter makes of its filters share it
+
     def __call__(self, texts):
         if next(self.calls) == self.raise_at:
             raise Interrupted
@@ -162,11 +167,31 @@ FILTERS = {
     "semi-prune": lambda part: SemiPruneFilter(0.3, encoder=part, n_epochs=2, random_state=0),
     "ups": lambda part: UPSFilter(0.3, random_state=0),
     "proxy": lambda part: ProxyFilter(0.3, encoder=part, random_state=0),
+    "chain": lambda part: FilterChain(
+        [
+            ("near", SEALSFilter(9, encoder=part, random_state=0)),
+            ("far", AnchorFilter(2, 5, encoder=part, random_state=0)),
+        ]
+    ),
+    "union": lambda part: FilterUnion(
+        [
+            ("random", RandomFilter(0.1, random_state=0)),
+            ("near", SEALSFilter(9, encoder=part, random_state=0)),
+        ],
+        keep=0.3,
+    ),
+    "union of chains": lambda part: FilterUnion(
+        [
+            ("proxy", FilterChain([("proxy", ProxyFilter(0.5, encoder=part, random_state=0))])),
+            ("near", FilterChain([("near", SEALSFilter(9, encoder=part, random_state=0))])),
+        ],
+        keep=0.3,
+    ),
 }
 
 
 #: The filters whose part is an encoder.
-ON_VECTORS = ("k-means", "anchors", "seals", "semi-prune", "proxy")
+ON_VECTORS = ("k-means", "anchors", "seals", "semi-prune", "proxy", "chain", "union", "union of chains")
 
 
 def part_of(name):
@@ -205,7 +230,17 @@ def rounds(name, part, fail_at=None):
 
 
 #: The filters that call their part when rows are labeled.
-LEARNING = ("active prune", "active prune, quality", "anchors", "seals", "semi-prune", "proxy")
+LEARNING = (
+    "active prune",
+    "active prune, quality",
+    "anchors",
+    "seals",
+    "semi-prune",
+    "proxy",
+    "chain",
+    "union",
+    "union of chains",
+)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +309,8 @@ def flaky_store(monkeypatch):
 def state_of(pruner):
     ledger = getattr(pruner, "labeled_", None)
     known = None if ledger is None else (list(ledger.positions), ledger.y.tolist())
-    return sorted(vars(pruner)), getattr(pruner, "round_", None), getattr(pruner, "seed_", None), known
+    parts = [state_of(part) for part in getattr(pruner, "_fitted_filters", {}).values()]
+    return sorted(vars(pruner)), getattr(pruner, "round_", None), getattr(pruner, "seed_", None), known, parts
 
 
 UNSEEN = [text.replace("film", "movie") for text in TEXTS[:10]]
@@ -337,7 +373,7 @@ class FlakyModel(ClassifierMixin, BaseEstimator):
 
 
 def flaky_query(name):
-    part = FAULTS.around(vectors if name in ("k-means", "anchors", "seals") else lengths)
+    part = FAULTS.around(vectors if name in ON_VECTORS else lengths)
     return PrunedQuery(FILTERS[name](part), FAULTS.around(Margin(random_state=0)))
 
 
@@ -347,7 +383,16 @@ def query_state(query):
     return pruner and state_of(pruner), None if subpool is None else subpool.tolist()
 
 
-QUERY_FILTERS = ["active prune", "anchors", "k-means", "perplexity", "random", "seals"]
+QUERY_FILTERS = [
+    "active prune",
+    "anchors",
+    "k-means",
+    "perplexity",
+    "random",
+    "seals",
+    "chain",
+    "union of chains",
+]
 
 
 @pytest.mark.parametrize("name", QUERY_FILTERS)

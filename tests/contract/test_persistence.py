@@ -24,6 +24,8 @@ from skprune import (
     AnchorFilter,
     AskLLMFilter,
     EntropyIntervalFilter,
+    FilterChain,
+    FilterUnion,
     KMeansFilter,
     PerplexityFilter,
     ProxyFilter,
@@ -37,6 +39,7 @@ from skprune import (
     UPSFilter,
 )
 from skprune.strategies import Entropy, Margin
+from skprune.streams import seed_open_states
 
 TEXTS = [f"the {color} {animal} sees {'the ' * (i % 4)}n{i}"
          for i in range(6) for color in ("red", "old", "blue")
@@ -70,6 +73,16 @@ FILTERS = {
     "active prune": (ActivePruneFilter(quality=Length()), TEXTS),
     "entropy interval": (EntropyIntervalFilter(), TEXTS),
     "entropy interval, search": (EntropyIntervalFilter(interval="search", cv=2), TEXTS),
+    "chain": (FilterChain([("few", RandomFilter(0.8)), ("UPS", UPSFilter())]), VECTORS),
+    "chain in union": (
+        FilterUnion(
+            [
+                ("near", FilterChain([("near", SEALSFilter(20)), ("good", AskLLMFilter(quality=Length()))])),
+                ("any", RandomFilter()),
+            ]
+        ),
+        TEXTS,
+    ),
     "semi prune": (SemiPruneFilter(ssl=SelfTrainingClassifier(GaussianNB()), n_epochs=2), VECTORS),
 }
 
@@ -101,8 +114,7 @@ def test_a_loaded_filter_continues_in_the_same_way(name, save_and_load, tmp_path
     y = np.full(72, -1)
     y[known] = LABELS[known]
     pruner = clone(pruner)
-    if "random_state" in pruner.get_params():
-        pruner.set_params(random_state=0)
+    seed_open_states(pruner, lambda: 0)
     if "memory" in pruner.get_params():
         pruner.set_params(memory=str(tmp_path / "memory"))
     pruner.fit(X, y)
