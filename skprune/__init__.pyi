@@ -6,12 +6,14 @@ from .exceptions import EmptyPoolError, ModelLoadError, PoolExhaustedError, Serv
 from .filters.active_prune import ActivePruneFilter
 from .filters.anchor import AnchorFilter
 from .filters.ask_llm import AskLLMFilter
+from .filters.drop_filter import DRoPFilter
 from .filters.entropy_interval.filter import EntropyIntervalFilter
 from .filters.filter_chain import FilterChain, make_filter_chain
 from .filters.filter_union import FilterUnion, make_filter_union
 from .filters.kmeans import KMeansFilter
 from .filters.perplexity import PerplexityFilter
 from .filters.proxy_filter import ProxyFilter
+from .filters.quota_filter import QuotaFilter
 from .filters.random import RandomFilter
 from .filters.seals import SEALSFilter
 from .filters.semi_prune.filter import SemiPruneFilter
@@ -46,6 +48,7 @@ __all__ = [
     "AskLLMFilter",
     "BaseFilter",
     "CausalLMScorer",
+    "DRoPFilter",
     "EmptyPoolError",
     "EntropyIntervalFilter",
     "FilterChain",
@@ -67,6 +70,7 @@ __all__ = [
     "PrunedEstimator",
     "PrunedQuery",
     "QualityScorer",
+    "QuotaFilter",
     "RandomFilter",
     "SEALSFilter",
     "SampledSemanticEntropy",

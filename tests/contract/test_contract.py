@@ -22,6 +22,7 @@ from skprune import (
     KMeansFilter,
     PerplexityFilter,
     ProxyFilter,
+    QuotaFilter,
     RandomFilter,
     SEALSFilter,
     SemiPruneFilter,
@@ -40,6 +41,16 @@ def quality_of(texts):
     return np.array([sum(map(ord, t)) % 97 / 97 for t in texts])
 
 
+def kind_of(row):
+    """Return a group that depends on the row only."""
+    return "few" if (len(row) % 7 == 0 if isinstance(row, str) else row[0] < -1) else "many"
+
+
+def parity_of(row):
+    """Return one of four groups."""
+    return str(sum(map(ord, row)) % 4 if isinstance(row, str) else int(row[0] * 1000) % 4)
+
+
 FILTERS = {
     "random": RandomFilter(keep=0.25, random_state=0),
     "anchor": AnchorFilter(3, 8, 30, random_state=0),
@@ -55,6 +66,8 @@ FILTERS = {
     "SEALS": SEALSFilter(4, random_state=0),
     "entropy interval": EntropyIntervalFilter(keep=0.25, random_state=0),
     "semi-prune": SemiPruneFilter(keep=0.25, n_epochs=3, holdout=0, random_state=0),
+    "quota, floors": QuotaFilter(RandomFilter(0.25, random_state=0), groups=kind_of, min_per_group=1),
+    "quota, equal": QuotaFilter(KMeansFilter(0.25, random_state=0), groups=parity_of, balance="equal"),
     "chain": FilterChain(
         [("few", RandomFilter(0.5, random_state=0)), ("far", KMeansFilter(0.4, random_state=1))]
     ),

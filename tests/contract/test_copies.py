@@ -21,6 +21,7 @@ from skprune import (
     PoolExhaustedError,
     ProxyFilter,
     PrunedQuery,
+    QuotaFilter,
     RandomFilter,
     SEALSFilter,
     SemiPruneFilter,
@@ -38,6 +39,11 @@ def length(texts):
     return np.array([len(text) + sum(map(ord, text)) / 1e5 for text in texts])
 
 
+def last_of(text):
+    """Return the group of a text."""
+    return text[-1:]
+
+
 FILTERS = {
     "active prune": ActivePruneFilter(0.2, perplexity=length, quality=length, random_state=0),
     "anchors": AnchorFilter(2, 3, keep=0.2, random_state=0),
@@ -50,6 +56,7 @@ FILTERS = {
     "semi-prune": SemiPruneFilter(0.2, n_epochs=2, random_state=0),
     "ups": UPSFilter(0.2, random_state=0),
     "proxy": ProxyFilter(0.2, random_state=0),
+    "quota": QuotaFilter(PerplexityFilter(0.2, perplexity=length), groups=last_of, min_per_group=1),
     "chain": FilterChain(
         [("all", PerplexityFilter(1.0, perplexity=length)), ("few", RandomFilter(0.2, random_state=0))]
     ),
@@ -66,8 +73,9 @@ def pruner(request):
 
 
 def with_keep(pruner, value):
-    """Set the size of a filter; a chain has that of its last filter."""
-    return pruner.set_params(**{"few__keep" if isinstance(pruner, FilterChain) else "keep": value})
+    """Set the size of a filter; a chain has that of its last filter, quotas that of theirs."""
+    name = {FilterChain: "few__keep", QuotaFilter: "filter__keep"}.get(type(pruner), "keep")
+    return pruner.set_params(**{name: value})
 
 
 def test_keep_counts_content_and_copies_go_with_their_first(pruner):

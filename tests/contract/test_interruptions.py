@@ -29,6 +29,7 @@ from skprune import (
     ProxyFilter,
     PrunedClassifier,
     PrunedQuery,
+    QuotaFilter,
     RandomFilter,
     SEALSFilter,
     SemiPruneFilter,
@@ -167,6 +168,9 @@ FILTERS = {
     "semi-prune": lambda part: SemiPruneFilter(0.3, encoder=part, n_epochs=2, random_state=0),
     "ups": lambda part: UPSFilter(0.3, random_state=0),
     "proxy": lambda part: ProxyFilter(0.3, encoder=part, random_state=0),
+    "quota": lambda part: QuotaFilter(
+        SEALSFilter(9, encoder=part, keep=0.3, random_state=0), groups=len, balance="equal"
+    ),
     "chain": lambda part: FilterChain(
         [
             ("near", SEALSFilter(9, encoder=part, random_state=0)),
@@ -191,7 +195,17 @@ FILTERS = {
 
 
 #: The filters whose part is an encoder.
-ON_VECTORS = ("k-means", "anchors", "seals", "semi-prune", "proxy", "chain", "union", "union of chains")
+ON_VECTORS = (
+    "k-means",
+    "anchors",
+    "seals",
+    "semi-prune",
+    "proxy",
+    "chain",
+    "union",
+    "union of chains",
+    "quota",
+)
 
 
 def part_of(name):
@@ -240,6 +254,7 @@ LEARNING = (
     "chain",
     "union",
     "union of chains",
+    "quota",
 )
 
 

@@ -17,6 +17,7 @@ from skprune import (
     PerplexityFilter,
     ProxyFilter,
     PrunedQuery,
+    QuotaFilter,
     RandomFilter,
     SEALSFilter,
     SemiPruneFilter,
@@ -37,6 +38,11 @@ def quality_of(texts):
     return np.array([sum(map(ord, t)) % 97 / 97 for t in texts])
 
 
+def length_of(row):
+    """Return the group of a text."""
+    return len(row) // 5
+
+
 FILTERS = {
     "random": RandomFilter(),
     "anchor": AnchorFilter(3, 8, 30),
@@ -49,6 +55,7 @@ FILTERS = {
     "SEALS": SEALSFilter(4),
     "entropy interval": EntropyIntervalFilter(),
     "semi-prune": SemiPruneFilter(n_epochs=3, holdout=0.0),
+    "quota": QuotaFilter(AnchorFilter(3, 8, 30), groups=length_of, balance="equal"),
     "chain": FilterChain([("few", RandomFilter(0.5)), ("near", AnchorFilter(3, 8, 30))]),
     "union": FilterUnion([("far", KMeansFilter(0.1)), ("UPS", UPSFilter(0.1))], keep=0.25),
 }

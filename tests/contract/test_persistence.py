@@ -33,6 +33,7 @@ from skprune import (
     PrunedEstimator,
     PrunedQuery,
     PruneSampler,
+    QuotaFilter,
     RandomFilter,
     SEALSFilter,
     SemiPruneFilter,
@@ -73,6 +74,7 @@ FILTERS = {
     "active prune": (ActivePruneFilter(quality=Length()), TEXTS),
     "entropy interval": (EntropyIntervalFilter(), TEXTS),
     "entropy interval, search": (EntropyIntervalFilter(interval="search", cv=2), TEXTS),
+    "quota": (QuotaFilter(SEALSFilter(20), groups=len, min_per_group=1), TEXTS),
     "chain": (FilterChain([("few", RandomFilter(0.8)), ("UPS", UPSFilter())]), VECTORS),
     "chain in union": (
         FilterUnion(
