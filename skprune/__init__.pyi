@@ -12,6 +12,7 @@ from .filters.filter_chain import FilterChain, make_filter_chain
 from .filters.filter_union import FilterUnion, make_filter_union
 from .filters.kmeans import KMeansFilter
 from .filters.perplexity import PerplexityFilter
+from .filters.plausibility import PlausibilityFilter
 from .filters.proxy_filter import ProxyFilter
 from .filters.quota_filter import QuotaFilter
 from .filters.random import RandomFilter
@@ -62,6 +63,7 @@ __all__ = [
     "NGramScorer",
     "OverallUncertainty",
     "PerplexityFilter",
+    "PlausibilityFilter",
     "PoolExhaustedError",
     "ProxyClassifier",
     "ProxyFilter",

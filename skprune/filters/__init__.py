@@ -9,6 +9,7 @@ from skprune.filters.filter_chain import FilterChain, make_filter_chain
 from skprune.filters.filter_union import FilterUnion, make_filter_union
 from skprune.filters.kmeans import KMeansFilter
 from skprune.filters.perplexity import PerplexityFilter
+from skprune.filters.plausibility import PlausibilityFilter
 from skprune.filters.proxy_filter import ProxyFilter
 from skprune.filters.quota_filter import QuotaFilter
 from skprune.filters.random import RandomFilter
@@ -26,6 +27,7 @@ __all__ = [
     "FilterUnion",
     "KMeansFilter",
     "PerplexityFilter",
+    "PlausibilityFilter",
     "ProxyFilter",
     "QuotaFilter",
     "RandomFilter",

@@ -21,6 +21,7 @@ from skprune import (
     FilterUnion,
     KMeansFilter,
     PerplexityFilter,
+    PlausibilityFilter,
     ProxyFilter,
     QuotaFilter,
     RandomFilter,
@@ -66,6 +67,7 @@ FILTERS = {
     "SEALS": SEALSFilter(4, random_state=0),
     "entropy interval": EntropyIntervalFilter(keep=0.25, random_state=0),
     "semi-prune": SemiPruneFilter(keep=0.25, n_epochs=3, holdout=0, random_state=0),
+    "plausibility": PlausibilityFilter(keep=0.25, random_state=0),
     "quota, floors": QuotaFilter(RandomFilter(0.25, random_state=0), groups=kind_of, min_per_group=1),
     "quota, equal": QuotaFilter(KMeansFilter(0.25, random_state=0), groups=parity_of, balance="equal"),
     "chain": FilterChain(

@@ -18,6 +18,7 @@ from skprune import (
     FilterUnion,
     KMeansFilter,
     PerplexityFilter,
+    PlausibilityFilter,
     PoolExhaustedError,
     ProxyFilter,
     PrunedQuery,
@@ -56,6 +57,7 @@ FILTERS = {
     "semi-prune": SemiPruneFilter(0.2, n_epochs=2, random_state=0),
     "ups": UPSFilter(0.2, random_state=0),
     "proxy": ProxyFilter(0.2, random_state=0),
+    "plausibility": PlausibilityFilter(0.2, random_state=0),
     "quota": QuotaFilter(PerplexityFilter(0.2, perplexity=length), groups=last_of, min_per_group=1),
     "chain": FilterChain(
         [("all", PerplexityFilter(1.0, perplexity=length)), ("few", RandomFilter(0.2, random_state=0))]

@@ -28,6 +28,7 @@ from skprune import (
     FilterUnion,
     KMeansFilter,
     PerplexityFilter,
+    PlausibilityFilter,
     ProxyFilter,
     PrunedClassifier,
     PrunedEstimator,
@@ -74,6 +75,7 @@ FILTERS = {
     "active prune": (ActivePruneFilter(quality=Length()), TEXTS),
     "entropy interval": (EntropyIntervalFilter(), TEXTS),
     "entropy interval, search": (EntropyIntervalFilter(interval="search", cv=2), TEXTS),
+    "plausibility": (PlausibilityFilter(), VECTORS),
     "quota": (QuotaFilter(SEALSFilter(20), groups=len, min_per_group=1), TEXTS),
     "chain": (FilterChain([("few", RandomFilter(0.8)), ("UPS", UPSFilter())]), VECTORS),
     "chain in union": (
