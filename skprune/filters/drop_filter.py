@@ -7,17 +7,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skprune.base import BaseFilter
-from skprune.filters.held_out import CLASSIFIER_CONSTRAINTS, held_out
+from skprune.filters.held_out import HeldOutFilter
 from skprune.filters.quota_filter import Groups, QuotaFilter
-from skprune.filters.semi_prune.scaling import check_classes
-from skprune.filters.vector_filter import VectorFilter
 from skprune.pools import Pool
 
 # A class of recall 1 gets this much more than its floor, relative to one of recall 0.
 _LEAST = 1e-6
 
 
-class DRoPFilter(QuotaFilter, VectorFilter):
+class DRoPFilter(QuotaFilter, HeldOutFilter):
     """Keep more rows of the classes that a classifier finds hard; every row must have a label.
 
     Parameters
@@ -87,8 +85,7 @@ class DRoPFilter(QuotaFilter, VectorFilter):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **VectorFilter._parameter_constraints,
-        **CLASSIFIER_CONSTRAINTS,
+        **HeldOutFilter._parameter_constraints,
         "filter": QuotaFilter._parameter_constraints["filter"],
         "min_per_group": QuotaFilter._parameter_constraints["min_per_group"],
     }
@@ -140,24 +137,12 @@ class DRoPFilter(QuotaFilter, VectorFilter):
 
     # ------------------------------------------------------------------ hooks
 
-    def _check_labels(self, labels: np.ndarray) -> None:
-        super()._check_labels(labels)
-        check_classes(labels)
-
     def _fit(self, pool: Pool) -> None:
         if self._excluded is self.labeled_:
             raise ValueError(f"{type(self).__name__} prunes labeled sets: pass y with a label for every row")
         super()._fit(pool)
         self._embed_pool(pool)
-        rows = self._table.first
-        found = held_out(
-            self._vectors_at(pool, rows),
-            self._groups,
-            self._uniforms(pool, rows),
-            classifier=self.classifier,
-            cv=self.cv,
-            seed=self.seed_,
-        )
+        found = self._judge_labels()
         self.classes_, self.recalls_ = found.classes, found.recalls
 
     def _weights(self, groups: Groups) -> np.ndarray:

@@ -141,7 +141,9 @@ def in_turn(rankings: list[np.ndarray], size: int | None) -> tuple[np.ndarray, n
     waiting = [(number, iter(ranking.tolist())) for number, ranking in enumerate(rankings)]
     while len(taken) < n_wanted:
         for number, rows in waiting:
-            row = next((row for row in rows if row not in taken), None)
-            if row is not None and len(taken) < n_wanted:
-                taken[row] = number
-    return np.array(list(taken), dtype=np.intp), np.array(list(taken.values()), dtype=np.intp)
+            for row in rows:
+                if row not in taken:
+                    taken[row] = number
+                    break
+    order, taker = (np.fromiter(part, dtype=np.intp) for part in (taken, taken.values()))
+    return order[:n_wanted], taker[:n_wanted]  # the last turn may go beyond

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import clone
@@ -13,15 +13,41 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.utils._param_validation import HasMethods, Interval
 
-from skprune.filters.semi_prune.scaling import CommonScaler
+from skprune.filters.semi_prune.scaling import CommonScaler, check_classes
+from skprune.filters.vector_filter import VectorFilter
 from skprune.streams import generator, seed_open_states
 
-CLASSIFIER_CONSTRAINTS = {
-    "classifier": [HasMethods(["fit", "predict_proba", "get_params"]), None],
-    "cv": [Interval(Integral, 2, None, closed="left")],
-}
 # The random stream of a seed that seeds the classifier.
 _CLASSIFIER = 3
+
+
+class HeldOutFilter(VectorFilter):
+    """A filter that judges labels by cross-validation. Subclasses also have ``classifier`` and ``cv``."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **VectorFilter._parameter_constraints,
+        "classifier": [HasMethods(["fit", "predict_proba", "get_params"]), None],
+        "cv": [Interval(Integral, 2, None, closed="left")],
+    }
+
+    classifier: Any
+    cv: int
+
+    def _check_labels(self, labels: np.ndarray) -> None:
+        super()._check_labels(labels)
+        check_classes(labels)
+
+    def _judge_labels(self) -> HeldOut:
+        """Return the predictions of the distinct rows given to :meth:`fit`, all of which have a label."""
+        rows = self._table.first
+        return held_out(
+            self._vectors_at(self.pool_, rows),
+            self.labeled_.labels_of(self.pool_)[rows],
+            self._uniforms(self.pool_, rows),
+            classifier=self.classifier,
+            cv=self.cv,
+            seed=self.seed_,
+        )
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Filters made of other filters: what they share."""
+"""Filters made of other filters."""
 
 from __future__ import annotations
 
@@ -75,6 +75,7 @@ class MetaFilter(BaseFilter):
             check_sizes_of(name, part, n_rows)
 
     def _check_labels(self, labels: np.ndarray) -> None:
+        super()._check_labels(labels)
         for _, part in self._given_filters:
             part._check_labels(labels)
 

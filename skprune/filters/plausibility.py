@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from skprune.filters.held_out import CLASSIFIER_CONSTRAINTS, held_out
-from skprune.filters.semi_prune.scaling import check_classes
-from skprune.filters.vector_filter import VectorFilter
+from skprune.filters.held_out import HeldOutFilter
 from skprune.pools import Pool
 from skprune.selections import Selection, either, lowest, mask_of
 
@@ -17,7 +15,7 @@ _UNJUDGED = 2.0
 _UNLABELED = -1.0
 
 
-class PlausibilityFilter(VectorFilter):
+class PlausibilityFilter(HeldOutFilter):
     """Keep the labeled rows whose label a classifier finds most plausible; every row must have a label.
 
     A classifier that is trained on the other rows gives each row a probability of its label. Rows of low
@@ -90,11 +88,6 @@ class PlausibilityFilter(VectorFilter):
     (0, 180)
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **VectorFilter._parameter_constraints,
-        **CLASSIFIER_CONSTRAINTS,
-    }
-
     def __init__(
         self,
         keep: float | int = 0.9,
@@ -121,24 +114,13 @@ class PlausibilityFilter(VectorFilter):
 
     # ------------------------------------------------------------------ hooks
 
-    def _check_labels(self, labels: np.ndarray) -> None:
-        check_classes(labels)
-
     def _fit(self, pool: Pool) -> None:
         self._embed_pool(pool)
         self._scores = np.full(len(self._table), _UNLABELED)
         if self._excluded is self.labeled_:  # select passes over every row that has a label
             return
-        rows = self._table.first
-        found = held_out(
-            self._vectors_at(pool, rows),
-            self.labeled_.labels_of(pool)[rows],
-            self._uniforms(pool, rows),
-            classifier=self.classifier,
-            cv=self.cv,
-            seed=self.seed_,
-        )
-        self._scores = np.where(np.isnan(found.plausibility), _UNJUDGED, found.plausibility)
+        plausibility = self._judge_labels().plausibility
+        self._scores = np.where(np.isnan(plausibility), _UNJUDGED, plausibility)
 
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
         n_kept = self._kept_size(len(eligible), min_rows)
