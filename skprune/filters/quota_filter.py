@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skprune.base import BaseFilter
 from skprune.filters.meta_filter import MetaFilter
 from skprune.pools import Pool
-from skprune.selections import Selection, mask_of, size_of
+from skprune.selections import Selection, either, mask_of, size_of
 from skprune.streams import count_occurrences
 from skprune.transaction import unchanged_on_error
 from skprune.vectors import dense
@@ -175,10 +175,10 @@ class QuotaFilter(MetaFilter):
         weights = self._weights(groups)
         if weights is None:
             order, added = self._raised(pool, eligible, groups, floors, found.order)
-        else:
-            places = allot(weights, floors, groups.sizes, len(found.order))
-            order = added = self._shared_out(pool, eligible, groups, places)
-        return Selection(order, lambda: self._columns(found, groups, order, added))
+            return Selection(order, lambda: _floor_columns(found, groups, order, added))
+        places = allot(weights, floors, groups.sizes, len(found.order))
+        order = self._shared_out(pool, eligible, groups, places)
+        return Selection(order, lambda: _quota_columns(found, groups, order))
 
     def _weights(self, groups: Groups) -> np.ndarray | None:
         """Return the relative numbers of places of the groups; None changes as little as possible."""
@@ -233,26 +233,6 @@ class QuotaFilter(MetaFilter):
                 f"but the filter keeps {n_kept}; lower it, or let the filter keep more"
             )
 
-    def _columns(
-        self, found: Selection, groups: Groups, order: np.ndarray, added: np.ndarray
-    ) -> dict[str, Any]:
-        columns = found.explain()
-        stage, reason = (np.array(columns[key], dtype=object) for key in ("stage", "reason"))
-        names = np.array(["" if name is None else str(name) for name in groups.names], dtype=object)
-        of_row = names[groups.number_of]
-        leaves = np.setdiff1d(found.order, order)
-        stage[leaves] = ""
-        if added is order:
-            stage[order] = "quota"
-            reason[order] = [f"kept: among the best of group {name!r}" for name in of_row[order]]
-            dropped = np.setdiff1d(np.arange(len(of_row)), order)
-            reason[dropped] = [f"better rows fill the places of group {name!r}" for name in of_row[dropped]]
-        else:
-            stage[added] = "floor"
-            reason[added] = [f"kept: the floor of group {name!r}" for name in of_row[added]]
-            reason[leaves] = "makes room for the floor of another group"
-        return columns | {"stage": stage, "reason": reason, "group": of_row}
-
     # ------------------------------------------------------------------ groups
 
     def _groups_at_fit(self, pool: Pool) -> np.ndarray:
@@ -295,6 +275,24 @@ class QuotaFilter(MetaFilter):
         return groups
 
 
+def _floor_columns(found: Selection, groups: Groups, order: np.ndarray, added: np.ndarray) -> dict[str, Any]:
+    columns = found.explain()
+    stage, reason = (np.array(columns[key], dtype=object) for key in ("stage", "reason"))
+    leaves, of_row = np.setdiff1d(found.order, order), groups.words
+    stage[added], stage[leaves] = "floor", ""
+    reason[added] = [f"kept: the floor of group {name!r}" for name in of_row[added]]
+    reason[leaves] = "makes room for the floor of another group"
+    return columns | {"stage": stage, "reason": reason, "group": of_row}
+
+
+def _quota_columns(found: Selection, groups: Groups, order: np.ndarray) -> dict[str, Any]:
+    of_row = groups.words
+    kept = mask_of(order, len(of_row))
+    reason = np.array([f"better rows fill the places of group {name!r}" for name in of_row], dtype=object)
+    reason[kept] = [f"kept: among the best of group {name!r}" for name in of_row[kept]]
+    return found.explain() | {"stage": either(kept, "quota", ""), "reason": reason, "group": of_row}
+
+
 class Groups:
     """The groups of some rows, in an order that does not depend on that of the rows.
 
@@ -309,7 +307,9 @@ class Groups:
     """
 
     def __init__(self, values: np.ndarray, min_per_group: int | dict[Any, int]) -> None:
-        named = [None if value != value else value for value in values.tolist()]
+        import pandas as pd
+
+        named = [None if value is pd.NA or value != value else value for value in values.tolist()]
         self.names: list[Any] = sorted(dict.fromkeys(named), key=repr)
         numbers = {name: number for number, name in enumerate(self.names)}
         self.number_of = np.array([numbers[name] for name in named], dtype=np.intp)
@@ -318,6 +318,12 @@ class Groups:
         default = 0 if isinstance(min_per_group, dict) else int(min_per_group)
         floors = [0 if name is None else per_group.get(name, default) for name in self.names]
         self.floors = np.minimum(np.array(floors, dtype=np.intp), self.sizes)
+
+    @property
+    def words(self) -> np.ndarray:
+        """The group of each row in words, object of shape (n_rows,); empty if it has none."""
+        words = ["" if name is None else str(name) for name in self.names]
+        return np.array(words, dtype=object)[self.number_of]
 
     def floors_within(self, total: int) -> np.ndarray:
         """Return the floors, lowered to a common number of rows if their sum exceeds ``total``."""

@@ -168,6 +168,21 @@ def test_rows_that_fit_has_not_seen_get_their_group():
     assert 90 not in pruner.select(pool), "without a group nothing is guaranteed"
 
 
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT])
+def test_a_row_without_a_group_is_guaranteed_nothing(missing):
+    groups = GROUPS.astype(object)
+    groups[groups == "fr"] = missing
+    kept = QuotaFilter(shortest(), min_per_group=3).fit(TEXTS, groups=groups)
+    floors = {"en": 3, "de": 3}
+    assert set(kept.select(TEXTS).tolist()) == brute_floors(RANK, GROUPS, floors, 18)
+    assert set(kept.explain()["group"]) == {"en", "de", ""}
+    equal = QuotaFilter(shortest(), balance="equal").fit(TEXTS, groups=groups).explain()
+    assert equal["kept"][GROUPS == "fr"].sum() == 5
+    says_kept = equal["reason"].str.startswith("kept: among the best of group")
+    assert (says_kept == equal["kept"]).all()
+    assert (equal["reason"][~equal["kept"]].str.startswith("better rows fill the places of group")).all()
+
+
 @pytest.mark.parametrize(
     ("params", "fit", "message"),
     [
