@@ -27,6 +27,7 @@ from .pool_scoring import pool_recall
 from .query import PrunedQuery
 from .sampler import PruneSampler
 from .scorers.causal_lm import CausalLMScorer
+from .scorers.distilled import DistilledScorer
 from .scorers.entropy import GenerativeEntropy, InformationEntropy
 from .scorers.ngram import NGramScorer
 from .scorers.quality import QualityScorer
@@ -50,6 +51,7 @@ __all__ = [
     "BaseFilter",
     "CausalLMScorer",
     "DRoPFilter",
+    "DistilledScorer",
     "EmptyPoolError",
     "EntropyIntervalFilter",
     "FilterChain",

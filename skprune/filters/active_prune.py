@@ -17,6 +17,7 @@ from skprune.scorers.parameters import (
     DEFAULT_LLM,
     PERPLEXITY_CONSTRAINT,
     QUALITY_CONSTRAINT,
+    llm_calls,
     make_perplexity,
     make_quality,
 )
@@ -208,7 +209,7 @@ class ActivePruneFilter(BaseFilter):
     @property
     def n_llm_calls_(self) -> int:
         """Number of texts that the LLM has scored since :meth:`fit`."""
-        return 0 if self._ask is None else self._ask.n_computed
+        return 0 if self._ask is None else llm_calls(self._ask)
 
     # ------------------------------------------------------------------ hooks
 
@@ -219,11 +220,12 @@ class ActivePruneFilter(BaseFilter):
                 "the reweighted perplexity never changes the order of two rows",
                 stacklevel=3,
             )
-        scorer = make_perplexity(self.perplexity, pool.texts, n_jobs=self.n_jobs, verbose=self.verbose)
+        common = {"memory": self.memory, "verbose": self.verbose}
+        scorer = make_perplexity(self.perplexity, pool.texts, n_jobs=self.n_jobs, **common)
         self._score = Remembered(scorer, self.memory, name="perplexity", batch_size=32_768)
         self._ask: Any = None
         if self.quality is not None:
-            quality = make_quality(self.quality, task=self.task, verbose=self.verbose)
+            quality = make_quality(self.quality, pool.texts, task=self.task, **common)
             self._ask = Remembered(quality, self.memory, name="quality")
         self._asking = Lock()
         table = self._table

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skprune.filters.score_filter import ScoreFilter
-from skprune.scorers.parameters import DEFAULT_LLM, QUALITY_CONSTRAINT, make_quality
+from skprune.scorers.parameters import DEFAULT_LLM, QUALITY_CONSTRAINT, llm_calls, make_quality
 
 
 class AskLLMFilter(ScoreFilter):
@@ -37,11 +37,13 @@ class AskLLMFilter(ScoreFilter):
         Quality of each distinct text of the pool. A blank text has −inf: the LLM does not see it, and it is
         kept only if nothing else is left.
     n_llm_calls_ : int
-        Number of texts that the LLM has scored since :meth:`fit`.
+        Number of texts that the LLM has scored since :meth:`fit`; for a :class:`~skprune.DistilledScorer`,
+        those that its teacher scored when it was fitted.
 
     See Also
     --------
     ActivePruneFilter : The LLM scores a tenth of the pool.
+    DistilledScorer : The LLM scores a sample, and a student predicts the others.
 
     Notes
     -----
@@ -97,7 +99,7 @@ class AskLLMFilter(ScoreFilter):
     @property
     def n_llm_calls_(self) -> int:
         """Number of texts that the LLM has scored since :meth:`fit`."""
-        return self._scorer.n_computed
+        return llm_calls(self._scorer)
 
     def _make_scorer(self, texts: np.ndarray) -> Any:
-        return make_quality(self.quality, task=self.task, verbose=self.verbose)
+        return make_quality(self.quality, texts, task=self.task, memory=self.memory, verbose=self.verbose)

@@ -94,4 +94,6 @@ class PerplexityFilter(ScoreFilter):
         return self._scores
 
     def _make_scorer(self, texts: np.ndarray) -> Any:
-        return make_perplexity(self.perplexity, texts, n_jobs=self.n_jobs, verbose=self.verbose)
+        return make_perplexity(
+            self.perplexity, texts, memory=self.memory, n_jobs=self.n_jobs, verbose=self.verbose
+        )
