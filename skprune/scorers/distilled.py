@@ -121,8 +121,8 @@ class DistilledScorer(BaseEstimator):
     [2]_). Each batch is a random quarter of the closest texts, because the closest ones resemble each other.
 
     *The student* sees the vectors, divided by their root mean square length, and the standardized logarithm
-    of the text's length, clipped at three standard deviations. A text that the teacher scored keeps the teacher's score. Infinite scores are kept
-    but not learned from.
+    of the text's length, clipped at three standard deviations. A text that the teacher scored keeps the
+    teacher's score. Infinite scores are kept but not learned from.
 
     *Intervals.* Out-of-fold errors, in units of a row's uncertainty, are the conformity scores of a
     cross-conformal predictor. The uncertainty adds the out-of-fold error of the sample to the delete-a-group
@@ -155,8 +155,8 @@ class DistilledScorer(BaseEstimator):
     >>> scorer = DistilledScorer(expensive, n_calls=40, top=0.5).fit(pool)
     >>> scorer.n_calls_, scorer.recall_
     (40, 1.0)
-    >>> scorer(["a good film", "a bad film"]).round(1) + 0.0
-    array([1., 0.])
+    >>> (scorer(["good film number 101", "bad film number 102"]) > 0.5).tolist()
+    [True, False]
     >>> ask = AskLLMFilter(keep=50, quality=DistilledScorer(expensive, n_calls=40, top=0.5))
     >>> {text.split()[0] for text in ask.fit_transform(pool)}
     {'good'}
@@ -511,6 +511,15 @@ class DistilledScorer(BaseEstimator):
         for name in ("teacher", "encoder", "covariate"):
             check_clones_keep_fit(getattr(self, name), name)
         return super().__sklearn_clone__()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The table holds an index that skops cannot save.
+        return {name: value for name, value in super().__getstate__().items() if name != "_judged"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "sample_" in state:
+            self._judged = RowTable(self.sample_)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_fingerprint")

@@ -16,6 +16,7 @@ from skprune import (
     ActivePruneFilter,
     AnchorFilter,
     AskLLMFilter,
+    DistilledScorer,
     EntropyIntervalFilter,
     FilterChain,
     FilterUnion,
@@ -62,6 +63,9 @@ FILTERS = {
     "k-means": KMeansFilter(keep=0.25, random_state=0),
     "perplexity": PerplexityFilter(keep=0.25, random_state=0),
     "ask LLM": AskLLMFilter(keep=0.25, quality=quality_of, random_state=0),
+    "ask LLM, distilled": AskLLMFilter(
+        keep=0.25, quality=DistilledScorer(quality_of, n_calls=30, min_recall=0), random_state=0
+    ),
     "UPS": UPSFilter(keep=0.25, random_state=0),
     "proxy": ProxyFilter(keep=0.25, random_state=0),
     "SEALS": SEALSFilter(4, random_state=0),

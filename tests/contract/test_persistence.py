@@ -23,6 +23,7 @@ from skprune import (
     ActivePruneFilter,
     AnchorFilter,
     AskLLMFilter,
+    DistilledScorer,
     EntropyIntervalFilter,
     FilterChain,
     FilterUnion,
@@ -72,6 +73,10 @@ FILTERS = {
     "proxy of vectors": (ProxyFilter(0.25), VECTORS),
     "perplexity": (PerplexityFilter(), TEXTS),
     "ask LLM": (AskLLMFilter(quality=Length()), TEXTS),
+    "ask LLM, distilled": (
+        AskLLMFilter(quality=DistilledScorer(Length(), n_calls=20, min_recall=0)),
+        TEXTS,
+    ),
     "active prune": (ActivePruneFilter(quality=Length()), TEXTS),
     "entropy interval": (EntropyIntervalFilter(), TEXTS),
     "entropy interval, search": (EntropyIntervalFilter(interval="search", cv=2), TEXTS),
