@@ -5,7 +5,7 @@ kept; then students learn from samples of several sizes, for several seeds. The 
 sample of equal size, or from the length of the texts alone. A command that was killed continues where it
 stopped.
 
-    python examples/experiments/distilled_scorer.py  # about an hour on one busy core, most of it the LLM
+    python examples/experiments/distilled_scorer.py  # some hours on one busy core, most of it the LLMs
     python examples/experiments/distilled_scorer.py --teachers "n-gram perplexity" --seeds 5
 """
 
@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 from _runs import Runs, cut, encode, make_parser, markdown
 from p_yes import POOLS
+from scipy import stats
 
 from skprune import DistilledScorer, NGramScorer, QualityScorer, SentenceEncoder
 from skprune.datasets import fetch_model
@@ -39,7 +40,6 @@ TEACHERS = (*MODELS, "n-gram perplexity")
 STUDENTS = {
     "default": {},
     "random sample": {"active_share": 0.0},
-    "TF-IDF vectors": {"encoder": None},
     "length only": {"encoder": lambda texts: np.zeros((len(texts), 1), dtype=np.float32)},
 }
 TOP = 0.25
@@ -150,7 +150,8 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
         default = group[group["student"] == "default"].set_index("seed")
         random = group[group["student"] == "random sample"].set_index("seed")
         gain = default["recall"] - random["recall"]
-        row["default − random"] = f"{gain.mean():+.3f} ± {1.96 * gain.std() / len(gain) ** 0.5:.3f}"
+        half = stats.t(len(gain) - 1).ppf(0.975) * gain.std() / len(gain) ** 0.5
+        row["default − random"] = f"{gain.mean():+.3f} ± {half:.3f}"
         row["out of fold"] = f"{default['out of fold'].mean():.2f} ± {default['out of fold'].std():.2f}"
         row["warned"] = f"{default['warned'].sum()} of {len(default)}"
         row["cheaper"] = f"{default['factor'].median():.1f} ×"
@@ -161,22 +162,23 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
 def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     """Return the page of the results."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    machine = "one thread on 2 cores of an AMD EPYC beside other jobs, no GPU"
     intro = f"""# DistilledScorer against its teacher
 
-Command: `{command(args)}`, commit {commit.stdout.strip()}, seeds 0 to {args.seeds - 1} of the sample, {date.today()}, one
-thread on 2 cores of an AMD EPYC beside other jobs, no GPU, Python {platform.python_version()}.
+Command: `{command(args)}`, commit {commit.stdout.strip()}, seeds 0 to {args.seeds - 1} of the sample,
+{date.today()}, {machine}, Python {platform.python_version()}.
 
-**Data.** Random different texts of each pool, cut at {args.max_words} words; the pool is the same for all seeds, so the spread
-is that of the sample. **Teachers.** P("yes") of two small LLMs (QualityScorer, default prompt, float32),
-and the perplexity of a 5-gram model of the pool. **Students.** Ridge regression on MiniLM vectors and length
-(*default*: half of the calls close to the cut); the same with a *random sample* of equal size; TF-IDF
-vectors; *length only* (the default with vectors of zeros). Chance is {TOP}.
+**Data.** Random different texts of each pool, cut at {args.max_words} words; the pool is the same for all
+seeds, so the spread is that of the sample. **Teachers.** P("yes") of small LLMs (QualityScorer, default
+prompt, float32), and the perplexity of a 5-gram model of the pool. **Students.** Ridge regression on MiniLM
+vectors and length (*default*: half of the calls close to the cut); the same with a *random sample* of equal
+size; *length only* (the default with vectors of zeros). A recall of {TOP} is chance.
 
-**How to read it.** Recall is the share of the teacher's best quarter of the whole pool that is in the scorer's
-best quarter: mean ± standard deviation over seeds. *default − random* is the paired difference with its 95 %
-interval. *Out of fold* is what the scorer says about itself (`recall_`), and *warned* how often it fell below
-the default `min_recall=0.8`. *Cheaper* is CPU seconds: the teacher on the whole pool against the teacher on
-the sample plus vectors, fit and prediction (median over seeds).
+**How to read it.** Recall is the share of the teacher's best quarter of the whole pool that is in the
+scorer's best quarter: mean ± standard deviation over seeds. *default − random* is the paired difference with
+its 95 % interval (Student's t). *Out of fold* is what the scorer says about itself (`recall_`), and *warned*
+how often that fell below the default `min_recall=0.8`. *Cheaper* compares CPU seconds: the teacher on the
+whole pool against the teacher on the sample plus vectors, fit and prediction (median over seeds).
 """
     parts = [textwrap.fill(part, 132, break_on_hyphens=False) for part in intro.split("\n\n")]
     return (

@@ -431,7 +431,7 @@ class DistilledScorer(BaseEstimator):
         self.n_calls_needed_: int | None = None
         if self.recall_ < self.min_recall:
             self.n_calls_needed_ = calls_needed(
-                self.student,
+                self._student.template,
                 columns,
                 scores,
                 self._folds,

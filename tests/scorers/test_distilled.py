@@ -1,4 +1,4 @@
-"""A distilled scorer: its sample, its student against numpy, its intervals, its warnings, and what it keeps."""
+"""A distilled scorer: its sample, its student against numpy, its intervals, warnings, and stored scores."""
 
 import pickle
 import warnings
