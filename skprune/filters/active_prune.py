@@ -87,7 +87,9 @@ class ActivePruneFilter(BaseFilter):
         Share of stage one that ``"novelty"`` reserves for the farthest rows.
     llm_budget : int or None, default=None
         Maximum number of texts that the LLM may score between two calls of :meth:`fit`. Scores found in
-        ``memory`` do not count. When the budget runs out, stage one fills the places of stage two.
+        ``memory`` do not count. For a :class:`~skprune.DistilledScorer` it counts predictions;
+        ``quality__n_calls`` bounds its teacher. When the budget runs out, stage one fills the places of stage
+        two.
     memory : None or path, default=None
         Where scores are kept: in this process, or in a folder.
     n_jobs : int or None, default=None
@@ -106,7 +108,8 @@ class ActivePruneFilter(BaseFilter):
     temperature_ : float
         T in log10 perplexity.
     n_llm_calls_ : int
-        Number of texts that the LLM has scored since :meth:`fit`.
+        Number of texts that the LLM has scored since :meth:`fit`; for a :class:`~skprune.DistilledScorer`,
+        those that its teacher scored when it was fitted.
 
     See Also
     --------

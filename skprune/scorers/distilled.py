@@ -237,6 +237,7 @@ class DistilledScorer(BaseEstimator):
             If ``recall_`` is below ``min_recall``, or the sample is too small to measure it.
         """
         self._validate_params()
+        self._check_parts()
         table = RowTable(check_texts(X, name="X"))
         by_content = np.lexsort(table.digests.T)
         rows = by_content[table.written[by_content]]
@@ -315,12 +316,12 @@ class DistilledScorer(BaseEstimator):
         """
         check_is_fitted(self)
         check_scalar(coverage, "coverage", Real, min_val=0, max_val=1, include_boundaries="neither")
-        texts = check_texts(texts)
+        checked = check_texts(texts)
         n = len(self._conformity)
         rank = int(np.ceil(coverage * (n + 1) - 1e-9))
         factor = self._conformity[rank - 1] if rank <= n else np.inf
-        bounds = np.empty((len(texts), 2))
-        for rows, block, located in self._blocks(texts):
+        bounds = np.empty((len(checked), 2))
+        for rows, block, located in self._blocks(checked):
             part = np.repeat(self.sample_scores_[located][:, None], 2, axis=1)
             unknown = located < 0
             if unknown.any():
@@ -468,7 +469,7 @@ class DistilledScorer(BaseEstimator):
 
     # ------------------------------------------------------------------ columns and blocks
 
-    def _blocks(self, texts: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def _blocks(self, texts: Any) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Yield positions, texts, and where each text is in the sample, or −1."""
         check_is_fitted(self)
         texts = np.asarray(texts, dtype=object)
@@ -507,9 +508,12 @@ class DistilledScorer(BaseEstimator):
         sample = (digests(self.sample_).tobytes(), self.sample_scores_.tobytes())
         return f"distilled-{digest_of(repr(settings), *sample)}"
 
-    def __sklearn_clone__(self) -> DistilledScorer:
+    def _check_parts(self) -> None:
         for name in ("teacher", "encoder", "covariate"):
             check_clones_keep_fit(getattr(self, name), name)
+
+    def __sklearn_clone__(self) -> DistilledScorer:
+        self._check_parts()
         return super().__sklearn_clone__()
 
     def __getstate__(self) -> dict[str, Any]:
