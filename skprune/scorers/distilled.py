@@ -26,11 +26,11 @@ from skprune.pools import check_texts
 from skprune.row_table import RowTable, digests
 from skprune.scorers.language_model import ScoreBatches, score_distinct
 from skprune.scorers.student import N_FOLDS, Student, agreement, calls_needed
+from skprune.scorers.text_columns import TextColumns
 from skprune.selections import lowest, size_of
 from skprune.store import Remembered
 from skprune.streams import draw_seed, generator, row_uniforms
 from skprune.transaction import unchanged_on_error
-from skprune.vectors import squared_norms
 
 _SCORE_VERSION = 1  # part of the fingerprint: increase it whenever a score changes
 _MIN_CALLS = 20  # fewer scores say nothing about the student
@@ -41,7 +41,6 @@ _MIN_CANDIDATES, _CANDIDATES_PER_CALL = 20_000, 2
 _MAX_CLUSTERS = 100
 _N_ROUNDS = 4  # batches of texts near the cut
 _CROWD = 4  # a batch is drawn from this many times as many texts nearest to the cut
-_MAX_SCALAR = 3.0  # standard deviations: a linear student must not extrapolate from an unusual length
 # Random streams.
 _DRAWS, _START, _CLUSTERS, _STUDENT = range(4)
 
@@ -248,14 +247,14 @@ class DistilledScorer(BaseEstimator):
             self._seed = draw_seed(self.random_state)
             self._sign = 1.0 if self.greater_is_better in (None, True) else -1.0
             encoder = fitted_on(make_encoder(self.encoder, verbose=self.verbose), texts, name="encoder")
-            self._encode = Remembered(encoder, self.memory, name="encoder")
-            self._cover: Remembered | None = None
+            encode = Remembered(encoder, self.memory, name="encoder")
+            covariate = None
             if self.covariate is not None:
-                covariate = fitted_on(self.covariate, texts, name="covariate")
-                self._cover = Remembered(covariate, self.memory, name="covariate", batch_size=_BLOCK)
+                scorer = fitted_on(self.covariate, texts, name="covariate")
+                covariate = Remembered(scorer, self.memory, name="covariate", batch_size=_BLOCK)
             teacher = fitted_on(self.teacher, texts, name="teacher")
             ask = Remembered(teacher, self.memory, name="teacher", batch_size=_TEACHER_BATCH)
-            self._learn(texts, hashes, ask)
+            self._learn(texts, hashes, ask, encode, covariate)
             self.n_calls_ = ask.n_computed
             self._fingerprint = self._identify(ask)
         self._report(len(rows))
@@ -345,7 +344,9 @@ class DistilledScorer(BaseEstimator):
 
     # ------------------------------------------------------------------ the sample
 
-    def _learn(self, texts: np.ndarray, hashes: np.ndarray, ask: Remembered) -> None:
+    def _learn(
+        self, texts: np.ndarray, hashes: np.ndarray, ask: Remembered, encode: Remembered, covariate: Any
+    ) -> None:
         """Draw the sample, ask the teacher, and fit the student."""
         draws = row_uniforms(hashes, np.arange(len(texts)), self._seed, _DRAWS)
         n_judged = size_of(self.n_calls, len(texts))
@@ -355,14 +356,9 @@ class DistilledScorer(BaseEstimator):
         n_candidates = max(_MIN_CANDIDATES, _CANDIDATES_PER_CALL * n_judged)
         some = np.sort(lowest(draws, n_candidates, draws))
         texts, hashes, draws = texts[some], hashes[some], draws[some]
-        vectors = self._encode(texts, hashes)
-        mean_square = float(np.mean(squared_norms(vectors)))
-        self._scale = mean_square**-0.5 if mean_square > 0 else 1.0
-        self._shift, self._spread = np.zeros(1), np.ones(1)
-        scalars = self._scalars(texts)
-        self._shift, self._spread = scalars.mean(axis=0), scalars.std(axis=0)
-        self._spread[self._spread == 0] = 1.0
+        self._columns = TextColumns(encode, covariate, texts, hashes)
         columns = self._columns(texts, hashes)
+        vectors = columns[:, : -self._columns.n_scalars]
 
         judged = _systematic(self._clusters(vectors, n_random), draws, n_random, self._seed)
         scores = ask(texts[judged], hashes[judged])
@@ -467,7 +463,7 @@ class DistilledScorer(BaseEstimator):
             stacklevel=3,
         )
 
-    # ------------------------------------------------------------------ columns and blocks
+    # ------------------------------------------------------------------ blocks and identity
 
     def _blocks(self, texts: Any) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Yield positions, texts, and where each text is in the sample, or −1."""
@@ -477,36 +473,14 @@ class DistilledScorer(BaseEstimator):
             block = texts[start : start + _BLOCK]
             yield np.arange(start, start + len(block)), block, self._judged.locate(block)
 
-    def _columns(self, texts: np.ndarray, hashes: np.ndarray | None = None) -> np.ndarray:
-        """Return what the student sees of texts: vectors, length, and the covariate if there is one."""
-        vectors = self._encode(texts, hashes)
-        scalars = np.clip((self._scalars(texts) - self._shift) / self._spread, -_MAX_SCALAR, _MAX_SCALAR)
-        columns = np.empty((len(texts), vectors.shape[1] + scalars.shape[1]))
-        np.multiply(vectors, self._scale, out=columns[:, : vectors.shape[1]])
-        columns[:, vectors.shape[1] :] = scalars
-        return columns
-
-    def _scalars(self, texts: np.ndarray) -> np.ndarray:
-        columns = [np.log1p(np.fromiter(map(len, texts), dtype=np.float64, count=len(texts)))]
-        if self._cover is not None:
-            values = self._cover(texts)
-            finite = values[np.isfinite(values)]
-            columns.append(
-                np.nan_to_num(values, posinf=finite.max(initial=0.0), neginf=finite.min(initial=0.0))
-            )
-        return np.stack(columns, axis=1)
-
     def _identify(self, ask: Remembered) -> str | None:
-        parts = [self._encode.compute] + ([] if self._cover is None else [self._cover.compute])
-        names = [getattr(part, "fingerprint", None) for part in parts]
-        if None in names:
+        columns = self._columns.identity
+        if columns is None:
             return None
         teacher = getattr(ask.compute, "fingerprint", None)
-        student = joblib.hash(self.student)
-        settings = [_SCORE_VERSION, *names, teacher, student, self._seed, self._scale]
-        settings += [*self._shift, *self._spread, sklearn.__version__]
+        settings = [_SCORE_VERSION, teacher, joblib.hash(self.student), self._seed, sklearn.__version__]
         sample = (digests(self.sample_).tobytes(), self.sample_scores_.tobytes())
-        return f"distilled-{digest_of(repr(settings), *sample)}"
+        return f"distilled-{digest_of(repr(settings), columns, *sample)}"
 
     def _check_parts(self) -> None:
         for name in ("teacher", "encoder", "covariate"):
