@@ -186,7 +186,7 @@ whole pool against the teacher on the sample plus vectors, fit and prediction (m
             [
                 *parts,
                 markdown(summary(runs)),
-                *args.findings,
+                *(textwrap.fill(part, 132, break_on_hyphens=False) for part in args.findings),
                 "Every run: [distilled_scorer.csv](distilled_scorer.csv).",
             ]
         )
