@@ -21,6 +21,7 @@ from skprune import (
     ActivePruneFilter,
     AnchorFilter,
     AskLLMFilter,
+    DistilledScorer,
     EntropyIntervalFilter,
     FilterChain,
     FilterUnion,
@@ -157,6 +158,9 @@ FILTERS = {
     "k-means": lambda part: KMeansFilter(0.3, encoder=part, random_state=0),
     "perplexity": lambda part: PerplexityFilter(0.3, perplexity=part, random_state=0),
     "ask-llm": lambda part: AskLLMFilter(0.3, quality=part, random_state=0),
+    "distilled": lambda part: AskLLMFilter(
+        0.3, quality=DistilledScorer(part, encoder=vectors, n_calls=30, min_recall=0), random_state=0
+    ),
     "active prune": lambda part: ActivePruneFilter(0.3, perplexity=part, quality=lengths, random_state=0),
     "active prune, quality": lambda part: ActivePruneFilter(
         0.3, perplexity=lengths, quality=part, candidates="random", random_state=0
