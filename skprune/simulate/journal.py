@@ -116,11 +116,16 @@ class Journal:
             The message names the line.
         """
         numbers, labeled = pool.table.row_of, np.empty(0, dtype=np.intp)
+        n_classes = len(np.unique(y)) if are_classes else 0
         for number, round_ in enumerate(self.rounds):
             with self._names_line(number + 2):
                 if missing := {*_COUNTS, *_MEASURES, *metrics, "picked"} - round_.keys():
                     raise ValueError(f"it has no {', '.join(sorted(missing))}")
                 _check_numbers(round_, metrics)
+                counts = round_.get("subpool_counts", [0] * n_classes)  # earlier versions did not count
+                whole = isinstance(counts, list) and all(type(n) is int and n >= 0 for n in counts)
+                if not whole or len(counts) != n_classes:
+                    raise ValueError(f"subpool_counts must hold {n_classes} counts, one per class")
                 picked = np.searchsorted(rows, _checked_rows(round_["picked"], rows))
                 if number == 0:
                     check_initial_labels(y[picked], are_classes=are_classes, label_budget=None)

@@ -135,6 +135,11 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         and the stopping criteria), the metrics, and the columns of the stopping criteria.
     labeled_indices_ : ndarray of intp, shape (n_labels,)
         The rows of ``X`` that were labeled, in order.
+    subpool_counts_ : ndarray of float64, shape (n_rounds + 1, n_classes)
+        Number of rows of each class that the strategy saw, per round. 0 in round 0; NaN in a resumed round
+        that an earlier version of skprune played. There are no columns if the estimator is not a classifier.
+    subpool_classes_ : ndarray of shape (n_classes,)
+        The classes of these columns.
     minority_class_ : object
         The rarest class of ``y``; None if the estimator is not a classifier.
     stop_reason_ : str
@@ -387,7 +392,10 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         self.minority_class_ = rarest_class(y) if are_classes else None
         limits = Limits(self.n_instances, self.n_rounds, self.label_budget, self.time_budget)
         run = Run(estimator, query, pool, y, self.minority_class_)
+        self.subpool_classes_ = np.unique(y) if are_classes else np.empty(0, dtype=object)
+        n_classes = len(self.subpool_classes_)
         learners: list[Learner] = []
+        counts: list[Any] = []
         curve: list[dict[str, Any]] = []
         reason = None
         max_labels = limits.max_labels(len(initial), len(pool.table))
@@ -402,8 +410,13 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
                     round_ = run.play(n_instances) if run.batches else run.play_initial(initial)
                     round_ |= self._measure(run, scorer, X_val, y_val)
                     round_["picked"] = rows[run.batches[-1]].tolist()
+                    if are_classes:
+                        seen = np.searchsorted(self.subpool_classes_, y[run.subpool])
+                        round_["subpool_counts"] = np.bincount(seen, minlength=n_classes).tolist()
                     state = run.filter_state
                     journal.append(round_ if state is None else round_ | {"filter_state": state})
+                counts.append(round_.get("subpool_counts", [np.nan] * n_classes))
+                round_ = {k: v for k, v in round_.items() if k != "subpool_counts"}
                 curve.append({k: v for k, v in round_.items() if k != "picked"})
                 if self.keep_estimators:
                     learners.append(run.learner)
@@ -415,6 +428,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
                 if not len(run.unlabeled):
                     reason = reason or "every row is labeled"
         self.learning_curve_ = frame
+        self.subpool_counts_ = np.array(counts, dtype=np.float64)
         self.stop_reason_ = reason
         self.labeled_indices_ = rows[run.labeled]
         self.estimator_ = run.learner.train()
