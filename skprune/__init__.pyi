@@ -25,6 +25,7 @@ from .models.classifier import TransformerClassifier
 from .models.seq2seq import TransformerSeq2Seq
 from .pool_scoring import pool_recall
 from .query import PrunedQuery
+from .reporting.page import report
 from .sampler import PruneSampler
 from .scorers.causal_lm import CausalLMScorer
 from .scorers.distilled import DistilledScorer
@@ -91,4 +92,5 @@ __all__ = [
     "make_filter_chain",
     "make_filter_union",
     "pool_recall",
+    "report",
 ]

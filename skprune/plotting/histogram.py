@@ -146,5 +146,5 @@ class ScoreHistogramDisplay(Display):
             label = f"threshold {self.threshold:.4g}"
             self.line_ = axes.axvline(self.threshold, color="#D55E00", linestyle="--", label=label)
         axes.set(xlabel=self.label, ylabel="rows")
-        axes.legend()
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), borderaxespad=0, ncols=2)
         return self
