@@ -72,6 +72,9 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
 
     random_state: Any = 0  # of filters without that parameter, which draw nothing
 
+    #: Whether :meth:`select` uses stored scores only: from :meth:`rethreshold` until the next labels.
+    _stored_only: bool = False
+
     # ------------------------------------------------------------------ public methods
 
     def fit(self, X: Any, y: Any = None) -> BaseFilter:
@@ -115,6 +118,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             self.pool_ = pool
             self.seed_ = draw_seed(self.random_state)
             self.round_ = 0
+            self._stored_only = False
             self.labeled_ = Labeled()
             # The rows that select passes over. If the labeled set itself is pruned: only rows labeled later.
             self._excluded = Labeled() if prunes_labeled else self.labeled_
@@ -157,6 +161,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             if self._excluded is not self.labeled_:
                 self._excluded.add(pool, labels)
             self.round_ += 1
+            self._stored_only = False
             self._learn(pool, learner=learner)
         return self
 
@@ -191,6 +196,55 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         first, copy_of = pool.distinct(eligible, self._numbers(pool))
         order = self._select(pool, eligible[first], int(min_rows)).order
         return eligible[with_copies(order, copy_of) if copies else first[order]]
+
+    def rethreshold(self, keep: float | int | None) -> BaseFilter:
+        """Change the number of rows to keep after :meth:`fit`, without asking any model again.
+
+        Parameters
+        ----------
+        keep : float, int or None
+            As in the constructor.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If ``keep`` is not valid for this filter, or a count exceeds the number of different rows without
+            a label. The filter stays what it was.
+        TypeError
+            If the filter has no parameter ``keep``.
+
+        Notes
+        -----
+        The next :meth:`select` uses the scores and vectors that :meth:`fit` and :meth:`partial_fit` stored.
+        For filters with one score that is a new threshold, in less than a second per million rows. Others repeat
+        their own rule for the new size: :class:`~skprune.KMeansFilter` forms as many clusters,
+        :class:`~skprune.SemiPruneFilter` picks another coreset, :class:`~skprune.AnchorFilter` searches for
+        more neighbors. :class:`~skprune.ActivePruneFilter` considers as candidates only the rows that its LLM
+        has scored; perplexity picks the others. That differs from a new ``fit`` where the LLM would have been
+        asked about other rows. The next :meth:`partial_fit` asks the LLM again, about the candidates of the
+        new size. Rows that :meth:`fit` has not seen are scored as always.
+
+        Examples
+        --------
+        >>> from skprune import PerplexityFilter
+        >>> by_length = lambda texts: [len(t) for t in texts]
+        >>> pruner = PerplexityFilter(keep=1, perplexity=by_length).fit(["ccc", "a", "bb"])
+        >>> pruner.rethreshold(2).get_support()
+        array([False,  True,  True])
+        """
+        check_is_fitted(self)
+        if "keep" not in self.get_params(deep=False):
+            raise TypeError(f"{type(self).__name__} has no parameter keep")
+        with unchanged_on_error(self):
+            self.set_params(keep=keep)
+            self._validate_params()
+            self._check_sizes(len(self._different_at_fit()))
+            self._stored_only = True
+        return self
 
     def transform(self, X: Any) -> Any:
         """Return the rows of ``X`` that survive, in the container and order of ``X``.
@@ -262,13 +316,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             ``X`` has one.
         """
         check_is_fitted(self)
-        data = self.pool_.rows if X is None else X
-        pool, eligible = self._eligible(data)
-        first, copy_of = pool.distinct(eligible, self._numbers(pool))
-        selection = self._select(pool, eligible[first], 0)
-        kept = eligible[with_copies(selection.order, copy_of)]
-        columns = {name: values[copy_of] for name, values in selection.explain().items()}
-        return explanation(pool, eligible, kept, columns, data.index if hasattr(data, "iloc") else None)
+        self._validate_params()  # they may have been set since fit
+        return self._explained(self.pool_.rows if X is None else X, min_rows=0)
 
     # ------------------------------------------------------------------ hooks
 
@@ -296,6 +345,15 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         """Refuse known labels that the method cannot use, before any work."""
 
     # ------------------------------------------------------------------ shared by methods
+
+    def _explained(self, X: Any, min_rows: int) -> Any:
+        """Return the frame of :meth:`explain` for a selection of at least ``min_rows`` rows."""
+        pool, eligible = self._eligible(X)
+        first, copy_of = pool.distinct(eligible, self._numbers(pool))
+        selection = self._select(pool, eligible[first], min_rows)
+        kept = eligible[with_copies(selection.order, copy_of)]
+        columns = {name: values[copy_of] for name, values in selection.explain().items()}
+        return explanation(pool, eligible, kept, columns, X.index if hasattr(X, "iloc") else None)
 
     def _validate_params(self) -> None:
         super()._validate_params()
@@ -454,6 +512,30 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         else:
             X = pool.data if hasattr(pool.data, "iloc") else pool.vectors  # a frame's columns have names
             validate_data(self, X, reset=reset, skip_check_array=True)
+
+    def _repr_html_inner(self) -> str:
+        return str(super()._repr_html_inner()) + self._summary_html()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in bundle:
+            bundle["text/html"] += self._summary_html()
+        return dict(bundle)
+
+    def _summary_html(self) -> str:
+        """Return a paragraph with the numbers of rows and the threshold; nothing before :meth:`fit`."""
+        if not hasattr(self, "pool_"):
+            return ""
+        twin: Any = object.__new__(type(self))  # shares all state, and never asks a model
+        twin.__dict__.update(self.__dict__, _stored_only=True)
+        try:
+            explained = twin.explain()
+        except ValueError:  # every row is labeled, or a parameter has been set to something invalid since
+            return f"<p>Fitted on {len(self.pool_):,} rows.</p>"
+        thresholds = explained["threshold"].dropna().unique() if "threshold" in explained else []
+        threshold = f" Threshold: {thresholds[0]:.4g}." if len(thresholds) == 1 else ""
+        n_labeled = f" {len(self.labeled_):,} rows have a label." if len(self.labeled_) else ""
+        return f"<p>Keeps {explained['kept'].sum():,} of {len(explained):,} rows.{n_labeled}{threshold}</p>"
 
     def __sklearn_clone__(self) -> BaseFilter:
         for name, value in self.get_params(deep=False).items():

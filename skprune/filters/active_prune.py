@@ -332,8 +332,8 @@ class ActivePruneFilter(BaseFilter):
             answers = np.where(rows >= 0, self._quality[rows], np.nan)
             unknown = np.flatnonzero(np.isnan(answers))
             if len(unknown):
-                limit = None
-                if self.llm_budget is not None:
+                limit = 0 if self._stored_only else None
+                if limit is None and self.llm_budget is not None:
                     limit = max(0, self.llm_budget - self._ask.n_computed)
                 answers[unknown] = self._ask(texts[unknown], limit=limit)
                 known = rows >= 0
