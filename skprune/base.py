@@ -19,6 +19,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from skprune.containers import take_rows
+from skprune.cost import ModelUse, estimate
 from skprune.exceptions import PoolExhaustedError
 from skprune.fitting import check_clones_keep_fit
 from skprune.frames import as_frame, explanation
@@ -107,11 +108,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         pool = check_pool(X)
         labels, known = check_labels(y, len(pool))
         prunes_labeled = bool(known.all())
-        unlabeled = np.flatnonzero(~known | prunes_labeled)
-        numbers = pool.table.row_of if pool.holds_texts else None
-        if numbers is not None and pool.table.written[numbers[unlabeled]].any():
-            unlabeled = unlabeled[pool.table.written[numbers[unlabeled]]]
-        self._check_sizes(len(pool.distinct(unlabeled, numbers)[0]))
+        self._check_sizes(_n_eligible(pool, known))
         with unchanged_on_error(self):
             self._check_kind(pool, reset=True)
             self._check_labels(labels[known])
@@ -197,6 +194,57 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         order = self._select(pool, eligible[first], int(min_rows)).order
         return eligible[with_copies(order, copy_of) if copies else first[order]]
 
+    def estimate_cost(self, X: Any, y: Any = None, *, n_probe: int = 100) -> Any:
+        """Estimate what :meth:`fit` will ask models, by asking them about a few rows now.
+
+        Parameters
+        ----------
+        X : container of n_rows rows
+        y : array-like of shape (n_rows,), default=None
+            As in :meth:`fit`.
+        n_probe : int, default=100
+            Number of texts that each model scores now. 0 counts calls only, without loading a model.
+
+        Returns
+        -------
+        DataFrame of one row per model
+            Its index names the parameters that hold the scorers and encoders. ``texts``: different texts that
+            the model is asked about; ``stored``: those whose value is in ``memory``; ``calls``: the others;
+            ``probed``: those of the calls that were made now; ``tokens`` of all calls, NaN if the model does not count
+            them; ``seconds`` of all calls, loading included; ``memory``: peak of this process so far, in
+            bytes, that of its GPUs included. The last three are NaN if the probe is too small to tell. There
+            are no rows if the filter asks no model.
+
+        Notes
+        -----
+        Values of the probe go to ``memory``, so that :meth:`fit` does not compute them again. Seconds and
+        tokens are extrapolated by the number of characters, from a sample that depends on the rows' content.
+        Models that are trained on the pool, such as an n-gram model, are not estimated, and neither is the
+        work of the filter itself. :class:`~skprune.ActivePruneFilter` chooses the rows for its LLM by
+        perplexity, which is unknown before :meth:`fit`; its probe may score rows that it will not need.
+
+        Examples
+        --------
+        >>> from skprune import AskLLMFilter
+        >>> vowels = lambda texts: [sum(c in "aeiou" for c in t) / len(t) for t in texts]
+        >>> pruner = AskLLMFilter(keep=2, quality=vowels)
+        >>> cost = pruner.estimate_cost(["sea", "xyz", "tree", "sea"], n_probe=2)
+        >>> cost[["texts", "stored", "calls", "probed"]]
+                 texts  stored  calls  probed
+        quality      3       0      3       2
+        """
+        self._validate_params()
+        check_scalar(n_probe, "n_probe", Integral, min_val=0)
+        pool = check_pool(X)
+        self._check_takes(pool)
+        known = check_labels(y, len(pool))[1]
+        self._check_sizes(_n_eligible(pool, known))
+        if not pool.holds_texts:
+            return estimate([], pool.table, n_probe)
+        numbers = pool.table.row_of
+        n_eligible = _n_eligible(pool, np.isin(numbers, numbers[known]))  # copies of labeled rows excluded
+        return estimate(self._model_uses(pool, n_eligible), pool.table, n_probe)
+
     def rethreshold(self, keep: float | int | None) -> BaseFilter:
         """Change the number of rows to keep after :meth:`fit`, without asking any model again.
 
@@ -220,8 +268,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         Notes
         -----
         The next :meth:`select` uses the scores and vectors that :meth:`fit` and :meth:`partial_fit` stored.
-        For filters with one score that is a new threshold, in less than a second per million rows. Others repeat
-        their own rule for the new size: :class:`~skprune.KMeansFilter` forms as many clusters,
+        For filters with one score that is a new threshold, in less than a second per million rows. Others
+        repeat their own rule for the new size: :class:`~skprune.KMeansFilter` forms as many clusters,
         :class:`~skprune.SemiPruneFilter` picks another coreset, :class:`~skprune.AnchorFilter` searches for
         more neighbors. :class:`~skprune.ActivePruneFilter` considers as candidates only the rows that its LLM
         has scored; perplexity picks the others. That differs from a new ``fit`` where the LLM would have been
@@ -331,6 +379,10 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
     @abstractmethod
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
         """Decide about the rows of ``pool`` at ``eligible``: at least one, all different, none blank."""
+
+    def _model_uses(self, pool: Pool, n_eligible: int) -> list[ModelUse]:
+        """Return the models that :meth:`fit` asks about a pool of texts; those trained on it are left out."""
+        return []
 
     def _check_sizes(self, n_rows: int) -> None:
         """Refuse sizes that ``n_rows`` different eligible rows cannot satisfy, before any work."""
@@ -498,11 +550,14 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             )
         return labels
 
-    def _check_kind(self, pool: Pool, *, reset: bool) -> None:
+    def _check_takes(self, pool: Pool) -> None:
         takes = self._takes_texts if pool.holds_texts else self._takes_vectors
         if not takes:
             got, wants = ("texts", "vectors") if pool.holds_texts else ("numeric rows", "texts")
             raise TypeError(f"{type(self).__name__} reads {wants}, got {got}")
+
+    def _check_kind(self, pool: Pool, *, reset: bool) -> None:
+        self._check_takes(pool)
         if not reset and pool.holds_texts != self.pool_.holds_texts:
             raise ValueError("X and the pool given to fit must both be texts or both be numeric")
         if pool.holds_texts:
@@ -553,6 +608,15 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         tags.target_tags.required = False
         tags.transformer_tags = TransformerTags(preserves_dtype=["float64", "float32"])
         return tags
+
+
+def _n_eligible(pool: Pool, known: np.ndarray) -> int:
+    """Return the number of different rows without a label; of all rows if every row has one."""
+    unlabeled = np.flatnonzero(~known | known.all())
+    numbers = pool.table.row_of if pool.holds_texts else None
+    if numbers is not None and pool.table.written[numbers[unlabeled]].any():
+        unlabeled = unlabeled[pool.table.written[numbers[unlabeled]]]
+    return len(pool.distinct(unlabeled, numbers)[0])
 
 
 def _refuse_to_be_a_step(name: str) -> None:

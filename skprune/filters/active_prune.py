@@ -11,6 +11,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skprune._locks import Lock
 from skprune.base import KEEP_CONSTRAINT, BaseFilter
+from skprune.cost import ModelUse
+from skprune.fitting import learns_from_pool
 from skprune.pools import Pool
 from skprune.row_table import is_written
 from skprune.scorers.parameters import (
@@ -230,6 +232,8 @@ class ActivePruneFilter(BaseFilter):
         if self.quality is not None:
             quality = make_quality(self.quality, pool.texts, task=self.task, **common)
             self._ask = Remembered(quality, self.memory, name="quality")
+        self._score = self._remembered_perplexity(pool)
+        self._ask: Any = None if self.quality is None else self._remembered_quality()
         self._asking = Lock()
         table = self._table
         self.log_perplexity_ = np.where(table.written, self._score(table.keys, table.digests), np.inf)
@@ -265,6 +269,26 @@ class ActivePruneFilter(BaseFilter):
         plan.stage[fill] = _FILL
         order = np.concatenate([plan.first, plan.novel, second, fill])
         return Selection(order, lambda: self._columns(plan.raw, plan.reweighted, quality, plan.stage))
+
+    def _model_uses(self, pool: Pool, n_eligible: int) -> list[ModelUse]:
+        uses, written = [], np.flatnonzero(pool.table.written)
+        if not learns_from_pool(self.perplexity):
+            uses.append(ModelUse(self._remembered_perplexity(pool), written, len(written)))
+        n_candidates = size_of(self.n_candidates, n_eligible)
+        if self.llm_budget is not None:
+            n_candidates = min(n_candidates, self.llm_budget)
+        n_kept = self._kept_size(n_eligible, 0)
+        if self.quality is not None and min(int(self.llm_share * n_kept + 0.5), n_candidates):
+            uses.append(ModelUse(self._remembered_quality(), written, n_candidates))
+        return uses
+
+    def _remembered_perplexity(self, pool: Pool) -> Remembered:
+        scorer = make_perplexity(self.perplexity, pool.texts, n_jobs=self.n_jobs, verbose=self.verbose)
+        return Remembered(scorer, self.memory, name="perplexity", batch_size=32_768)
+
+    def _remembered_quality(self) -> Remembered:
+        quality = make_quality(self.quality, task=self.task, verbose=self.verbose)
+        return Remembered(quality, self.memory, name="quality")
 
     # ------------------------------------------------------------------ stages
 

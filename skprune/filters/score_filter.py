@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skprune.base import BaseFilter
+from skprune.cost import ModelUse
+from skprune.fitting import learns_from_pool
 from skprune.pools import Pool
 from skprune.row_table import is_written
 from skprune.selections import Selection, either, lowest, mask_of
@@ -39,8 +41,7 @@ class ScoreFilter(BaseFilter):
         """Return the callable ``texts -> scores``."""
 
     def _fit(self, pool: Pool) -> None:
-        scorer = self._make_scorer(pool.texts)
-        self._scorer = Remembered(scorer, self.memory, name=self._parameter, batch_size=self._batch_size)
+        self._scorer = self._remembered(pool.texts)
         self._scores = self._score(self._table.keys, self._table.digests)
 
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
@@ -48,6 +49,16 @@ class ScoreFilter(BaseFilter):
         scores = self._values_at(pool, eligible, self._scores, lambda rows: self._score(pool.texts[rows]))
         order = lowest(scores if self._lowest_first else -scores, n_kept, self._uniforms(pool, eligible))
         return Selection(order, lambda: self._columns(scores, order))
+
+    def _remembered(self, texts: np.ndarray) -> Remembered:
+        scorer = self._make_scorer(texts)
+        return Remembered(scorer, self.memory, name=self._parameter, batch_size=self._batch_size)
+
+    def _model_uses(self, pool: Pool, n_eligible: int) -> list[ModelUse]:
+        if learns_from_pool(getattr(self, self._parameter)):
+            return []
+        written = np.flatnonzero(pool.table.written)
+        return [ModelUse(self._remembered(pool.texts), written, len(written))]
 
     def _score(self, texts: np.ndarray, digests: np.ndarray | None = None) -> np.ndarray:
         written = is_written(texts)

@@ -12,8 +12,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skprune.base import BaseFilter
+from skprune.cost import ModelUse
 from skprune.filters.entropy_interval.search import check_search_labels, search_interval
-from skprune.fitting import fitted_on
+from skprune.fitting import fitted_on, learns_from_pool
 from skprune.pools import Pool
 from skprune.row_table import is_written
 from skprune.scorers.entropy import GenerativeEntropy, InformationEntropy
@@ -181,17 +182,18 @@ class EntropyIntervalFilter(BaseFilter):
         if self.interval == "search":
             check_search_labels(labels, self.cv)
 
+    def _remembered(self, name: str, pool: Pool) -> Remembered:
+        scorer = fitted_on(self._scorer(name), pool.texts, name=name)
+        return Remembered(scorer, self.memory, name=name, batch_size=32_768)
+
+    def _model_uses(self, pool: Pool, n_eligible: int) -> list[ModelUse]:
+        names = [name for name in self._names if not learns_from_pool(self._scorer(name))]
+        written = np.flatnonzero(pool.table.written)
+        return [ModelUse(self._remembered(name, pool), written, len(written)) for name in names]
+
     def _fit(self, pool: Pool) -> None:
         table = self._table
-        self._scorers = {
-            name: Remembered(
-                fitted_on(self._scorer(name), pool.texts, name=name),
-                self.memory,
-                name=name,
-                batch_size=32_768,
-            )
-            for name in self._names
-        }
+        self._scorers = {name: self._remembered(name, pool) for name in self._names}
         self.entropies_ = {name: self._scored(name, table.keys, table.digests) for name in self._names}
         self._sorted = {name: np.sort(values[table.row_of]) for name, values in self.entropies_.items()}
         self._quantiles = {name: self._quantile(name, values) for name, values in self.entropies_.items()}
