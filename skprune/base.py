@@ -210,10 +210,10 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         DataFrame of one row per model
             Its index names the parameters that hold the scorers and encoders. ``texts``: different texts that
             the model is asked about; ``stored``: those whose value is in ``memory``; ``calls``: the others;
-            ``probed``: those of the calls that were made now; ``tokens`` of all calls, NaN if the model does not count
-            them; ``seconds`` of all calls, loading included; ``memory``: peak of this process so far, in
-            bytes, that of its GPUs included. The last three are NaN if the probe is too small to tell. There
-            are no rows if the filter asks no model.
+            ``probed``: those of the calls that were made now; ``tokens`` of all calls, NaN if the model does
+            not count them; ``seconds`` of all calls, loading included; ``memory``: peak of this process so
+            far, in bytes, that of its GPUs included. The last three are NaN if the probe is too small to
+            tell. There are no rows if the filter asks no model.
 
         Notes
         -----
