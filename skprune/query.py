@@ -37,6 +37,8 @@ class PrunedQuery(BaseEstimator):
     ----------
     filter_ : BaseFilter
         The fitted filter.
+    n_told_ : list of int
+        How many different labeled rows the filter knew after ``fit``, and after each round since.
     subpool_ : ndarray of intp
         The rows of the last pool that the strategy saw, best first.
     picked_ : ndarray of intp
@@ -98,6 +100,7 @@ class PrunedQuery(BaseEstimator):
             if isinstance(part, type):
                 raise TypeError(f"{name} must be an instance, got the class {part.__name__}")
         self.filter_ = clone(self.filter).fit(X_pool, y)
+        self.n_told_ = [len(self.filter_.labeled_)]
         return self
 
     def tell(self, X: Any, y: Any, *, learner: Any = None) -> PrunedQuery:
@@ -114,6 +117,7 @@ class PrunedQuery(BaseEstimator):
             The model trained on everything labeled so far, for filters that use it.
         """
         self.filter_.partial_fit(X, y, learner=learner)
+        self.n_told_ = [*self.n_told_, len(self.filter_.labeled_)]
         return self
 
     def catch_up(self, learner: Any) -> PrunedQuery:
