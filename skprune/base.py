@@ -221,7 +221,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         tokens are extrapolated by the number of characters, from a sample that depends on the rows' content.
         Models that are trained on the pool, such as an n-gram model, are not estimated, and neither is the
         work of the filter itself. :class:`~skprune.ActivePruneFilter` chooses the rows for its LLM by
-        perplexity, which is unknown before :meth:`fit`; its probe may score rows that it will not need.
+        perplexity, which is unknown before :meth:`fit`; its probe may score rows that it will not need. For a
+        filter made of other filters, the counts are upper bounds: each one as if it got the whole pool.
 
         Examples
         --------

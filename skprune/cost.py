@@ -23,11 +23,14 @@ class ModelUse(NamedTuple):
         The distinct rows of the pool among which the filter chooses.
     n_texts : int
         How many of them it asks about, at most.
+    name : str or None
+        The parameter that holds the model, if it is nested; by default the name of ``model``.
     """
 
     model: Remembered
     rows: np.ndarray
     n_texts: int
+    name: str | None = None
 
 
 def estimate(uses: list[ModelUse], table: RowTable, n_probe: int) -> Any:
@@ -36,7 +39,7 @@ def estimate(uses: list[ModelUse], table: RowTable, n_probe: int) -> Any:
 
     columns: dict[str, type] = {"texts": int, "stored": int, "calls": int, "probed": int}
     columns |= {"tokens": float, "seconds": float, "memory": float}
-    rows = {use.model.name: _probed(use, table, n_probe) for use in uses}
+    rows = {use.name or use.model.name: _probed(use, table, n_probe) for use in uses}
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(columns)).astype(columns)
 
 

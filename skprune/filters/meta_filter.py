@@ -11,6 +11,7 @@ from sklearn.pipeline import _name_estimators
 from sklearn.utils.metaestimators import _BaseComposition
 
 from skprune.base import BaseFilter
+from skprune.cost import ModelUse
 from skprune.pools import Pool
 from skprune.selections import mask_of
 
@@ -57,6 +58,18 @@ class MetaFilter(BaseFilter):
         return self
 
     # ------------------------------------------------------------------ hooks
+
+    def _model_uses(self, pool: Pool, n_eligible: int) -> list[ModelUse]:
+        # An upper bound: a later filter of a chain gets fewer rows.
+        return [
+            use._replace(name=f"{name}__{use.name or use.model.name}")
+            for name, part in self._given_filters
+            for use in part._model_uses(pool, n_eligible)
+        ]
+
+    def _summary_html(self) -> str:
+        # A selection could let the model of a nested filter run.
+        return f"<p>Fitted on {len(self.pool_):,} rows.</p>" if hasattr(self, "pool_") else ""
 
     def _learn(self, pool: Pool, *, learner: Any) -> None:
         if self.round_ == 0:  # fit has given the filters their labels already

@@ -36,6 +36,8 @@ def fitted_filter(estimator: Any) -> BaseFilter:
         If it is not fitted.
     """
     check_is_fitted(estimator)
+    if isinstance(estimator, BaseFilter):  # some contain another filter
+        return estimator
     query = getattr(estimator, "query_", estimator)
     found = getattr(query, "filter_", query)
     if not isinstance(found, BaseFilter):
@@ -54,7 +56,9 @@ def score_columns(explained: Any) -> list[str]:
     ['log10_perplexity']
     """
     numeric = explained.select_dtypes("number").columns
-    return [name for name in numeric if name not in _NOT_SCORES and np.isfinite(explained[name]).any()]
+    # In a filter made of others, the name of a filter stands in front: few__draw.
+    scores = [name for name in numeric if name.rpartition("__")[2] not in _NOT_SCORES]
+    return [name for name in scores if np.isfinite(explained[name]).any()]
 
 
 def thresholded_column(explained: Any) -> str | None:
@@ -107,7 +111,9 @@ def label_of(column: str) -> str:
 
     Examples
     --------
-    >>> label_of("log10_perplexity"), label_of("mean_p")
-    ('log10 perplexity per token', 'mean p')
+    >>> label_of("log10_perplexity"), label_of("mean_p"), label_of("few__draw")
+    ('log10 perplexity per token', 'mean p', 'few: random draw in [0, 1)')
     """
-    return _LABELS.get(column, column.replace("_", " "))
+    filter, _, score = column.rpartition("__")
+    label = _LABELS.get(score, score.replace("_", " "))
+    return f"{filter.replace('__', ': ')}: {label}" if filter else label

@@ -13,6 +13,7 @@ from skprune import (
     ActivePruneFilter,
     AnchorFilter,
     AskLLMFilter,
+    FilterChain,
     NGramScorer,
     PerplexityFilter,
     QualityScorer,
@@ -47,7 +48,9 @@ def test_the_calls_are_those_that_fit_makes(make, expected):
         assert getattr(pruner, name).n_texts == n_calls
 
 
-@pytest.mark.parametrize("name", [n for n in FILTERS if not n.startswith(("active", "ask", "entropy"))])
+@pytest.mark.parametrize(
+    "name", [n for n in FILTERS if not n.startswith(("active", "ask", "entropy", "chain in"))]
+)
 def test_filters_without_a_model_have_no_rows_and_are_not_fitted(name):
     pruner = clone(FILTERS[name])
     cost = pruner.estimate_cost(POOL)
@@ -124,3 +127,17 @@ def test_wrong_input_is_refused_before_a_model_is_asked():
     with pytest.raises(TypeError, match="reads texts, got numeric rows"):
         AskLLMFilter(quality=model).estimate_cost(np.ones((4, 2)))
     assert model.n_texts == 0
+
+
+def test_nested_models_are_named_by_their_parameters_and_counted():
+    first, second = Counting(quality_of), Counting(lengths)
+    chain = FilterChain(
+        [("good", AskLLMFilter(quality=first)), ("plain", PerplexityFilter(perplexity=second, keep=0.5))]
+    ).set_params(good__random_state=0, plain__random_state=0)
+    cost = chain.estimate_cost(TEXTS, n_probe=0)
+    assert cost["calls"].to_dict() == {"good__quality": 120, "plain__perplexity": 120}
+    chain.fit(TEXTS)
+    good, plain = chain.filters_["good"].quality, chain.filters_["plain"].perplexity  # copies
+    assert (good.n_texts, plain.n_texts) == (120, 30)  # the second estimate is an upper bound
+    assert "<p>Fitted on 120 rows.</p>" in chain._repr_html_()
+    assert good.n_texts == 120
