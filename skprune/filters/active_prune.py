@@ -225,15 +225,8 @@ class ActivePruneFilter(BaseFilter):
                 "the reweighted perplexity never changes the order of two rows",
                 stacklevel=3,
             )
-        common = {"memory": self.memory, "verbose": self.verbose}
-        scorer = make_perplexity(self.perplexity, pool.texts, n_jobs=self.n_jobs, **common)
-        self._score = Remembered(scorer, self.memory, name="perplexity", batch_size=32_768)
-        self._ask: Any = None
-        if self.quality is not None:
-            quality = make_quality(self.quality, pool.texts, task=self.task, **common)
-            self._ask = Remembered(quality, self.memory, name="quality")
         self._score = self._remembered_perplexity(pool)
-        self._ask: Any = None if self.quality is None else self._remembered_quality()
+        self._ask: Any = None if self.quality is None else self._remembered_quality(pool)
         self._asking = Lock()
         table = self._table
         self.log_perplexity_ = np.where(table.written, self._score(table.keys, table.digests), np.inf)
@@ -278,16 +271,21 @@ class ActivePruneFilter(BaseFilter):
         if self.llm_budget is not None:
             n_candidates = min(n_candidates, self.llm_budget)
         n_kept = self._kept_size(n_eligible, 0)
-        if self.quality is not None and min(int(self.llm_share * n_kept + 0.5), n_candidates):
-            uses.append(ModelUse(self._remembered_quality(), written, n_candidates))
+        asks = self.quality is not None and min(int(self.llm_share * n_kept + 0.5), n_candidates) > 0
+        if asks and not learns_from_pool(self.quality):
+            uses.append(ModelUse(self._remembered_quality(pool), written, n_candidates))
         return uses
 
     def _remembered_perplexity(self, pool: Pool) -> Remembered:
-        scorer = make_perplexity(self.perplexity, pool.texts, n_jobs=self.n_jobs, verbose=self.verbose)
+        scorer = make_perplexity(
+            self.perplexity, pool.texts, memory=self.memory, n_jobs=self.n_jobs, verbose=self.verbose
+        )
         return Remembered(scorer, self.memory, name="perplexity", batch_size=32_768)
 
-    def _remembered_quality(self) -> Remembered:
-        quality = make_quality(self.quality, task=self.task, verbose=self.verbose)
+    def _remembered_quality(self, pool: Pool) -> Remembered:
+        quality = make_quality(
+            self.quality, pool.texts, task=self.task, memory=self.memory, verbose=self.verbose
+        )
         return Remembered(quality, self.memory, name="quality")
 
     # ------------------------------------------------------------------ stages
