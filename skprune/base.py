@@ -18,7 +18,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, InvalidParamet
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from skprune.containers import take_rows
+from skprune.containers import column_names, take_rows
 from skprune.cost import ModelUse, estimate
 from skprune.exceptions import PoolExhaustedError
 from skprune.fitting import check_clones_keep_fit
@@ -68,10 +68,12 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         "memory": [None, str, HasMethods(["__fspath__"])],
         "n_jobs": [None, Integral],
         "random_state": ["random_state"],
+        "text": "no_validation",  # whatever names a column
         "verbose": ["verbose"],
     }
 
     random_state: Any = 0  # of filters without that parameter, which draw nothing
+    text: Any = None  # of filters without that parameter
 
     #: Whether :meth:`select` uses stored scores only: from :meth:`rethreshold` until the next labels.
     _stored_only: bool = False
@@ -84,8 +86,9 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         Parameters
         ----------
         X : container of n_rows texts or numeric rows
-            The pool: a list, str or object ndarray, Series, DataFrame, sparse or numeric 2-D array, memmap,
-            torch or Hugging Face Dataset.
+            The pool: a list, str or object ndarray, Series or frame (pandas, polars, pyarrow), sparse or
+            numeric 2-D array, memmap, torch or Hugging Face Dataset. Of a frame with several columns of
+            texts, the filter reads the one that its parameter ``text`` names.
         y : array-like of shape (n_rows,), default=None
             Labels known already; −1, NaN or None marks a row without a label. Labeled rows are not selected
             again, unless every row has a label: then the labeled set itself is pruned.
@@ -105,7 +108,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         If ``fit`` raises, or is interrupted, the filter is what it was before the call.
         """
         self._validate_params()
-        pool = check_pool(X)
+        pool = check_pool(X, text=self.text)
         labels, known = check_labels(y, len(pool))
         prunes_labeled = bool(known.all())
         self._check_sizes(_n_eligible(pool, known))
@@ -119,7 +122,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             self.labeled_ = Labeled()
             # The rows that select passes over. If the labeled set itself is pruned: only rows labeled later.
             self._excluded = Labeled() if prunes_labeled else self.labeled_
-            labeled = Pool(pool.take(np.flatnonzero(known))) if known.any() else None
+            labeled = Pool(pool.take(np.flatnonzero(known)), text=pool.text) if known.any() else None
             if labeled is not None:
                 self.labeled_.add(labeled, labels[known])
             self._fit(pool)
@@ -150,7 +153,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         """
         if not hasattr(self, "pool_"):
             return self.fit(X, y)
-        pool = check_pool(X)
+        pool = check_pool(X, text=self.text)
         self._check_kind(pool, reset=False)
         labels = self._check_new_labels(y, len(pool))
         with unchanged_on_error(self):
@@ -334,7 +337,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         if not self.pool_.holds_texts:
             return np.asarray(_check_feature_names_in(self, input_features))
         data = self.pool_.data
-        names = data.columns if hasattr(data, "columns") else [getattr(data, "name", None) or "text"]
+        names = column_names(data) or [getattr(data, "name", None) or "text"]
         return np.asarray(names, dtype=object)
 
     def get_support(self, indices: bool = False) -> np.ndarray:
@@ -500,7 +503,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         check_is_fitted(self)
         pool = X if isinstance(X, Pool) else self.pool_
         if X is not pool and (X is not pool.data or not pool.is_as_read()):
-            pool = read_pool(X)
+            pool = read_pool(X, text=self.text)
             if pool.holds_texts and self.pool_.holds_texts:  # texts that fit has seen are valid
                 pool.check(np.flatnonzero(pool.numbers_in(self._table) >= len(self._table)))
             else:
@@ -566,7 +569,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
                 for name in ("n_features_in_", "feature_names_in_"):
                     self.__dict__.pop(name, None)
         else:
-            X = pool.data if hasattr(pool.data, "iloc") else pool.vectors  # a frame's columns have names
+            # The columns of a frame have names.
+            X = pool.data if len(column_names(pool.data)) == pool.vectors.shape[1] else pool.vectors
             validate_data(self, X, reset=reset, skip_check_array=True)
 
     def _repr_html_inner(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from skprune.containers import frame_of
 from skprune.pools import Pool
 from skprune.row_table import is_written
 
@@ -53,8 +54,8 @@ def as_frame(kept: Any, rows: np.ndarray) -> Any:
     """Return the kept rows of any container as a frame; scikit-learn then names its columns."""
     import pandas as pd
 
-    if hasattr(kept, "iloc"):
-        return kept if kept.ndim == 2 else kept.to_frame()
+    if (frame := frame_of(kept)) is not None:
+        return (frame if hasattr(frame, "columns") else frame.to_frame()).to_pandas()
     pool = Pool(kept)
     values = pool.texts if pool.holds_texts else pool.vectors
     return values if sp.issparse(values) else pd.DataFrame(values, index=rows)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import scipy.sparse as sp
 
-from skprune.containers import read_rows, take_rows
+from skprune.containers import column_names, read_rows, take_rows
 from skprune.exceptions import EmptyPoolError
 from skprune.hashing import hash_keys, row_hashes
 from skprune.row_table import RowTable, table_of_texts
@@ -26,13 +26,16 @@ class Pool:
     Parameters
     ----------
     X : container
-        Texts: a list, a tuple, a 1-D ``str`` or object ndarray, a pandas Series, a DataFrame with one
-        column of strings, a torch or Hugging Face ``Dataset``. Vectors: a numeric 2-D array, memmap, sparse
-        matrix, numeric DataFrame, torch tensor, or either ``Dataset``. A Hugging Face ``Dataset`` is read
-        from its only column of strings, or from its only column of lists; a torch ``Dataset`` from the first
-        element of each item.
+        Texts: a list, a tuple, a 1-D ``str`` or object ndarray, a Series, a frame, a torch or Hugging Face
+        ``Dataset``. Vectors: a numeric 2-D array, memmap, sparse matrix, numeric frame, torch tensor, or
+        either ``Dataset``. Frames and Series are those of pandas, polars, pyarrow and whatever else narwhals
+        reads. Frames and Hugging Face Datasets are read from the column ``text``, else from their only column
+        of texts, else from their only column of lists; a torch ``Dataset`` from the first element of each
+        item.
     name : str, default="X"
         The name in error messages.
+    text : column name, default=None
+        The column of texts. Ignored if ``X`` has no columns.
 
     Attributes
     ----------
@@ -48,13 +51,14 @@ class Pool:
         texts.
     """
 
-    def __init__(self, X: Any, *, name: str = "X") -> None:
+    def __init__(self, X: Any, *, name: str = "X", text: Any = None) -> None:
         self.data = X
         self.name = name
+        self.text = text
         self.texts: Any = None
         self.vectors: Any = None
         self._numbers: tuple[tuple[RowTable, np.ndarray], ...] = ()  # newest first
-        values = read_rows(X, name)
+        values = read_rows(X, name, text)
         self.row_shape: tuple[int, ...] = values.shape[1:]
         if sp.issparse(values):
             self.vectors = values.tocsr()
@@ -248,7 +252,7 @@ class Pool:
     def like(self, other: Pool) -> Any:
         """Return the rows in the form that a learner reads ``other``: a frame with its columns, or images."""
         values = self.texts if self.texts is not None else self.vectors
-        columns = getattr(other.data, "columns", ())
+        columns = column_names(other.data)
         if len(columns) and len(columns) == (1 if values.ndim == 1 else values.shape[1]):
             import pandas as pd
 
@@ -291,7 +295,7 @@ def check_texts(texts: Any, name: str = "texts") -> np.ndarray:
     >>> check_texts(["a", None])
     Traceback (most recent call last):
         ...
-    ValueError: texts[1] is None: every row must be a text
+    ValueError: texts[1] is None: every row must be a text. Drop the row, or fill it with ''
     """
     values = read_rows(texts, name)
     if sp.issparse(values) or values.ndim != 1:
@@ -300,7 +304,7 @@ def check_texts(texts: Any, name: str = "texts") -> np.ndarray:
     return np.asarray(values)
 
 
-def check_pool(X: Any, name: str = "X") -> Pool:
+def check_pool(X: Any, name: str = "X", text: Any = None) -> Pool:
     """Return ``X`` as a validated, non-empty :class:`Pool`. A Pool counts as validated already.
 
     Raises
@@ -310,12 +314,12 @@ def check_pool(X: Any, name: str = "X") -> Pool:
     """
     if isinstance(X, Pool):
         return X
-    pool = read_pool(X, name)
+    pool = read_pool(X, name, text)
     pool.check()
     return pool
 
 
-def read_pool(X: Any, name: str = "X") -> Pool:
+def read_pool(X: Any, name: str = "X", text: Any = None) -> Pool:
     """Return ``X`` as a non-empty :class:`Pool`, whose rows are not checked yet.
 
     Raises
@@ -325,7 +329,7 @@ def read_pool(X: Any, name: str = "X") -> Pool:
     """
     if isinstance(X, Pool):
         return X
-    pool = Pool(X, name=name)
+    pool = Pool(X, name=name, text=text)
     if len(pool) == 0:
         raise EmptyPoolError(f"{name} has no rows")
     return pool
@@ -345,7 +349,7 @@ def _check_each_text(texts: np.ndarray, name: str, indices: np.ndarray | None = 
 def _check_text(text: Any, where: str) -> None:
     if text is None or (isinstance(text, float) and text != text) or type(text).__name__ == "NAType":
         missing = "None" if text is None else "NaN"
-        raise ValueError(f"{where} is {missing}: every row must be a text")
+        raise ValueError(f"{where} is {missing}: every row must be a text. Drop the row, or fill it with ''")
     if not isinstance(text, str):
         raise TypeError(f"{where} is {type(text).__name__}, not text")
     try:

@@ -127,7 +127,7 @@ class PrunedQuery(BaseEstimator):
         learner without that attribute is ignored.
         """
         X = getattr(learner, "X_training", None)
-        if X is None or not len(taught := Pool(X, name="X_training")):
+        if X is None or not len(taught := Pool(X, name="X_training", text=self.filter_.text)):
             return self
         new = np.flatnonzero(~taught.isin(self.filter_.labeled_))
         if len(new):

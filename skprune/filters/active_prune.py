@@ -92,6 +92,8 @@ class ActivePruneFilter(BaseFilter):
         ``memory`` do not count. For a :class:`~skprune.DistilledScorer` it counts predictions;
         ``quality__n_calls`` bounds its teacher. When the budget runs out, stage one fills the places of stage
         two.
+    text : column name, default=None
+        The column of texts, if the pool is a frame with several. The other columns travel along.
     memory : None or path, default=None
         Where scores are kept: in this process, or in a folder.
     n_jobs : int or None, default=None
@@ -189,6 +191,7 @@ class ActivePruneFilter(BaseFilter):
         temperature: float = 0.1,
         novelty_share: float = 0.2,
         llm_budget: int | None = None,
+        text: Any = None,
         memory: Any = None,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -206,6 +209,7 @@ class ActivePruneFilter(BaseFilter):
         self.temperature = temperature
         self.novelty_share = novelty_share
         self.llm_budget = llm_budget
+        self.text = text
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state

@@ -23,6 +23,8 @@ class AskLLMFilter(ScoreFilter):
         hub's local cache. Offline, pass a folder or a GGUF file.
     task : str, default="text classification"
         The labeling task, as the prompt names it.
+    text : column name, default=None
+        The column of texts, if the pool is a frame with several. The other columns travel along.
     memory : None or path, default=None
         Where scores are kept: in this process, or in a folder.
     random_state : int, RandomState or None, default=None
@@ -80,6 +82,7 @@ class AskLLMFilter(ScoreFilter):
         *,
         quality: Any = DEFAULT_LLM,
         task: str = "text classification",
+        text: Any = None,
         memory: Any = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -87,6 +90,7 @@ class AskLLMFilter(ScoreFilter):
         self.keep = keep
         self.quality = quality
         self.task = task
+        self.text = text
         self.memory = memory
         self.random_state = random_state
         self.verbose = verbose

@@ -18,6 +18,8 @@ class RandomFilter(BaseFilter):
     ----------
     keep : float or int, default=0.25
         Share or count of the eligible rows that survive.
+    text : column name, default=None
+        The column of texts, if the pool is a frame with several. The other columns travel along.
     random_state : int, RandomState or None, default=None
         Seed. The random number of a row depends on the seed, the round and the content of the row, so that a
         reordered or smaller pool gives the same picks.
@@ -39,8 +41,9 @@ class RandomFilter(BaseFilter):
     4
     """
 
-    def __init__(self, keep: float | int = 0.25, *, random_state: Any = None) -> None:
+    def __init__(self, keep: float | int = 0.25, *, text: Any = None, random_state: Any = None) -> None:
         self.keep = keep
+        self.text = text
         self.random_state = random_state
 
     def _fit(self, pool: Pool) -> None:

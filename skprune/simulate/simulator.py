@@ -282,7 +282,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         If ``fit`` raises, or is interrupted, the simulator is what it was before the call.
         """
         self._validate_params()
-        pool = check_pool(X)
+        pool = check_pool(X, text=getattr(self.filter, "text", None))
         are_classes = _is_classifier(self.estimator)
         y = check_answers(y, len(pool), are_classes=are_classes)
         has_validation = check_validation(X_val, y_val, self.validation_fraction)
@@ -300,7 +300,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
                     held_out = draw_held_out(y, self.validation_fraction, self.initial, are_classes, rng)
                     rows = np.setdiff1d(rows, held_out)
                     X_val, y_val = pool.take(held_out), y[held_out]
-                    pool, y = Pool(pool.take(rows)), y[rows]
+                    pool, y = Pool(pool.take(rows), text=pool.text), y[rows]
                 self._play(pool, y, X_val, y_val, rows, journal)
         return self
 
@@ -350,7 +350,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
     def _settings(self, pool: Pool, y: np.ndarray, X_val: Any, y_val: Any) -> dict[str, Any]:
         """Return what the picks of a recorded run depend on, as plain JSON."""
         settings = {k: v for k, v in plain_settings(self).items() if k not in _NOT_IN_SETTINGS}
-        validation = None if X_val is None else data_fingerprint(Pool(X_val), y_val)
+        validation = None if X_val is None else data_fingerprint(Pool(X_val, text=pool.text), y_val)
         return {**settings, "X and y": data_fingerprint(pool, y), "X_val and y_val": validation}
 
     def _seeded(self, part: Any, stream: int) -> Any:

@@ -66,6 +66,8 @@ class EntropyIntervalFilter(BaseFilter):
         The classifier that ``interval="search"`` trains. None is a linear support vector machine on TF-IDF.
     cv : int, default=3
         Number of folds of the search.
+    text : column name, default=None
+        The column of texts, if the pool is a frame with several. The other columns travel along.
     memory : None or path, default=None
         Where scores are kept: in this process, or in a folder.
     n_jobs : int or None, default=None
@@ -150,6 +152,7 @@ class EntropyIntervalFilter(BaseFilter):
         semantic: Any = None,
         proxy: Any = None,
         cv: int = 3,
+        text: Any = None,
         memory: Any = None,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -164,6 +167,7 @@ class EntropyIntervalFilter(BaseFilter):
         self.semantic = semantic
         self.proxy = proxy
         self.cv = cv
+        self.text = text
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
