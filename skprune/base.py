@@ -62,6 +62,10 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
     _takes_texts: ClassVar[bool] = True
     _takes_vectors: ClassVar[bool] = True
 
+    #: Why a pool must fit into memory, in words. Empty for a method that keeps scores of single rows, and
+    #: reads all texts only in batches, in the order of the pool: then skprune.files can prune files with it.
+    _needs_memory: ClassVar[str] = "its class does not say that it reads texts in batches"
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "keep": KEEP_CONSTRAINT,
         "encoder": "no_validation",  # make_encoder checks it
@@ -408,7 +412,10 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         first, copy_of = pool.distinct(eligible, self._numbers(pool))
         selection = self._select(pool, eligible[first], min_rows)
         kept = eligible[with_copies(selection.order, copy_of)]
-        columns = {name: values[copy_of] for name, values in selection.explain().items()}
+        decided = selection.explain()
+        del first, selection
+        # One column at a time: with ten million rows each takes 80 MB.
+        columns = ((name, decided.pop(name)[copy_of]) for name in list(decided))
         return explanation(pool, eligible, kept, columns, X.index if hasattr(X, "iloc") else None)
 
     def _validate_params(self) -> None:

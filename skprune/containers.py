@@ -152,7 +152,7 @@ def _read_frame(frame: Any, name: str, text: Any) -> Any:
         return _read_array(frame.to_numpy(), name)
     texts = [column for column, kind in kinds.items() if isinstance(kind, _text_kinds())]
     vectors = [column for column, kind in kinds.items() if isinstance(kind, (nw.List, nw.Array))]
-    column = _named_column(text, kinds, texts or vectors, name)
+    column = named_column(text, kinds, texts or vectors, name)
     values = frame.get_column(column).to_numpy()
     if column in texts:
         return _objects(values)
@@ -211,7 +211,7 @@ def _read_hugging_face(X: Any, name: str, text: Any) -> Any:
         return _read_array(np.column_stack([numbers(*item) for item in kinds.items()]), name)
     strings = [column for column, kind in kinds.items() if kind.endswith("string")]
     vectors = [column for column, kind in kinds_within.items() if _is_numeric(kind)]
-    column = _named_column(text, kinds, strings or vectors, name)
+    column = named_column(text, kinds, strings or vectors, name)
     if column in strings:
         return _objects(X.with_format(None)[column][:])
     if text is not None:
@@ -223,7 +223,7 @@ def _is_numeric(kind: str) -> bool:
     return kind.startswith(("int", "uint", "float", "bool"))
 
 
-def _named_column(text: Any, columns: Iterable[Any], candidates: Sequence[Any], name: str) -> Any:
+def named_column(text: Any, columns: Iterable[Any], candidates: Sequence[Any], name: str) -> Any:
     """Return the column that ``text`` names, or the only candidate."""
     if text is not None:
         if text not in columns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,10 @@ import scipy.sparse as sp
 
 from skprune.containers import frame_of
 from skprune.pools import Pool
-from skprune.row_table import is_written
 
 
 def explanation(
-    pool: Pool, eligible: np.ndarray, kept: np.ndarray, columns: dict[str, np.ndarray], index: Any
+    pool: Pool, eligible: np.ndarray, kept: np.ndarray, columns: Iterable[tuple[str, np.ndarray]], index: Any
 ) -> Any:
     """Return the frame of :meth:`skprune.base.BaseFilter.explain`, one row per row of ``pool``.
 
@@ -24,8 +24,9 @@ def explanation(
         The rows that the filter decided about.
     kept : ndarray of int
         Those that survive, best first.
-    columns : dict of ndarray, one value per eligible row
-        Numbers, or words, which become categories: ten million copies of a sentence would take gigabytes.
+    columns : iterable of (str, ndarray), one value per eligible row
+        Names, and numbers or words, which become categories: ten million copies of a sentence would take
+        gigabytes.
     index : pandas index or None
     """
     import pandas as pd
@@ -33,7 +34,7 @@ def explanation(
     rank = np.full(len(pool), -1)
     rank[kept] = np.arange(len(kept))
     frame = pd.DataFrame({"kept": rank >= 0, "rank": rank}, index=index)
-    for name, values in columns.items():
+    for name, values in columns:
         if values.dtype.kind == "f":
             column = np.full(len(pool), np.nan)
             column[eligible] = values
@@ -42,7 +43,7 @@ def explanation(
         numbers, words = pd.factorize(np.asarray(values, dtype=object))
         column = np.full(len(pool), len(words), dtype=np.int32)
         if name == "reason" and pool.holds_texts:
-            column[~is_written(pool.texts)] = len(words) + 1
+            column[~pool.written] = len(words) + 1
         column[eligible] = numbers
         rest = ["already labeled", "empty"] if name == "reason" else ["", ""]
         column, categories = _merged(column, [*words, *rest])

@@ -100,7 +100,7 @@ def check_labels(y: Any, n_rows: int, name: str = "y") -> tuple[np.ndarray, np.n
     With several outputs the labels are tuples.
     """
     if y is None:
-        return np.full(n_rows, -1), np.zeros(n_rows, dtype=bool)
+        return np.broadcast_to(np.intp(-1), n_rows), np.zeros(n_rows, dtype=bool)
     if isinstance(y, np.ma.MaskedArray):
         mask, y = np.ma.getmaskarray(y), y.data.astype(object)
         y[mask] = None  # a masked label is a missing one

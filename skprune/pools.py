@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from skprune.containers import column_names, read_rows, take_rows
 from skprune.exceptions import EmptyPoolError
 from skprune.hashing import hash_keys, row_hashes
-from skprune.row_table import RowTable, table_of_texts
+from skprune.row_table import RowTable, is_written, table_of_texts
 
 _CHUNK = 65_536
 # Number of features that tell most different rows apart.
@@ -104,6 +104,16 @@ class Pool:
     def table(self) -> RowTable:
         """The distinct rows, numbered."""
         return RowTable(row_hashes(self.vectors)) if self.texts is None else table_of_texts(self.texts)
+
+    @property
+    def written(self) -> np.ndarray:
+        """Mask of the texts that hold more than white space."""
+        return is_written(self.texts)
+
+    @property
+    def training_texts(self) -> np.ndarray:
+        """What a component that learns from the pool is fitted on: all texts, if they are in memory."""
+        return self.texts
 
     def __getstate__(self) -> dict[str, Any]:
         made_on_demand = {"table", "_isin_last"}

@@ -158,6 +158,7 @@ class ActivePruneFilter(BaseFilter):
     """
 
     _takes_vectors = False
+    _needs_memory = ""
     #: Parameters without effect before the first round, of which the wrappers for training sets warn.
     _round_parameters: ClassVar[frozenset[str]] = frozenset({"beta", "novelty_share"})
 
@@ -282,13 +283,13 @@ class ActivePruneFilter(BaseFilter):
 
     def _remembered_perplexity(self, pool: Pool) -> Remembered:
         scorer = make_perplexity(
-            self.perplexity, pool.texts, memory=self.memory, n_jobs=self.n_jobs, verbose=self.verbose
+            self.perplexity, pool.training_texts, memory=self.memory, n_jobs=self.n_jobs, verbose=self.verbose
         )
         return Remembered(scorer, self.memory, name="perplexity", batch_size=32_768)
 
     def _remembered_quality(self, pool: Pool) -> Remembered:
         quality = make_quality(
-            self.quality, pool.texts, task=self.task, memory=self.memory, verbose=self.verbose
+            self.quality, pool.training_texts, task=self.task, memory=self.memory, verbose=self.verbose
         )
         return Remembered(quality, self.memory, name="quality")
 
@@ -361,7 +362,7 @@ class ActivePruneFilter(BaseFilter):
                 limit = 0 if self._stored_only else None
                 if limit is None and self.llm_budget is not None:
                     limit = max(0, self.llm_budget - self._ask.n_computed)
-                answers[unknown] = self._ask(texts[unknown], limit=limit)
+                answers[unknown] = self._ask(np.asarray(texts[unknown]), limit=limit)
                 known = rows >= 0
                 self._quality[rows[known]] = answers[known]
             return answers

@@ -41,6 +41,8 @@ class RandomFilter(BaseFilter):
     4
     """
 
+    _needs_memory = ""
+
     def __init__(self, keep: float | int = 0.25, *, text: Any = None, random_state: Any = None) -> None:
         self.keep = keep
         self.text = text
@@ -61,7 +63,7 @@ class RandomFilter(BaseFilter):
             return {
                 "stage": either(kept, "random", ""),
                 "draw": draw,
-                "threshold": np.full(len(draw), threshold),
+                "threshold": np.broadcast_to(threshold, len(draw)),
                 "reason": reason,
             }
 

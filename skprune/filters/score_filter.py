@@ -23,6 +23,7 @@ class ScoreFilter(BaseFilter):
     """
 
     _takes_vectors = False
+    _needs_memory = ""
 
     #: The parameter that holds the scorer, and the name of the score among the columns of :meth:`explain`.
     _parameter: ClassVar[str]
@@ -41,12 +42,18 @@ class ScoreFilter(BaseFilter):
         """Return the callable ``texts -> scores``."""
 
     def _fit(self, pool: Pool) -> None:
-        self._scorer = self._remembered(pool.texts)
-        self._scores = self._score(self._table.keys, self._table.digests)
+        self._scorer = self._remembered(pool.training_texts)
+        table = self._table
+        self._scores = self._score(table.keys, table.written, table.digests)
 
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
         n_kept = self._kept_size(len(eligible), min_rows)
-        scores = self._values_at(pool, eligible, self._scores, lambda rows: self._score(pool.texts[rows]))
+        scores = self._values_at(
+            pool,
+            eligible,
+            self._scores,
+            lambda rows: self._score(pool.texts[rows], is_written(pool.texts[rows])),
+        )
         order = lowest(scores if self._lowest_first else -scores, n_kept, self._uniforms(pool, eligible))
         return Selection(order, lambda: self._columns(scores, order))
 
@@ -58,10 +65,9 @@ class ScoreFilter(BaseFilter):
         if learns_from_pool(getattr(self, self._parameter)):
             return []
         written = np.flatnonzero(pool.table.written)
-        return [ModelUse(self._remembered(pool.texts), written, len(written))]
+        return [ModelUse(self._remembered(pool.training_texts), written, len(written))]
 
-    def _score(self, texts: np.ndarray, digests: np.ndarray | None = None) -> np.ndarray:
-        written = is_written(texts)
+    def _score(self, texts: np.ndarray, written: np.ndarray, digests: np.ndarray | None = None) -> np.ndarray:
         if written.all():
             return self._scorer(texts, digests)
         scores = np.full(len(texts), np.inf if self._lowest_first else -np.inf)
@@ -78,6 +84,6 @@ class ScoreFilter(BaseFilter):
         return {
             "stage": either(kept, self._parameter, ""),
             self._column: scores,
-            "threshold": np.full(len(scores), scores[order[-1]]),
+            "threshold": np.broadcast_to(scores[order[-1]], len(scores)),
             "reason": reason,
         }

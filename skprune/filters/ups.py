@@ -88,6 +88,8 @@ class UPSFilter(BaseFilter):
     (10, True)
     """
 
+    _needs_memory = "it needs the predictions of a learner"
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseFilter._parameter_constraints,
         "gamma": [Interval(Real, 0, 1, closed="both")],

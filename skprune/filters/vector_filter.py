@@ -34,6 +34,8 @@ Search = tuple[Neighbors, np.ndarray]
 class VectorFilter(BaseFilter):
     """A filter over the vectors of its rows. Subclasses have the parameters ``encoder`` and ``memory``."""
 
+    _needs_memory = "it compares the vectors of all rows"
+
     encoder: Any
     memory: Any
     verbose: int

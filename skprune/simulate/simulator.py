@@ -27,6 +27,7 @@ from skprune.filters.random import RandomFilter
 from skprune.metrics import rarest_class
 from skprune.pools import Pool, check_pool
 from skprune.query import PrunedQuery
+from skprune.settings import plain_settings
 from skprune.simulate.checks import (
     check_answers,
     check_initial_labels,
@@ -34,7 +35,7 @@ from skprune.simulate.checks import (
     check_resumable,
     check_validation,
 )
-from skprune.simulate.journal import Journal, data_fingerprint, plain_settings
+from skprune.simulate.journal import Journal, data_fingerprint
 from skprune.simulate.limits import Limits
 from skprune.simulate.rounds import Learner, Run
 from skprune.simulate.scoring import metric_names

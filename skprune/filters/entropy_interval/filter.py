@@ -127,6 +127,7 @@ class EntropyIntervalFilter(BaseFilter):
     """
 
     _takes_vectors = False
+    _needs_memory = ""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseFilter._parameter_constraints,
@@ -187,7 +188,7 @@ class EntropyIntervalFilter(BaseFilter):
             check_search_labels(labels, self.cv)
 
     def _remembered(self, name: str, pool: Pool) -> Remembered:
-        scorer = fitted_on(self._scorer(name), pool.texts, name=name)
+        scorer = fitted_on(self._scorer(name), pool.training_texts, name=name)
         return Remembered(scorer, self.memory, name=name, batch_size=32_768)
 
     def _model_uses(self, pool: Pool, n_eligible: int) -> list[ModelUse]:
@@ -198,7 +199,9 @@ class EntropyIntervalFilter(BaseFilter):
     def _fit(self, pool: Pool) -> None:
         table = self._table
         self._scorers = {name: self._remembered(name, pool) for name in self._names}
-        self.entropies_ = {name: self._scored(name, table.keys, table.digests) for name in self._names}
+        self.entropies_ = {
+            name: self._scored(name, table.keys, table.written, table.digests) for name in self._names
+        }
         self._sorted = {name: np.sort(values[table.row_of]) for name, values in self.entropies_.items()}
         self._quantiles = {name: self._quantile(name, values) for name, values in self.entropies_.items()}
         for name, values in self._sorted.items():
@@ -246,10 +249,13 @@ class EntropyIntervalFilter(BaseFilter):
         return SemanticEntropy(given, memory=self.memory, verbose=self.verbose)
 
     def _scored_rows(self, name: str, pool: Pool, rows: np.ndarray) -> np.ndarray:
-        return self._scored(name, pool.texts[rows])
+        texts = pool.texts[rows]
+        return self._scored(name, texts, is_written(texts))
 
-    def _scored(self, name: str, texts: np.ndarray, digests: np.ndarray | None = None) -> np.ndarray:
-        return np.where(is_written(texts), self._scorers[name](texts, digests), np.nan)
+    def _scored(
+        self, name: str, texts: np.ndarray, written: np.ndarray, digests: np.ndarray | None = None
+    ) -> np.ndarray:
+        return np.where(written, self._scorers[name](texts, digests), np.nan)
 
     def _measure(self, pool: Pool, rows: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return the entropies and their quantiles for rows of any pool."""
