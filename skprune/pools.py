@@ -151,11 +151,8 @@ class Pool:
         if numbers is None and "table" in self.__dict__:  # the rows are numbered already
             numbers = self.table.row_of
         if numbers is not None:
-            contents = numbers[rows]
-            if np.bincount(contents).max(initial=0) <= 1:
-                return np.arange(len(rows)), np.arange(len(rows))
-        else:
-            contents = self.texts[rows] if self.texts is not None else self._marks_of_content(rows)
+            return _distinct_numbers(numbers[rows])
+        contents = self.texts[rows] if self.texts is not None else self._marks_of_content(rows)
         copy_of, distinct = pd.factorize(contents, use_na_sentinel=False)
         first = np.empty(len(distinct), dtype=np.intp)
         first[copy_of[::-1]] = np.arange(len(rows))[::-1]
@@ -343,6 +340,24 @@ def read_pool(X: Any, name: str = "X", text: Any = None) -> Pool:
     if len(pool) == 0:
         raise EmptyPoolError(f"{name} has no rows")
     return pool
+
+
+def _distinct_numbers(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what :meth:`Pool.distinct` does, without a hash table.
+
+    Examples
+    --------
+    >>> _distinct_numbers(np.array([5, 2, 5, 7]))
+    (array([0, 1, 3]), array([0, 1, 0, 2]))
+    """
+    places = np.arange(len(numbers))
+    first_place = np.empty(numbers.max(initial=-1) + 1, dtype=np.intp)
+    first_place[numbers[::-1]] = places[::-1]
+    first_of = first_place[numbers]
+    is_first = first_of == places
+    if is_first.all():
+        return places, places.copy()
+    return places[is_first], (np.cumsum(is_first) - 1)[first_of]
 
 
 def _check_each_text(texts: np.ndarray, name: str, indices: np.ndarray | None = None) -> None:

@@ -90,7 +90,8 @@ class FileTable(RowTable):
     """
 
     def __init__(self, hashes: np.ndarray, blank: np.ndarray, texts: FileTexts) -> None:
-        super().__init__(hashes)
+        self.row_of, self.first = _numbered(hashes[:, 0])
+        self._hashes = hashes if len(self.first) == len(hashes) else hashes[self.first]
         self._recent = (np.empty(0, dtype=object), np.empty(0, dtype=np.intp))  # it would hold all hashes
         self._texts = texts
         self.written = ~blank[self.first]
@@ -146,6 +147,37 @@ class FileTexts:
     def tolist(self) -> list[str]:
         """Return the texts."""
         return self.__array__().tolist()
+
+
+def _numbered(halves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Number rows by first appearance, in a third of the memory of a hash table.
+
+    Parameters
+    ----------
+    halves : ndarray of uint64, shape (n,)
+        Equal rows, and no others, share one.
+
+    Returns
+    -------
+    row_of : ndarray of int32, shape (n,)
+    first : ndarray of int32, shape (n_distinct,)
+        As in :class:`RowTable`.
+
+    Examples
+    --------
+    >>> _numbered(np.array([9, 4, 9, 7], dtype=np.uint64))
+    (array([0, 1, 0, 2], dtype=int32), array([0, 1, 3], dtype=int32))
+    """
+    order = np.argsort(halves, kind="stable").astype(np.int32)
+    ordered = halves[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])).astype(np.int32)
+    del ordered
+    is_first = np.zeros(len(halves), dtype=bool)
+    is_first[order[starts]] = True
+    number = np.cumsum(is_first, dtype=np.int32) - np.int32(1)
+    row_of = np.empty(len(halves), dtype=np.int32)
+    row_of[order] = np.repeat(number[order[starts]], np.diff(starts, append=np.int32(len(halves))))
+    return row_of, np.flatnonzero(is_first).astype(np.int32)
 
 
 class _Reader:

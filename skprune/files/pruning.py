@@ -21,6 +21,7 @@ from skprune._progress import Progress
 from skprune.base import BaseFilter
 from skprune.exceptions import EmptyPoolError
 from skprune.files.base import DataFile, is_missing
+from skprune.files.growing import Growing
 from skprune.files.job import Job, read_done
 from skprune.files.paths import FORMATS, HUGGING_FACE, find_files, kind_of
 from skprune.files.pool import FilePool
@@ -240,7 +241,7 @@ class _Plan:
     ) -> None:
         self._keep_missing = on_missing == "keep"
         self._missing: list[np.ndarray] = []
-        hashes, blank, sizes = [], [], []
+        hashes, blank, sizes = Growing((2,), np.uint64), Growing((), np.bool_), []
         n_chars = 0
         with Progress("reading", len(files), unit="file", verbose=verbose) as progress:
             for file in files:
@@ -252,8 +253,8 @@ class _Plan:
                         if on_missing == "error":
                             raise ValueError(_about_missing(file, int(missing[-1][0]), id))
                         texts = texts[~without]
-                    hashes.append(_hashed(texts, file, n_rows))
-                    blank.append(~is_written(texts))
+                    hashes.extend(_hashed(texts, file, n_rows))
+                    blank.extend(~is_written(texts))
                     n_chars += sum(map(len, texts))
                     n_rows += len(without)
                 self._missing.append(np.concatenate(missing))
@@ -262,8 +263,7 @@ class _Plan:
         self._sizes = sizes
         if not sum(sizes):
             raise EmptyPoolError("paths hold no row with a text")
-        pool = FilePool(files, sizes, np.concatenate(hashes), np.concatenate(blank), n_chars, n_train)
-        del hashes, blank
+        pool = FilePool(files, sizes, hashes.taken(), blank.taken(), n_chars, n_train)
         fitted = clone(filter)
         parameters = fitted.get_params(deep=False)
         if "random_state" in parameters:
