@@ -40,7 +40,10 @@ def explanation(
             column[eligible] = values
             frame[name] = column
             continue
-        numbers, words = pd.factorize(np.asarray(values, dtype=object))
+        if isinstance(values, pd.Categorical):
+            numbers, words = values.codes, values.categories
+        else:
+            numbers, words = pd.factorize(np.asarray(values, dtype=object))
         column = np.full(len(pool), len(words), dtype=np.int32)
         if name == "reason" and pool.holds_texts:
             column[~pool.written] = len(words) + 1

@@ -8,7 +8,7 @@ import numpy as np
 
 from skprune.base import BaseFilter
 from skprune.pools import Pool
-from skprune.selections import Selection, either, lowest, mask_of
+from skprune.selections import Selection, lowest, mask_of, one_of
 
 
 class RandomFilter(BaseFilter):
@@ -59,12 +59,12 @@ class RandomFilter(BaseFilter):
         def explain() -> dict[str, Any]:
             threshold = draw[order[-1]]
             kept = mask_of(order, len(draw))
-            reason = either(kept, "kept: its random draw is among the lowest", "random draw too high")
+            reasons = ["random draw too high", "kept: its random draw is among the lowest"]
             return {
-                "stage": either(kept, "random", ""),
+                "stage": one_of(kept, ["", "random"]),
                 "draw": draw,
                 "threshold": np.broadcast_to(threshold, len(draw)),
-                "reason": reason,
+                "reason": one_of(kept, reasons),
             }
 
         return Selection(order, explain)

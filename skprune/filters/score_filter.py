@@ -12,7 +12,7 @@ from skprune.cost import ModelUse
 from skprune.fitting import learns_from_pool
 from skprune.pools import Pool
 from skprune.row_table import is_written
-from skprune.selections import Selection, either, lowest, mask_of
+from skprune.selections import Selection, lowest, mask_of, one_of
 from skprune.store import Remembered
 
 
@@ -78,12 +78,11 @@ class ScoreFilter(BaseFilter):
     def _columns(self, scores: np.ndarray, order: np.ndarray) -> dict[str, Any]:
         kept = mask_of(order, len(scores))
         why, why_not = self._reasons
-        reason = either(kept, f"kept: {why}", why_not)
         empty = scores == (np.inf if self._lowest_first else -np.inf)
-        reason[empty] = np.where(kept[empty], "kept: empty, but nothing better is left", "empty")
+        reasons = [why_not, f"kept: {why}", "empty", "kept: empty, but nothing better is left"]
         return {
-            "stage": either(kept, self._parameter, ""),
+            "stage": one_of(kept, ["", self._parameter]),
             self._column: scores,
             "threshold": np.broadcast_to(scores[order[-1]], len(scores)),
-            "reason": reason,
+            "reason": one_of(kept + 2 * empty, reasons),
         }

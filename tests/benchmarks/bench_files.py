@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -54,6 +55,7 @@ def measure(folder: Path, out: Path, n_jobs: int) -> None:
         summary = prune(folder, pruner, text="text", out=out / "kept", removed=out / "removed")
     bytes_a_row = (peak.value - before) / summary.rows
     print(f"{summary.rows} rows, {summary.kept} kept, n_jobs={n_jobs}: {summary.seconds:.1f} s", end=", ")
+    print(f"{time.process_time():.1f} s of this process's CPU", end=", ")
     print(f"peak {peak.value / 2**20:.0f} MiB, {bytes_a_row:.0f} bytes a row more than before", end=", ")
     print(f"largest process {peak.largest / 2**20:.0f} MiB")
 
