@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 
 from skprune import (
     ActiveLearningSimulator,
+    FilterChain,
     PerplexityFilter,
     PrunedClassifier,
     PrunedQuery,
@@ -87,6 +88,14 @@ def test_a_series_comes_out_as_it_came_in(kind):
     assert type(kept) is type(series)
     assert len(kept) == 5
     assert set(kept.to_pylist() if hasattr(kept, "to_pylist") else kept) <= set(COLUMNS["body"])
+
+
+def test_a_chain_reads_the_column_that_its_first_filter_names(frame):
+    short = PerplexityFilter(keep=20, perplexity=by_length, text="body", random_state=0)
+    chain = FilterChain([("short", short), ("random", RandomFilter(keep=5, random_state=0))])
+    kept = chain.fit_transform(frame)
+    assert type(kept) is type(frame)
+    assert len(columns_of(kept)["body"]) == 5
 
 
 def test_a_missing_column_is_named_with_those_there_are(frame):

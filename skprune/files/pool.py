@@ -52,7 +52,7 @@ class FilePool(Pool):
         self.data = self.texts
         self.vectors = None
         self.row_shape = ()
-        self._numbers = None
+        self._numbers = ()
         self._hashes, self._blank, self._n_train = hashes, blank, n_train
 
     @cached_property

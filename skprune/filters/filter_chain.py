@@ -99,7 +99,7 @@ class FilterChain(Composition):
                     passes = mask_of(previous.select(pool), len(pool))
                     if not prunes_labeled:
                         passes |= np.array([label is not None for label in labels])
-                    pool, labels = Pool(pool.take(np.flatnonzero(passes))), labels[passes]
+                    pool, labels = Pool(pool.take(np.flatnonzero(passes)), text=pool.text), labels[passes]
             fitted[name] = clone(part).fit(pool, labels)
         self.filters_ = fitted
 

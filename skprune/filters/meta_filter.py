@@ -34,6 +34,11 @@ class MetaFilter(BaseFilter):
         """The fitted clones under the same names; empty before :meth:`fit`."""
 
     @property
+    def text(self) -> Any:
+        """The column of texts that the filters read: the one that the first of them names."""
+        return next((part.text for _, part in self._given_filters if part.text is not None), None)
+
+    @property
     def n_llm_calls_(self) -> int:
         """Number of texts that the LLMs of all filters have read since :meth:`fit`."""
         return sum(getattr(part, "n_llm_calls_", 0) for part in self._fitted_filters.values())

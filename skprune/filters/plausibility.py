@@ -32,6 +32,8 @@ class PlausibilityFilter(HeldOutFilter):
         SentenceTransformer. Numeric rows are taken as they are.
     cv : int, default=5
         Number of folds of the cross-validation.
+    text : column name, default=None
+        The column of texts, if the pool is a frame with several. The other columns travel along.
     memory : None or path, default=None
         Where vectors are kept: in this process, or in a folder.
     random_state : int, RandomState or None, default=None
@@ -95,6 +97,7 @@ class PlausibilityFilter(HeldOutFilter):
         classifier: Any = None,
         encoder: Any = None,
         cv: int = 5,
+        text: Any = None,
         memory: Any = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -103,6 +106,7 @@ class PlausibilityFilter(HeldOutFilter):
         self.classifier = classifier
         self.encoder = encoder
         self.cv = cv
+        self.text = text
         self.memory = memory
         self.random_state = random_state
         self.verbose = verbose
