@@ -243,7 +243,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         """
         self._validate_params()
         check_scalar(n_probe, "n_probe", Integral, min_val=0)
-        pool = check_pool(X)
+        pool = check_pool(X, text=self.text)
         self._check_takes(pool)
         known = check_labels(y, len(pool))[1]
         self._check_sizes(_n_eligible(pool, known))

@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from skprune.modal import ActiveLearner
 from skprune.pools import Pool, check_pool
 from skprune.query import PrunedQuery
-from skprune.simulate.journal import data_fingerprint, plain_settings
+from skprune.settings import plain_settings
+from skprune.simulate.journal import data_fingerprint
 
 _FORMAT = 1
 
