@@ -6,10 +6,15 @@ from .exceptions import EmptyPoolError, LostClassWarning, ModelLoadError, PoolEx
 from .filters.active_prune import ActivePruneFilter
 from .filters.anchor import AnchorFilter
 from .filters.ask_llm import AskLLMFilter
+from .filters.drop_filter import DRoPFilter
 from .filters.entropy_interval.filter import EntropyIntervalFilter
+from .filters.filter_chain import FilterChain, make_filter_chain
+from .filters.filter_union import FilterUnion, make_filter_union
 from .filters.kmeans import KMeansFilter
 from .filters.perplexity import PerplexityFilter
+from .filters.plausibility import PlausibilityFilter
 from .filters.proxy_filter import ProxyFilter
+from .filters.quota_filter import QuotaFilter
 from .filters.random import RandomFilter
 from .filters.seals import SEALSFilter
 from .filters.semi_prune.filter import SemiPruneFilter
@@ -20,8 +25,10 @@ from .models.classifier import TransformerClassifier
 from .models.seq2seq import TransformerSeq2Seq
 from .pool_scoring import pool_recall
 from .query import PrunedQuery
+from .reporting.page import report
 from .sampler import PruneSampler
 from .scorers.causal_lm import CausalLMScorer
+from .scorers.distilled import DistilledScorer
 from .scorers.entropy import GenerativeEntropy, InformationEntropy
 from .scorers.ngram import NGramScorer
 from .scorers.quality import QualityScorer
@@ -44,8 +51,12 @@ __all__ = [
     "AskLLMFilter",
     "BaseFilter",
     "CausalLMScorer",
+    "DRoPFilter",
+    "DistilledScorer",
     "EmptyPoolError",
     "EntropyIntervalFilter",
+    "FilterChain",
+    "FilterUnion",
     "FixMatchClassifier",
     "GenerativeEntropy",
     "InformationEntropy",
@@ -56,6 +67,7 @@ __all__ = [
     "NGramScorer",
     "OverallUncertainty",
     "PerplexityFilter",
+    "PlausibilityFilter",
     "PoolExhaustedError",
     "ProxyClassifier",
     "ProxyFilter",
@@ -64,6 +76,7 @@ __all__ = [
     "PrunedEstimator",
     "PrunedQuery",
     "QualityScorer",
+    "QuotaFilter",
     "RandomFilter",
     "SEALSFilter",
     "SampledSemanticEntropy",
@@ -77,5 +90,8 @@ __all__ = [
     "TransformerSeq2Seq",
     "UPSFilter",
     "ValidationPlateau",
+    "make_filter_chain",
+    "make_filter_union",
     "pool_recall",
+    "report",
 ]

@@ -20,7 +20,8 @@ from sklearn.utils._param_validation import HasMethods, Interval, InvalidParamet
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from skprune.containers import take_rows
+from skprune.containers import column_names, take_rows
+from skprune.cost import ModelUse, estimate
 from skprune.exceptions import LostClassWarning, PoolExhaustedError
 from skprune.fitting import check_clones_keep_fit
 from skprune.frames import as_frame, explanation
@@ -67,16 +68,25 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
     _takes_texts: ClassVar[bool] = True
     _takes_vectors: ClassVar[bool] = True
 
+    #: Why a pool must fit into memory, in words. Empty for a method that keeps scores of single rows, and
+    #: reads all texts only in batches, in the order of the pool: then skprune.files can prune files with it.
+    _needs_memory: ClassVar[str] = "its class does not say that it reads texts in batches"
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "keep": KEEP_CONSTRAINT,
         "encoder": "no_validation",  # make_encoder checks it
         "memory": [None, str, HasMethods(["__fspath__"])],
         "n_jobs": [None, Integral],
         "random_state": ["random_state"],
+        "text": "no_validation",  # whatever names a column
         "verbose": ["verbose"],
     }
 
     random_state: Any = 0  # of filters without that parameter, which draw nothing
+    text: Any = None  # of filters without that parameter
+
+    #: Whether :meth:`select` uses stored scores only: from :meth:`rethreshold` until the next labels.
+    _stored_only: bool = False
 
     # ------------------------------------------------------------------ public methods
 
@@ -86,8 +96,9 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         Parameters
         ----------
         X : container of n_rows texts or numeric rows
-            The pool: a list, str or object ndarray, Series, DataFrame, sparse or numeric 2-D array, memmap,
-            torch or Hugging Face Dataset.
+            The pool: a list, str or object ndarray, Series or frame (pandas, polars, pyarrow), sparse or
+            numeric 2-D array, memmap, torch or Hugging Face Dataset. Of a frame with several columns of
+            texts, the filter reads the one that its parameter ``text`` names.
         y : array-like of shape (n_rows,), default=None
             Labels known already; −1, NaN or None marks a row without a label. Labeled rows are not selected
             again, unless every row has a label: then the labeled set itself is pruned.
@@ -107,25 +118,22 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         If ``fit`` raises, or is interrupted, the filter is what it was before the call.
         """
         self._validate_params()
-        pool = check_pool(X)
+        pool = check_pool(X, text=self.text)
         labels, known = check_labels(y, len(pool))
         prunes_labeled = bool(known.all())
-        unlabeled = np.flatnonzero(~known | prunes_labeled)
-        numbers = pool.table.row_of if pool.holds_texts else None
-        if numbers is not None and pool.table.written[numbers[unlabeled]].any():
-            unlabeled = unlabeled[pool.table.written[numbers[unlabeled]]]
-        self._check_sizes(len(pool.distinct(unlabeled, numbers)[0]))
+        self._check_sizes(_n_eligible(pool, known))
         with unchanged_on_error(self):
             self._check_kind(pool, reset=True)
             self._check_labels(labels[known])
             self.pool_ = pool
             self.seed_ = draw_seed(self.random_state)
             self.round_ = 0
+            self._stored_only = False
             self.labeled_ = Labeled()
             # The rows that select passes over. If the labeled set itself is pruned: only rows labeled later.
             self._excluded = Labeled() if prunes_labeled else self.labeled_
             self._pruned_labels = labels if prunes_labeled else None
-            labeled = Pool(pool.take(np.flatnonzero(known))) if known.any() else None
+            labeled = Pool(pool.take(np.flatnonzero(known)), text=pool.text) if known.any() else None
             if labeled is not None:
                 self.labeled_.add(labeled, labels[known])
             self._fit(pool)
@@ -156,7 +164,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         """
         if not hasattr(self, "pool_"):
             return self.fit(X, y)
-        pool = check_pool(X)
+        pool = check_pool(X, text=self.text)
         self._check_kind(pool, reset=False)
         labels = self._check_new_labels(y, len(pool))
         with unchanged_on_error(self):
@@ -164,6 +172,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             if self._excluded is not self.labeled_:
                 self._excluded.add(pool, labels)
             self.round_ += 1
+            self._stored_only = False
             self._learn(pool, learner=learner)
         return self
 
@@ -208,6 +217,107 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             self._warn_of_lost_classes(self._pruned_labels, kept)
         return kept
 
+    def estimate_cost(self, X: Any, y: Any = None, *, n_probe: int = 100) -> Any:
+        """Estimate what :meth:`fit` will ask models, by asking them about a few rows now.
+
+        Parameters
+        ----------
+        X : container of n_rows rows
+        y : array-like of shape (n_rows,), default=None
+            As in :meth:`fit`.
+        n_probe : int, default=100
+            Number of texts that each model scores now. 0 counts calls only, without loading a model.
+
+        Returns
+        -------
+        DataFrame of one row per model
+            Its index names the parameters that hold the scorers and encoders. ``texts``: different texts that
+            the model is asked about; ``stored``: those whose value is in ``memory``; ``calls``: the others;
+            ``probed``: those of the calls that were made now; ``tokens`` of all calls, NaN if the model does
+            not count them; ``seconds`` of all calls, loading included; ``memory``: peak of this process so
+            far, in bytes, that of its GPUs included. The last three are NaN if the probe is too small to
+            tell. There are no rows if the filter asks no model.
+
+        Notes
+        -----
+        Values of the probe go to ``memory``, so that :meth:`fit` does not compute them again. Seconds and
+        tokens are extrapolated by the number of characters, from a sample that depends on the rows' content.
+        Models that are trained on the pool, such as an n-gram model, are not estimated, and neither is the
+        work of the filter itself. :class:`~skprune.ActivePruneFilter` chooses the rows for its LLM by
+        perplexity, which is unknown before :meth:`fit`; its probe may score rows that it will not need. For a
+        filter made of other filters, the counts are upper bounds: each one as if it got the whole pool.
+
+        Examples
+        --------
+        >>> from skprune import AskLLMFilter
+        >>> vowels = lambda texts: [sum(c in "aeiou" for c in t) / len(t) for t in texts]
+        >>> pruner = AskLLMFilter(keep=2, quality=vowels)
+        >>> cost = pruner.estimate_cost(["sea", "xyz", "tree", "sea"], n_probe=2)
+        >>> cost[["texts", "stored", "calls", "probed"]]
+                 texts  stored  calls  probed
+        quality      3       0      3       2
+        """
+        self._validate_params()
+        check_scalar(n_probe, "n_probe", Integral, min_val=0)
+        pool = check_pool(X, text=self.text)
+        self._check_takes(pool)
+        known = check_labels(y, len(pool))[1]
+        self._check_sizes(_n_eligible(pool, known))
+        if not pool.holds_texts:
+            return estimate([], pool.table, n_probe)
+        numbers = pool.table.row_of
+        n_eligible = _n_eligible(pool, np.isin(numbers, numbers[known]))  # copies of labeled rows excluded
+        return estimate(self._model_uses(pool, n_eligible), pool.table, n_probe)
+
+    def rethreshold(self, keep: float | int | None) -> BaseFilter:
+        """Change the number of rows to keep after :meth:`fit`, without asking any model again.
+
+        Parameters
+        ----------
+        keep : float, int or None
+            As in the constructor.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If ``keep`` is not valid for this filter, or a count exceeds the number of different rows without
+            a label. The filter stays what it was.
+        TypeError
+            If the filter has no parameter ``keep``.
+
+        Notes
+        -----
+        The next :meth:`select` uses the scores and vectors that :meth:`fit` and :meth:`partial_fit` stored.
+        For filters with one score that is a new threshold, in less than a second per million rows. Others
+        repeat their own rule for the new size: :class:`~skprune.KMeansFilter` forms as many clusters,
+        :class:`~skprune.SemiPruneFilter` picks another coreset, :class:`~skprune.AnchorFilter` searches for
+        more neighbors. :class:`~skprune.ActivePruneFilter` considers as candidates only the rows that its LLM
+        has scored; perplexity picks the others. That differs from a new ``fit`` where the LLM would have been
+        asked about other rows. The next :meth:`partial_fit` asks the LLM again, about the candidates of the
+        new size. Rows that :meth:`fit` has not seen are scored as always.
+
+        Examples
+        --------
+        >>> from skprune import PerplexityFilter
+        >>> by_length = lambda texts: [len(t) for t in texts]
+        >>> pruner = PerplexityFilter(keep=1, perplexity=by_length).fit(["ccc", "a", "bb"])
+        >>> pruner.rethreshold(2).get_support()
+        array([False,  True,  True])
+        """
+        check_is_fitted(self)
+        if "keep" not in self.get_params(deep=False):
+            raise TypeError(f"{type(self).__name__} has no parameter keep")
+        with unchanged_on_error(self):
+            self.set_params(keep=keep)
+            self._validate_params()
+            self._check_sizes(len(self._different_at_fit()))
+            self._stored_only = True
+        return self
+
     def transform(self, X: Any) -> Any:
         """Return the rows of ``X`` that survive, in the container and order of ``X``.
 
@@ -247,7 +357,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         if not self.pool_.holds_texts:
             return np.asarray(_check_feature_names_in(self, input_features))
         data = self.pool_.data
-        names = data.columns if hasattr(data, "columns") else [getattr(data, "name", None) or "text"]
+        names = column_names(data) or [getattr(data, "name", None) or "text"]
         return np.asarray(names, dtype=object)
 
     def get_support(self, indices: bool = False) -> np.ndarray:
@@ -278,13 +388,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             ``X`` has one.
         """
         check_is_fitted(self)
-        data = self.pool_.rows if X is None else X
-        pool, eligible = self._eligible(data)
-        first, copy_of = pool.distinct(eligible, self._numbers(pool))
-        selection = self._select(pool, eligible[first], 0)
-        kept = eligible[with_copies(selection.order, copy_of)]
-        columns = {name: values[copy_of] for name, values in selection.explain().items()}
-        return explanation(pool, eligible, kept, columns, data.index if hasattr(data, "iloc") else None)
+        self._validate_params()  # they may have been set since fit
+        return self._explained(self.pool_.rows if X is None else X, min_rows=0)
 
     # ------------------------------------------------------------------ hooks
 
@@ -299,6 +404,10 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
         """Decide about the rows of ``pool`` at ``eligible``: at least one, all different, none blank."""
 
+    def _model_uses(self, pool: Pool, n_eligible: int) -> list[ModelUse]:
+        """Return the models that :meth:`fit` asks about a pool of texts; those trained on it are left out."""
+        return []
+
     def _check_sizes(self, n_rows: int) -> None:
         """Refuse sizes that ``n_rows`` different eligible rows cannot satisfy, before any work."""
         keep = getattr(self, "keep", None)
@@ -312,6 +421,18 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         """Refuse known labels that the method cannot use, before any work."""
 
     # ------------------------------------------------------------------ shared by methods
+
+    def _explained(self, X: Any, min_rows: int) -> Any:
+        """Return the frame of :meth:`explain` for a selection of at least ``min_rows`` rows."""
+        pool, eligible = self._eligible(X)
+        first, copy_of = pool.distinct(eligible, self._numbers(pool))
+        selection = self._select(pool, eligible[first], min_rows)
+        kept = eligible[with_copies(selection.order, copy_of)]
+        decided = selection.explain()
+        del first, selection
+        # One column at a time: with ten million rows each takes 80 MB.
+        columns = ((name, decided.pop(name)[copy_of]) for name in list(decided))
+        return explanation(pool, eligible, kept, columns, X.index if hasattr(X, "iloc") else None)
 
     def _validate_params(self) -> None:
         super()._validate_params()
@@ -331,8 +452,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
                 named.append(f"and {len(lost) - _MOST_NAMED} more")
             warnings.warn(
                 f"{type(self).__name__} keeps no row of class {', '.join(named)}, so it cannot be learned. "
-                "Keep a floor per class: min_per_class=1 of PrunedClassifier and PruneSampler keeps the best "
-                "row of every class",
+                "Keep a floor per class: QuotaFilter(filter, min_per_group=1), or min_per_class=1 of "
+                "PrunedClassifier and PruneSampler",
                 LostClassWarning,
                 stacklevel=3,
             )
@@ -420,7 +541,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         check_is_fitted(self)
         pool = X if isinstance(X, Pool) else self.pool_
         if X is not pool and (X is not pool.data or not pool.is_as_read()):
-            pool = read_pool(X)
+            pool = read_pool(X, text=self.text)
             if pool.holds_texts and self.pool_.holds_texts:  # texts that fit has seen are valid
                 pool.check(np.flatnonzero(pool.numbers_in(self._table) >= len(self._table)))
             else:
@@ -471,11 +592,14 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             )
         return labels
 
-    def _check_kind(self, pool: Pool, *, reset: bool) -> None:
+    def _check_takes(self, pool: Pool) -> None:
         takes = self._takes_texts if pool.holds_texts else self._takes_vectors
         if not takes:
             got, wants = ("texts", "vectors") if pool.holds_texts else ("numeric rows", "texts")
             raise TypeError(f"{type(self).__name__} reads {wants}, got {got}")
+
+    def _check_kind(self, pool: Pool, *, reset: bool) -> None:
+        self._check_takes(pool)
         if not reset and pool.holds_texts != self.pool_.holds_texts:
             raise ValueError("X and the pool given to fit must both be texts or both be numeric")
         if pool.holds_texts:
@@ -483,8 +607,33 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
                 for name in ("n_features_in_", "feature_names_in_"):
                     self.__dict__.pop(name, None)
         else:
-            X = pool.data if hasattr(pool.data, "iloc") else pool.vectors  # a frame's columns have names
+            # The columns of a frame have names.
+            X = pool.data if len(column_names(pool.data)) == pool.vectors.shape[1] else pool.vectors
             validate_data(self, X, reset=reset, skip_check_array=True)
+
+    def _repr_html_inner(self) -> str:
+        return str(super()._repr_html_inner()) + self._summary_html()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in bundle:
+            bundle["text/html"] += self._summary_html()
+        return dict(bundle)
+
+    def _summary_html(self) -> str:
+        """Return a paragraph with the numbers of rows and the threshold; nothing before :meth:`fit`."""
+        if not hasattr(self, "pool_"):
+            return ""
+        twin: Any = object.__new__(type(self))  # shares all state, and never asks a model
+        twin.__dict__.update(self.__dict__, _stored_only=True)
+        try:
+            explained = twin.explain()
+        except ValueError:  # every row is labeled, or a parameter has been set to something invalid since
+            return f"<p>Fitted on {len(self.pool_):,} rows.</p>"
+        thresholds = explained["threshold"].dropna().unique() if "threshold" in explained else []
+        threshold = f" Threshold: {thresholds[0]:.4g}." if len(thresholds) == 1 else ""
+        n_labeled = f" {len(self.labeled_):,} rows have a label." if len(self.labeled_) else ""
+        return f"<p>Keeps {explained['kept'].sum():,} of {len(explained):,} rows.{n_labeled}{threshold}</p>"
 
     def __sklearn_clone__(self) -> BaseFilter:
         for name, value in self.get_params(deep=False).items():
@@ -502,6 +651,15 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         tags.target_tags.required = False
         tags.transformer_tags = TransformerTags(preserves_dtype=["float64", "float32"])
         return tags
+
+
+def _n_eligible(pool: Pool, known: np.ndarray) -> int:
+    """Return the number of different rows without a label; of all rows if every row has one."""
+    unlabeled = np.flatnonzero(~known | known.all())
+    numbers = pool.table.row_of if pool.holds_texts else None
+    if numbers is not None and pool.table.written[numbers[unlabeled]].any():
+        unlabeled = unlabeled[pool.table.written[numbers[unlabeled]]]
+    return len(pool.distinct(unlabeled, numbers)[0])
 
 
 def _refuse_to_be_a_step(name: str) -> None:

@@ -13,11 +13,10 @@ from sklearn.utils._set_output import _safe_set_output
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skprune.base import BaseFilter
 from skprune.containers import take_rows
-from skprune.pools import Pool
 from skprune.selections import mask_of
 from skprune.training_set import (
     FILTER_CONSTRAINT,
@@ -139,7 +138,7 @@ class PrunedEstimator(MetaEstimatorMixin, WithoutRounds):
             )
         self._validate_params()
         self._check_estimator()
-        n_rows = len(Pool(X))
+        n_rows = _num_samples(X)
         if y is not None:
             check_consistent_length(np.arange(n_rows), y)
         elif is_classifier(self.estimator) or get_tags(self.estimator).target_tags.required:

@@ -20,16 +20,16 @@ def take_rows(X: Any, indices: np.ndarray) -> Any:
     >>> take_rows(["a", "b", "c"], np.array([2, 0]))
     ['c', 'a']
     """
-    if hasattr(X, "iloc"):
-        return X.iloc[indices]
-    if hasattr(X, "to_pylist"):  # pyarrow's Table, Array and ChunkedArray
-        return X.take(np.asarray(indices))
-    if hasattr(X, "select") and hasattr(X, "column_names"):  # datasets.Dataset
-        return X.select(indices)
     if isinstance(X, (list, tuple)):
         rows = np.asarray(indices).tolist()
         # One call for all rows is twice as fast as one call per row.
         return type(X)(itemgetter(*rows)(X) if len(rows) > 1 else map(X.__getitem__, rows))
+    if hasattr(X, "to_pylist"):  # whatever pyarrow has, also what narwhals does not read
+        return X.take(np.asarray(indices))
+    if hasattr(X, "select") and hasattr(X, "with_format"):  # datasets.Dataset
+        return X.select(indices)
+    if (frame := frame_of(X)) is not None:
+        return frame[np.asarray(indices)].to_native()
     if sp.issparse(X):
         return X.tocsr()[indices]
     if hasattr(X, "shape"):  # ndarray, memmap, torch.Tensor
@@ -43,7 +43,44 @@ def take_rows(X: Any, indices: np.ndarray) -> Any:
     return [X[row] for row in np.asarray(indices).tolist()]
 
 
-def read_rows(X: Any, name: str) -> Any:
+def frame_of(X: Any) -> Any:
+    """Return a frame or Series as narwhals reads it, whatever library made it; None for other containers.
+
+    Raises
+    ------
+    TypeError
+        If the frame is lazy: its rows have no positions yet.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame_of(pd.DataFrame({"a": [1]})).columns, frame_of(["a"])
+    (['a'], None)
+    """
+    if not any(hasattr(type(X), name) for name in ("to_numpy", "columns", "column_names")):
+        return None
+    import narwhals as nw
+
+    if hasattr(X, "with_format"):  # datasets.Dataset
+        X = X.with_format("arrow")[:]
+    elif hasattr(X, "to_pylist"):  # narwhals reads Tables and ChunkedArrays, not the parts of one
+        import pyarrow as pa
+
+        X = pa.table(X) if hasattr(X, "column_names") else pa.chunked_array(getattr(X, "chunks", [X]))
+    frame = nw.from_native(X, allow_series=True, pass_through=True)
+    if isinstance(frame, nw.LazyFrame):
+        raise TypeError(f"the pool is a lazy {type(X).__name__}; call its .collect() or .compute() first")
+    return frame if isinstance(frame, (nw.DataFrame, nw.Series)) else None
+
+
+def column_names(X: Any) -> list[Any]:
+    """Return the names of the columns of a frame or Hugging Face Dataset; empty for other containers."""
+    if hasattr(X, "column_names") and not callable(X.column_names):  # pyarrow and datasets
+        return list(X.column_names)
+    return list(X.columns) if getattr(X, "ndim", 2) == 2 and hasattr(X, "columns") else []
+
+
+def read_rows(X: Any, name: str, text: Any = None) -> Any:
     """Return the rows of a container as an object array of texts, or as an array of numbers.
 
     Parameters
@@ -52,6 +89,8 @@ def read_rows(X: Any, name: str) -> Any:
         See :class:`skprune.pools.Pool`.
     name : str
         The name in error messages.
+    text : column name, default=None
+        The column of texts, if the container has columns.
 
     Returns
     -------
@@ -64,24 +103,24 @@ def read_rows(X: Any, name: str) -> Any:
     """
     if isinstance(X, (str, bytes)):
         raise TypeError(f"{name} is one {type(X).__name__}; pass a list of texts")
-    if hasattr(X, "iloc"):
-        return _read_pandas(X, name)
+    if isinstance(X, (list, tuple)):
+        return _read_sequence(X, name)
     if sp.issparse(X):
         return _read_sparse(X, name)
+    if hasattr(X, "read_next_batch"):
+        raise TypeError(f"{name} is a stream, which can be read once only; pass {name}.read_all()")
     if hasattr(X, "__dask_graph__"):
         raise TypeError(f"{name} is a dask collection; pass {name}.compute()")
-    if hasattr(X, "to_pylist"):
-        return _read_arrow(X, name)
+    if hasattr(X, "column_names") and hasattr(X, "with_format"):  # datasets.Dataset
+        return _read_hugging_face(X, name, text)
+    if (frame := frame_of(X)) is not None:
+        return _read_frame(frame, name, text)
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         raise ValueError(
             f"{name} is a masked array with masked values; drop or fill them: {name}.filled(value)"
         )
     if isinstance(X, Mapping):
         raise TypeError(f"{name} is a {type(X).__name__}; pass one of its values: {', '.join(map(repr, X))}")
-    if hasattr(X, "column_names") and hasattr(X, "select"):  # datasets.Dataset
-        return _read_hugging_face(X, name)
-    if isinstance(X, (list, tuple)):
-        return _read_sequence(X, name)
     if hasattr(X, "detach"):  # a torch.Tensor, which may need a gradient or be on a GPU
         return _read_array(X.detach().cpu().numpy(), name)
     if hasattr(X, "__array__"):
@@ -92,19 +131,41 @@ def read_rows(X: Any, name: str) -> Any:
     raise TypeError(f"{name} must be a list, array, Series, DataFrame or Dataset, got {type(X)}")
 
 
-def _read_pandas(X: Any, name: str) -> Any:
-    if X.ndim == 1:
-        if X.dtype.kind in "biufc":
+def _read_frame(frame: Any, name: str, text: Any) -> Any:
+    """Read a Series, numeric columns as rows, or the column of texts, else the only column of vectors."""
+    import narwhals as nw
+
+    native = frame.to_native()
+    if isinstance(frame, nw.Series):
+        if frame.dtype.is_numeric() or frame.dtype == nw.Boolean:
             raise TypeError(f"{name} is a Series of numbers; pass texts or a 2-D frame")
-        return _objects(X.to_numpy(dtype=object))
-    numeric = X.select_dtypes("number")
-    if X.shape[1] and numeric.shape[1] == X.shape[1]:
-        values = X.to_numpy()
-        # Nullable numbers of pandas come as objects; a missing one becomes NaN, and the check names its row.
-        return X.to_numpy(dtype=np.float64, na_value=np.nan) if values.dtype == object else values
-    strings = [c for c in X.columns if c not in numeric.columns]
-    column = _only_column(strings, f"{name}[[column]]", name)
-    return _objects(X[column].to_numpy(dtype=object))
+        return _objects(frame.to_numpy())
+    if text is None and hasattr(native, "select_dtypes"):
+        # pandas has numbers that narwhals does not know (sparse ones), and columns may share a name.
+        numeric = native.select_dtypes("number")
+        if native.shape[1] and numeric.shape[1] == native.shape[1]:
+            # Nullable numbers come as objects; a missing one becomes NaN, and the check names its row.
+            values = native.to_numpy()
+            return values if values.dtype != object else native.to_numpy(dtype=np.float64, na_value=np.nan)
+    kinds = dict(frame.schema)
+    if text is None and kinds and all(kind.is_numeric() for kind in kinds.values()):
+        return _read_array(frame.to_numpy(), name)
+    texts = [column for column, kind in kinds.items() if isinstance(kind, _text_kinds())]
+    vectors = [column for column, kind in kinds.items() if isinstance(kind, (nw.List, nw.Array))]
+    column = named_column(text, kinds, texts or vectors, name)
+    values = frame.get_column(column).to_numpy()
+    if column in texts:
+        return _objects(values)
+    if text is not None:
+        raise TypeError(f"{name}[{text!r}] holds {kinds[text]}, not text; text= must name a column of texts")
+    return _read_sequence(list(values), name)
+
+
+def _text_kinds() -> tuple[type, ...]:
+    """Return the types of columns that may hold texts; that each row is one is checked later."""
+    import narwhals as nw
+
+    return nw.String, nw.Categorical, nw.Enum, nw.Object
 
 
 def _read_sparse(X: Any, name: str) -> Any:
@@ -118,14 +179,6 @@ def _read_sparse(X: Any, name: str) -> Any:
         parts = (rows.data, rows.indices.astype(np.int32), rows.indptr.astype(np.int32))
         rows = type(rows)(parts, shape=rows.shape)
     return rows
-
-
-def _read_arrow(X: Any, name: str) -> Any:
-    """Read a pyarrow Array, ChunkedArray, or the only column of strings of a Table."""
-    if hasattr(X, "column_names"):
-        kinds = {field.name: str(field.type) for field in X.schema}
-        X = X[_only_column([c for c, kind in kinds.items() if "string" in kind], f"{name}[column]", name)]
-    return _read_sequence(X.to_pylist(), name)
 
 
 def _check_numbers(X: Any, name: str) -> None:
@@ -143,8 +196,8 @@ def _is_torch_dataset(X: Any) -> bool:
     return torch is not None and isinstance(X, torch.utils.data.Dataset)
 
 
-def _read_hugging_face(X: Any, name: str) -> Any:
-    """Read the only column of strings, or the only column of vectors; numeric columns become rows."""
+def _read_hugging_face(X: Any, name: str, text: Any) -> Any:
+    """Read numeric columns as rows, or the column of texts, else the only column of vectors."""
     if not len(X):
         return _objects([])
     kinds = {c: str(getattr(f, "dtype", "")) for c, f in X.features.items()}
@@ -154,13 +207,15 @@ def _read_hugging_face(X: Any, name: str) -> Any:
         # The default dtype is float32, whatever the column holds.
         return np.asarray(X.with_format("numpy", dtype=np.dtype(kind))[column][:])
 
-    if all(map(_is_numeric, kinds.values())):
+    if text is None and all(map(_is_numeric, kinds.values())):
         return _read_array(np.column_stack([numbers(*item) for item in kinds.items()]), name)
     strings = [column for column, kind in kinds.items() if kind.endswith("string")]
     vectors = [column for column, kind in kinds_within.items() if _is_numeric(kind)]
-    column = _only_column(strings or vectors, f"{name}.select_columns(column)", name)
-    if strings:
+    column = named_column(text, kinds, strings or vectors, name)
+    if column in strings:
         return _objects(X.with_format(None)[column][:])
+    if text is not None:
+        raise TypeError(f"{name}[{text!r}] holds {kinds[text]}, not text; text= must name a column of texts")
     return _read_array(numbers(column, kinds_within[column]), name)
 
 
@@ -168,13 +223,20 @@ def _is_numeric(kind: str) -> bool:
     return kind.startswith(("int", "uint", "float", "bool"))
 
 
-def _only_column(columns: Sequence[Any], take_one: str, name: str) -> Any:
-    if len(columns) != 1:
-        found = ", ".join(map(repr, columns)) or "none"
+def named_column(text: Any, columns: Iterable[Any], candidates: Sequence[Any], name: str) -> Any:
+    """Return the column that ``text`` names, or the only candidate."""
+    if text is not None:
+        if text not in columns:
+            names = ", ".join(map(repr, columns)) or "none"
+            raise ValueError(f"{name} has no column {text!r}, which text= names; its columns are {names}")
+        return text
+    if len(candidates) != 1:
+        found = ", ".join(map(repr, candidates)) or "none"
         raise ValueError(
-            f"{name} must have exactly one column of texts or of vectors, found {found}; pass {take_one}"
+            f"{name} must have exactly one column of texts or of vectors, found {found}; name one with "
+            f"text=, or pass that column alone"
         )
-    return columns[0]
+    return candidates[0]
 
 
 def _read_sequence(X: Sequence[Any], name: str) -> np.ndarray:

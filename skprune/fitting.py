@@ -34,6 +34,18 @@ def is_fitted(component: Any) -> bool:
     return True
 
 
+def learns_from_pool(component: Any) -> bool:
+    """Return whether a parameter means a scorer or encoder that is fitted on the pool; None does.
+
+    Examples
+    --------
+    >>> from skprune.scorers import NGramScorer
+    >>> learns_from_pool(None), learns_from_pool(NGramScorer()), learns_from_pool(len)
+    (True, True, False)
+    """
+    return component is None or not (isinstance(component, FrozenEstimator) or is_fitted(component))
+
+
 def unwrapped(component: Any) -> Any:
     """Return the scorer or encoder inside a ``FrozenEstimator``, or the component itself."""
     return component.estimator if isinstance(component, FrozenEstimator) else component

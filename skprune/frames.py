@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
+from skprune.containers import frame_of
 from skprune.pools import Pool
-from skprune.row_table import is_written
 
 
 def explanation(
-    pool: Pool, eligible: np.ndarray, kept: np.ndarray, columns: dict[str, np.ndarray], index: Any
+    pool: Pool, eligible: np.ndarray, kept: np.ndarray, columns: Iterable[tuple[str, np.ndarray]], index: Any
 ) -> Any:
     """Return the frame of :meth:`skprune.base.BaseFilter.explain`, one row per row of ``pool``.
 
@@ -23,8 +24,9 @@ def explanation(
         The rows that the filter decided about.
     kept : ndarray of int
         Those that survive, best first.
-    columns : dict of ndarray, one value per eligible row
-        Numbers, or words, which become categories: ten million copies of a sentence would take gigabytes.
+    columns : iterable of (str, ndarray), one value per eligible row
+        Names, and numbers or words, which become categories: ten million copies of a sentence would take
+        gigabytes.
     index : pandas index or None
     """
     import pandas as pd
@@ -32,16 +34,19 @@ def explanation(
     rank = np.full(len(pool), -1)
     rank[kept] = np.arange(len(kept))
     frame = pd.DataFrame({"kept": rank >= 0, "rank": rank}, index=index)
-    for name, values in columns.items():
+    for name, values in columns:
         if values.dtype.kind == "f":
             column = np.full(len(pool), np.nan)
             column[eligible] = values
             frame[name] = column
             continue
-        numbers, words = pd.factorize(np.asarray(values, dtype=object))
+        if isinstance(values, pd.Categorical):
+            numbers, words = values.codes, values.categories
+        else:
+            numbers, words = pd.factorize(np.asarray(values, dtype=object))
         column = np.full(len(pool), len(words), dtype=np.int32)
         if name == "reason" and pool.holds_texts:
-            column[~is_written(pool.texts)] = len(words) + 1
+            column[~pool.written] = len(words) + 1
         column[eligible] = numbers
         rest = ["already labeled", "empty"] if name == "reason" else ["", ""]
         column, categories = _merged(column, [*words, *rest])
@@ -53,8 +58,8 @@ def as_frame(kept: Any, rows: np.ndarray) -> Any:
     """Return the kept rows of any container as a frame; scikit-learn then names its columns."""
     import pandas as pd
 
-    if hasattr(kept, "iloc"):
-        return kept if kept.ndim == 2 else kept.to_frame()
+    if (frame := frame_of(kept)) is not None:
+        return (frame if hasattr(frame, "columns") else frame.to_frame()).to_pandas()
     pool = Pool(kept)
     values = pool.texts if pool.holds_texts else pool.vectors
     return values if sp.issparse(values) else pd.DataFrame(values, index=rows)

@@ -57,6 +57,14 @@ class Labeled:
         if fresh:
             self.pool = _append(self.pool, pool, np.array(fresh))
 
+    def labels_of(self, pool: Pool) -> np.ndarray:
+        """Return the label of each row of a pool, an object array; None for rows that are not known."""
+        labels = np.full(len(pool), None, dtype=object)
+        known = np.flatnonzero(pool.isin(self))
+        for row, key in zip(known, pool.keys_at(known), strict=True):
+            labels[row] = self._labels[self.positions[key]]
+        return labels
+
     def copy(self) -> Labeled:
         """Return a ledger that grows apart from this one."""
         twin = Labeled()
@@ -93,7 +101,7 @@ def check_labels(y: Any, n_rows: int, name: str = "y") -> tuple[np.ndarray, np.n
     With several outputs the labels are tuples.
     """
     if y is None:
-        return np.full(n_rows, -1), np.zeros(n_rows, dtype=bool)
+        return np.broadcast_to(np.intp(-1), n_rows), np.zeros(n_rows, dtype=bool)
     if isinstance(y, np.ma.MaskedArray):
         mask, y = np.ma.getmaskarray(y), y.data.astype(object)
         y[mask] = None  # a masked label is a missing one

@@ -21,12 +21,12 @@ from scipy.stats import entropy
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_consistent_length
+from sklearn.utils.validation import _num_samples, check_consistent_length
 
 from skprune._optional import require
-from skprune.containers import take_rows
+from skprune.containers import frame_of, take_rows
 from skprune.labels import check_labels
-from skprune.pools import Pool
+from skprune.pools import Pool, check_pool
 from skprune.query import PrunedQuery, as_pair
 from skprune.transaction import unchanged_on_error
 
@@ -215,7 +215,7 @@ class ActiveLearner(_Queries, _modal.ActiveLearner):  # type: ignore[name-define
 
     def _fit_on_new(self, X: Any, y: Any, bootstrap: bool = False, **fit_kwargs: Any) -> ActiveLearner:
         if bootstrap:
-            n_rows = len(Pool(X))
+            n_rows = _num_samples(X)
             sample = check_random_state(self.random_state).randint(n_rows, size=n_rows)
             X, y = take_rows(X, sample), take_rows(y, sample)
         self.estimator.fit(X, y, **fit_kwargs)
@@ -341,7 +341,7 @@ class Committee(_Queries, _modal.Committee):  # type: ignore[name-defined]
     def _add_taught(self, X: Any, y: Any) -> None:
         if self.X_training is not None:
             X, y = _concatenate(self.X_training, X), _concatenate(self.y_training, y)
-        _, first = np.unique(Pool(X).table.row_of, return_index=True)
+        _, first = np.unique(Pool(X, text=_text_column(self)).table.row_of, return_index=True)
         self.X_training, self.y_training = take_rows(X, np.sort(first)), take_rows(y, np.sort(first))
 
 
@@ -443,7 +443,7 @@ def expected_error_reduction(
     """
     if loss not in ("binary", "log"):
         raise ValueError(f"loss must be 'binary' or 'log', got {loss!r}")
-    n_rows = len(Pool(X))
+    n_rows = _num_samples(X)
     draws = check_random_state(random_state).uniform(size=n_rows)
     tried = np.flatnonzero(draws <= max(p_subsample, np.sort(draws)[n_instances - 1]))
     probabilities = learner.predict_proba(X)
@@ -475,8 +475,7 @@ def _check(X: Any, y: Any, learner: ActiveLearner | Committee, y_known: Any = No
     ValueError
         The message names the row.
     """
-    pool = Pool(X)
-    pool.check()
+    pool = check_pool(X, text=_text_column(learner))
     check_consistent_length(np.arange(len(pool)), y)
     labels, known = check_labels(y, len(pool))
     if not isinstance(learner.query_strategy, PrunedQuery):
@@ -489,6 +488,11 @@ def _check(X: Any, y: Any, learner: ActiveLearner | Committee, y_known: Any = No
         )
 
 
+def _text_column(learner: ActiveLearner | Committee) -> Any:
+    """Return the column of texts that the filter of the learner's query reads, if it names one."""
+    return getattr(getattr(learner.query_strategy, "filter", None), "text", None)
+
+
 def _concatenate(known: Any, new: Any) -> Any:
     """Return the rows of both in one container, of the same kind as ``known``."""
     if hasattr(known, "iloc"):
@@ -497,6 +501,10 @@ def _concatenate(known: Any, new: Any) -> Any:
         return pd.concat([known, type(known)(new)], ignore_index=True)
     if sp.issparse(known):
         return sp.vstack([known, new], format="csr")
+    if (frame := frame_of(known)) is not None:
+        import narwhals as nw
+
+        return nw.concat([frame, nw.from_native(new)]).to_native()
     if isinstance(known, list):
         return known + list(Pool(new).texts if hasattr(new, "columns") else new)
     return np.concatenate([np.asarray(known), np.asarray(new)])

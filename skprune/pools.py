@@ -8,14 +8,16 @@ from typing import Any, Protocol
 import numpy as np
 import scipy.sparse as sp
 
-from skprune.containers import read_rows, take_rows
+from skprune.containers import column_names, read_rows, take_rows
 from skprune.exceptions import EmptyPoolError
 from skprune.hashing import hash_keys, row_hashes
-from skprune.row_table import RowTable, table_of_texts
+from skprune.row_table import RowTable, is_written, table_of_texts
 
 _CHUNK = 65_536
 # Number of features that tell most different rows apart.
 _SIEVE_COLUMNS = 8
+# Tables in which the rows of one pool are found once: filters made of other filters have one table each.
+_N_TABLES = 4
 
 
 class Pool:
@@ -24,13 +26,16 @@ class Pool:
     Parameters
     ----------
     X : container
-        Texts: a list, a tuple, a 1-D ``str`` or object ndarray, a pandas Series, a DataFrame with one
-        column of strings, a torch or Hugging Face ``Dataset``. Vectors: a numeric 2-D array, memmap, sparse
-        matrix, numeric DataFrame, torch tensor, or either ``Dataset``. A Hugging Face ``Dataset`` is read
-        from its only column of strings, or from its only column of lists; a torch ``Dataset`` from the first
-        element of each item.
+        Texts: a list, a tuple, a 1-D ``str`` or object ndarray, a Series, a frame, a torch or Hugging Face
+        ``Dataset``. Vectors: a numeric 2-D array, memmap, sparse matrix, numeric frame, torch tensor, or
+        either ``Dataset``. Frames and Series are those of pandas, polars, pyarrow and whatever else narwhals
+        reads. Frames and Hugging Face Datasets are read from the column ``text``, else from their only column
+        of texts, else from their only column of lists; a torch ``Dataset`` from the first element of each
+        item.
     name : str, default="X"
         The name in error messages.
+    text : column name, default=None
+        The column of texts. Ignored if ``X`` has no columns.
 
     Attributes
     ----------
@@ -46,13 +51,14 @@ class Pool:
         texts.
     """
 
-    def __init__(self, X: Any, *, name: str = "X") -> None:
+    def __init__(self, X: Any, *, name: str = "X", text: Any = None) -> None:
         self.data = X
         self.name = name
+        self.text = text
         self.texts: Any = None
         self.vectors: Any = None
-        self._numbers: tuple[RowTable, np.ndarray] | None = None
-        values = read_rows(X, name)
+        self._numbers: tuple[tuple[RowTable, np.ndarray], ...] = ()  # newest first
+        values = read_rows(X, name, text)
         self.row_shape: tuple[int, ...] = values.shape[1:]
         if sp.issparse(values):
             self.vectors = values.tocsr()
@@ -99,10 +105,20 @@ class Pool:
         """The distinct rows, numbered."""
         return RowTable(row_hashes(self.vectors)) if self.texts is None else table_of_texts(self.texts)
 
+    @property
+    def written(self) -> np.ndarray:
+        """Mask of the texts that hold more than white space."""
+        return is_written(self.texts)
+
+    @property
+    def training_texts(self) -> np.ndarray:
+        """What a component that learns from the pool is fitted on: all texts, if they are in memory."""
+        return self.texts
+
     def __getstate__(self) -> dict[str, Any]:
         made_on_demand = {"table", "_isin_last"}
         state = {name: value for name, value in self.__dict__.items() if name not in made_on_demand}
-        return state | {"_numbers": None}
+        return state | {"_numbers": ()}
 
     def keys_at(self, indices: np.ndarray) -> np.ndarray:
         """Return the keys of the rows at ``indices``."""
@@ -135,11 +151,8 @@ class Pool:
         if numbers is None and "table" in self.__dict__:  # the rows are numbered already
             numbers = self.table.row_of
         if numbers is not None:
-            contents = numbers[rows]
-            if np.bincount(contents).max(initial=0) <= 1:
-                return np.arange(len(rows)), np.arange(len(rows))
-        else:
-            contents = self.texts[rows] if self.texts is not None else self._marks_of_content(rows)
+            return _distinct_numbers(numbers[rows])
+        contents = self.texts[rows] if self.texts is not None else self._marks_of_content(rows)
         copy_of, distinct = pd.factorize(contents, use_na_sentinel=False)
         first = np.empty(len(distinct), dtype=np.intp)
         first[copy_of[::-1]] = np.arange(len(rows))[::-1]
@@ -216,9 +229,12 @@ class Pool:
 
         Found once per table. Numbers from ``len(table)`` on are those of texts that are not in it.
         """
-        if self._numbers is None or self._numbers[0] is not table:
-            self._numbers = (table, table.numbers_of(self.texts))
-        return self._numbers[1]
+        for known, numbers in self._numbers:
+            if known is table:
+                return numbers
+        numbers = table.numbers_of(self.texts)
+        self._numbers = ((table, numbers), *self._numbers[: _N_TABLES - 1])  # another thread may run this too
+        return numbers
 
     def check(self, indices: np.ndarray | None = None) -> None:
         """Check the rows, or those at ``indices``: texts must be valid text, numbers finite.
@@ -243,7 +259,7 @@ class Pool:
     def like(self, other: Pool) -> Any:
         """Return the rows in the form that a learner reads ``other``: a frame with its columns, or images."""
         values = self.texts if self.texts is not None else self.vectors
-        columns = getattr(other.data, "columns", ())
+        columns = column_names(other.data)
         if len(columns) and len(columns) == (1 if values.ndim == 1 else values.shape[1]):
             import pandas as pd
 
@@ -286,7 +302,7 @@ def check_texts(texts: Any, name: str = "texts") -> np.ndarray:
     >>> check_texts(["a", None])
     Traceback (most recent call last):
         ...
-    ValueError: texts[1] is None: every row must be a text
+    ValueError: texts[1] is None: every row must be a text. Drop the row, or fill it with ''
     """
     values = read_rows(texts, name)
     if sp.issparse(values) or values.ndim != 1:
@@ -295,7 +311,7 @@ def check_texts(texts: Any, name: str = "texts") -> np.ndarray:
     return np.asarray(values)
 
 
-def check_pool(X: Any, name: str = "X") -> Pool:
+def check_pool(X: Any, name: str = "X", text: Any = None) -> Pool:
     """Return ``X`` as a validated, non-empty :class:`Pool`. A Pool counts as validated already.
 
     Raises
@@ -305,12 +321,12 @@ def check_pool(X: Any, name: str = "X") -> Pool:
     """
     if isinstance(X, Pool):
         return X
-    pool = read_pool(X, name)
+    pool = read_pool(X, name, text)
     pool.check()
     return pool
 
 
-def read_pool(X: Any, name: str = "X") -> Pool:
+def read_pool(X: Any, name: str = "X", text: Any = None) -> Pool:
     """Return ``X`` as a non-empty :class:`Pool`, whose rows are not checked yet.
 
     Raises
@@ -320,10 +336,28 @@ def read_pool(X: Any, name: str = "X") -> Pool:
     """
     if isinstance(X, Pool):
         return X
-    pool = Pool(X, name=name)
+    pool = Pool(X, name=name, text=text)
     if len(pool) == 0:
         raise EmptyPoolError(f"{name} has no rows")
     return pool
+
+
+def _distinct_numbers(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what :meth:`Pool.distinct` does, without a hash table.
+
+    Examples
+    --------
+    >>> _distinct_numbers(np.array([5, 2, 5, 7]))
+    (array([0, 1, 3]), array([0, 1, 0, 2]))
+    """
+    places = np.arange(len(numbers))
+    first_place = np.empty(numbers.max(initial=-1) + 1, dtype=np.intp)
+    first_place[numbers[::-1]] = places[::-1]
+    first_of = first_place[numbers]
+    is_first = first_of == places
+    if is_first.all():
+        return places, places.copy()
+    return places[is_first], (np.cumsum(is_first) - 1)[first_of]
 
 
 def _check_each_text(texts: np.ndarray, name: str, indices: np.ndarray | None = None) -> None:
@@ -340,7 +374,7 @@ def _check_each_text(texts: np.ndarray, name: str, indices: np.ndarray | None = 
 def _check_text(text: Any, where: str) -> None:
     if text is None or (isinstance(text, float) and text != text) or type(text).__name__ == "NAType":
         missing = "None" if text is None else "NaN"
-        raise ValueError(f"{where} is {missing}: every row must be a text")
+        raise ValueError(f"{where} is {missing}: every row must be a text. Drop the row, or fill it with ''")
     if not isinstance(text, str):
         raise TypeError(f"{where} is {type(text).__name__}, not text")
     try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import _num_samples
 
 from skprune.base import BaseFilter
 from skprune.containers import take_rows
@@ -35,8 +37,14 @@ class PrunedQuery(BaseEstimator):
     ----------
     filter_ : BaseFilter
         The fitted filter.
+    n_told_ : list of int
+        How many different labeled rows the filter knew after ``fit``, and after each round since.
     subpool_ : ndarray of intp
         The rows of the last pool that the strategy saw, best first.
+    picked_ : ndarray of intp
+        The rows of the last pool that the strategy picked, best first.
+    metrics_ : ndarray
+        The strategy's metric of each of them.
 
     Notes
     -----
@@ -92,6 +100,7 @@ class PrunedQuery(BaseEstimator):
             if isinstance(part, type):
                 raise TypeError(f"{name} must be an instance, got the class {part.__name__}")
         self.filter_ = clone(self.filter).fit(X_pool, y)
+        self.n_told_ = [len(self.filter_.labeled_)]
         return self
 
     def tell(self, X: Any, y: Any, *, learner: Any = None) -> PrunedQuery:
@@ -108,6 +117,7 @@ class PrunedQuery(BaseEstimator):
             The model trained on everything labeled so far, for filters that use it.
         """
         self.filter_.partial_fit(X, y, learner=learner)
+        self.n_told_ = [*self.n_told_, len(self.filter_.labeled_)]
         return self
 
     def catch_up(self, learner: Any) -> PrunedQuery:
@@ -117,7 +127,7 @@ class PrunedQuery(BaseEstimator):
         learner without that attribute is ignored.
         """
         X = getattr(learner, "X_training", None)
-        if X is None or not len(taught := Pool(X, name="X_training")):
+        if X is None or not len(taught := Pool(X, name="X_training", text=self.filter_.text)):
             return self
         new = np.flatnonzero(~taught.isin(self.filter_.labeled_))
         if len(new):
@@ -160,8 +170,80 @@ class PrunedQuery(BaseEstimator):
                     )
                 rows = take_rows(X_pool, self.subpool_)
                 result = self.strategy(learner, rows, n_instances=n_instances, **kwargs)
-                picked, metrics = as_pair(result)
-                return self.subpool_[picked], metrics
+                picked, self.metrics_ = as_pair(result)
+                self.picked_ = self.subpool_[picked]
+                self._last = _Last(X_pool, _num_samples(X_pool), n_instances, self.filter_.round_)
+                return self.picked_, self.metrics_
+
+    def explain(self) -> Any:
+        """Say what happened to each row of the pool in the last query: the filter, then the strategy.
+
+        Returns
+        -------
+        DataFrame of one row per row of the pool
+            The columns of :meth:`BaseFilter.explain`; ``picked`` (bool); ``pick`` (0 is the strategy's first
+            pick, −1 for other rows); ``strategy_score``, the strategy's metric of the picked rows, else NaN;
+            and ``reason``, which also says whether the strategy picked a kept row.
+
+        Raises
+        ------
+        NotFittedError
+            If there was no query yet, or this object was loaded from a file since.
+        ValueError
+            If the pool or the filter has changed since the query.
+
+        Notes
+        -----
+        Of a row with copies, the strategy sees the first only. Its copies count as kept.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skprune import PrunedQuery, RandomFilter
+        >>> from skprune.strategies import Margin
+        >>> X = np.random.default_rng(0).normal(size=(100, 2))
+        >>> query = PrunedQuery(RandomFilter(keep=20, random_state=0), Margin(random_state=0))
+        >>> picked, _ = query(LogisticRegression().fit(X, X[:, 0] > 0), X, n_instances=5)
+        >>> query.explain()["reason"].value_counts().tolist()
+        [80, 15, 5]
+        """
+        import pandas as pd
+
+        last = getattr(self, "_last", None)
+        if last is None:
+            raise NotFittedError("there is no query to explain in this process; call the query first")
+        if self.filter_.round_ != last.round:
+            raise ValueError(
+                "the filter was told about labels since the last query; call explain before tell"
+            )
+        explained = None
+        if _num_samples(last.pool) == last.n_rows:
+            explained = self.filter_._explained(last.pool, min_rows=last.n_instances)
+        if explained is None or not explained["kept"].to_numpy()[self.subpool_].all():
+            raise ValueError("the pool has changed since the last query; call explain before you change it")
+        pick = np.full(len(explained), -1)
+        pick[self.picked_] = np.arange(len(self.picked_))
+        score = np.full(len(explained), np.nan)
+        if np.shape(self.metrics_) == np.shape(self.picked_):
+            score[self.picked_] = self.metrics_
+        kept, reason = explained["kept"].to_numpy(), explained["reason"].astype(object)
+        reason = reason.where(~kept | (pick < 0), reason + "; picked by the strategy")
+        reason = reason.where(~kept | (pick >= 0), reason + "; not picked by the strategy")
+        explained["reason"] = pd.Categorical(reason)
+        return explained.assign(picked=pick >= 0, pick=pick, strategy_score=score)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_last"}
+
+
+class _Last(NamedTuple):
+    """The last query: its pool, which pickles leave out, and when it was."""
+
+    pool: Any
+    n_rows: int
+    n_instances: int
+    round: int
 
 
 def as_pair(result: Any) -> tuple[np.ndarray, np.ndarray]:

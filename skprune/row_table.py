@@ -42,7 +42,8 @@ class RowTable:
         # The first half of a hash identifies a row: among 10 million rows two share it with probability 3e-6.
         halves = contents if contents.ndim == 1 else contents[:, 0]
         self.row_of, distinct = pd.factorize(halves, use_na_sentinel=False)
-        self._index = pd.Index(distinct, dtype=object if contents.ndim == 1 else np.uint64)
+        if contents.ndim == 1:
+            self._index = pd.Index(distinct, dtype=object)
         self.first = np.empty(len(distinct), dtype=np.intp)
         self.first[self.row_of[::-1]] = np.arange(len(halves))[::-1]
         self._hashes = None if contents.ndim == 1 else contents[self.first]
@@ -50,7 +51,14 @@ class RowTable:
         self._recent = (contents, self.row_of)
 
     def __len__(self) -> int:
-        return len(self._index)
+        return len(self.first)
+
+    @cached_property
+    def _index(self) -> Any:
+        """Finds the number of a row; of numeric rows it is made when it is needed."""
+        import pandas as pd
+
+        return pd.Index(self._hashes[:, 0])  # type: ignore[index]
 
     @property
     def keys(self) -> np.ndarray:

@@ -8,11 +8,11 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
+from sklearn.utils.validation import _num_samples
 
 from skprune._optional import require
 from skprune.base import BaseFilter
 from skprune.containers import take_rows
-from skprune.pools import Pool
 from skprune.training_set import (
     FILTER_CONSTRAINT,
     MIN_PER_CLASS_CONSTRAINT,
@@ -93,7 +93,7 @@ class PruneSampler(_imblearn.SamplerMixin, WithoutRounds):  # type: ignore[name-
         """Fit the filter and determine the rows that survive; see :meth:`fit_resample`."""
         self._validate_params()
         if y is not None:
-            check_consistent_length(np.arange(len(Pool(X))), y)
+            check_consistent_length(np.arange(_num_samples(X)), y)
         if _routing_enabled():
             params = process_routing(self, "fit_resample", **params).filter.fit
         fitted = clone(self.filter)

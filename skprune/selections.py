@@ -112,6 +112,19 @@ def with_copies(order: np.ndarray, copy_of: np.ndarray) -> np.ndarray:
     return rows[np.argsort(rank[copy_of[rows]], kind="stable")]
 
 
+def one_of(numbers: np.ndarray, words: list[str]) -> Any:
+    """Return the word that each number stands for, a byte per row: ten million objects would take 80 MB.
+
+    Examples
+    --------
+    >>> list(one_of(np.array([1, 0, 1]), ["dropped", "kept"]))
+    ['kept', 'dropped', 'kept']
+    """
+    import pandas as pd
+
+    return pd.Categorical.from_codes(numbers.astype(np.int8), words)
+
+
 def either(mask: np.ndarray, if_true: str, if_false: str) -> np.ndarray:
     """Return one of two strings per row, as objects that rows share: an array of strings would copy them.
 

@@ -25,9 +25,9 @@ def unchanged_on_error(*objects: Any) -> Iterator[None]:
     Parameters
     ----------
     *objects
-        Whatever the block may change.
+        Whatever the block may change. The fitted filters inside a filter are restored with it.
     """
-    saved = [(thing, _attributes(thing)) for thing in objects]
+    saved = [(thing, _attributes(thing)) for whole in objects for thing in _with_parts(whole)]
     positions = [(generator, _position(generator)) for thing in objects for generator in _generators(thing)]
     try:
         yield
@@ -38,6 +38,13 @@ def unchanged_on_error(*objects: Any) -> Iterator[None]:
         for generator, position in positions:
             _move(generator, position)
         raise
+
+
+def _with_parts(thing: Any) -> Iterator[Any]:
+    """Yield an object and the fitted filters that it is made of, nested ones included."""
+    yield thing
+    for part in getattr(thing, "_fitted_filters", {}).values():
+        yield from _with_parts(part)
 
 
 def _attributes(thing: Any) -> dict[str, Any]:

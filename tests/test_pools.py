@@ -139,7 +139,7 @@ def test_hugging_face_long_strings_and_vectors(hugging_face):
         (
             {"text": ["a"], "title": ["b"]},
             ValueError,
-            r"found 'text', 'title'; pass X.select_columns\(column\)",
+            r"found 'text', 'title'; name one with text=",
         ),
         ({"v": [[1.0]], "w": [[1.0]]}, ValueError, "found 'v', 'w'"),
         ({"text": []}, EmptyPoolError, "X has no rows"),
@@ -183,7 +183,7 @@ def test_a_row_that_is_no_text_is_named(row, error, message):
         (
             pd.DataFrame({"a": ["x"], "b": ["y"]}),
             ValueError,
-            "exactly one column of texts or of vectors, found 'a', 'b'; pass",
+            "exactly one column of texts or of vectors, found 'a', 'b'; name one with text=",
         ),
         (np.array([[1.0], [np.nan]]), ValueError, r"Input X contains NaN \(first in row 1\)"),
         (np.array([[1.0], [np.inf]]), ValueError, r"Input X contains infinity \(first in row 1\)"),

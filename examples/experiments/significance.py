@@ -9,10 +9,13 @@ import numpy as np
 from scipy import stats
 
 from skprune.metrics import finite_numbers
+from skprune.significance import holm
 from skprune.streams import draw_seed, generator
 
 if TYPE_CHECKING:
     import pandas as pd
+
+__all__ = ["bootstrap_interval", "cohens_d", "compare", "holm"]
 
 
 def compare(
@@ -121,43 +124,6 @@ def cohens_d(a: Any, b: Any) -> float:
     if np.ptp(a) == np.ptp(b) == 0:
         return float(np.sign(difference) * np.inf) if difference else 0.0
     return float(difference / pooled)
-
-
-def holm(p_values: Any) -> np.ndarray:
-    """Return p-values adjusted for multiple comparisons by Holm's step-down procedure.
-
-    With p ascending, ``p̃_i = min(1, max_{j ≤ i} (m − j + 1) p_j)`` over the m comparisons. Rejecting the
-    hypotheses with p̃ ≤ α makes at least one error with a probability of at most α, however the tests
-    depend on each other.
-
-    Parameters
-    ----------
-    p_values : array-like of shape (m,)
-        Numbers in [0, 1].
-
-    Returns
-    -------
-    ndarray of float64, shape (m,)
-        Adjusted p-values, in the order of ``p_values``.
-
-    References
-    ----------
-    S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics,
-    1979.
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03])
-    array([0.03, 0.06, 0.06])
-    """
-    p = np.asarray(p_values, dtype=np.float64)
-    if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
-        raise ValueError("p_values must be one-dimensional and lie in [0, 1]")
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(stepped, 1.0)
-    return adjusted
 
 
 def bootstrap_interval(

@@ -11,12 +11,15 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skprune._locks import Lock
 from skprune.base import KEEP_CONSTRAINT, BaseFilter
+from skprune.cost import ModelUse
+from skprune.fitting import learns_from_pool
 from skprune.pools import Pool
 from skprune.row_table import is_written
 from skprune.scorers.parameters import (
     DEFAULT_LLM,
     PERPLEXITY_CONSTRAINT,
     QUALITY_CONSTRAINT,
+    llm_calls,
     make_perplexity,
     make_quality,
 )
@@ -86,7 +89,11 @@ class ActivePruneFilter(BaseFilter):
         Share of stage one that ``"novelty"`` reserves for the farthest rows.
     llm_budget : int or None, default=None
         Maximum number of texts that the LLM may score between two calls of :meth:`fit`. Scores found in
-        ``memory`` do not count. When the budget runs out, stage one fills the places of stage two.
+        ``memory`` do not count. For a :class:`~skprune.DistilledScorer` it counts predictions;
+        ``quality__n_calls`` bounds its teacher. When the budget runs out, stage one fills the places of stage
+        two.
+    text : column name, default=None
+        The column of texts, if the pool is a frame with several. The other columns travel along.
     memory : None or path, default=None
         Where scores are kept: in this process, or in a folder.
     n_jobs : int or None, default=None
@@ -105,7 +112,8 @@ class ActivePruneFilter(BaseFilter):
     temperature_ : float
         T in log10 perplexity.
     n_llm_calls_ : int
-        Number of texts that the LLM has scored since :meth:`fit`.
+        Number of texts that the LLM has scored since :meth:`fit`; for a :class:`~skprune.DistilledScorer`,
+        those that its teacher scored when it was fitted.
 
     See Also
     --------
@@ -150,6 +158,7 @@ class ActivePruneFilter(BaseFilter):
     """
 
     _takes_vectors = False
+    _needs_memory = ""
     #: Parameters without effect before the first round, of which the wrappers for training sets warn.
     _round_parameters: ClassVar[frozenset[str]] = frozenset({"beta", "novelty_share"})
 
@@ -183,6 +192,7 @@ class ActivePruneFilter(BaseFilter):
         temperature: float = 0.1,
         novelty_share: float = 0.2,
         llm_budget: int | None = None,
+        text: Any = None,
         memory: Any = None,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -200,6 +210,7 @@ class ActivePruneFilter(BaseFilter):
         self.temperature = temperature
         self.novelty_share = novelty_share
         self.llm_budget = llm_budget
+        self.text = text
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -208,7 +219,7 @@ class ActivePruneFilter(BaseFilter):
     @property
     def n_llm_calls_(self) -> int:
         """Number of texts that the LLM has scored since :meth:`fit`."""
-        return 0 if self._ask is None else self._ask.n_computed
+        return 0 if self._ask is None else llm_calls(self._ask)
 
     # ------------------------------------------------------------------ hooks
 
@@ -219,12 +230,8 @@ class ActivePruneFilter(BaseFilter):
                 "the reweighted perplexity never changes the order of two rows",
                 stacklevel=3,
             )
-        scorer = make_perplexity(self.perplexity, pool.texts, n_jobs=self.n_jobs, verbose=self.verbose)
-        self._score = Remembered(scorer, self.memory, name="perplexity", batch_size=32_768)
-        self._ask: Any = None
-        if self.quality is not None:
-            quality = make_quality(self.quality, task=self.task, verbose=self.verbose)
-            self._ask = Remembered(quality, self.memory, name="quality")
+        self._score = self._remembered_perplexity(pool)
+        self._ask: Any = None if self.quality is None else self._remembered_quality(pool)
         self._asking = Lock()
         table = self._table
         self.log_perplexity_ = np.where(table.written, self._score(table.keys, table.digests), np.inf)
@@ -260,6 +267,31 @@ class ActivePruneFilter(BaseFilter):
         plan.stage[fill] = _FILL
         order = np.concatenate([plan.first, plan.novel, second, fill])
         return Selection(order, lambda: self._columns(plan.raw, plan.reweighted, quality, plan.stage))
+
+    def _model_uses(self, pool: Pool, n_eligible: int) -> list[ModelUse]:
+        uses, written = [], np.flatnonzero(pool.table.written)
+        if not learns_from_pool(self.perplexity):
+            uses.append(ModelUse(self._remembered_perplexity(pool), written, len(written)))
+        n_candidates = size_of(self.n_candidates, n_eligible)
+        if self.llm_budget is not None:
+            n_candidates = min(n_candidates, self.llm_budget)
+        n_kept = self._kept_size(n_eligible, 0)
+        asks = self.quality is not None and min(int(self.llm_share * n_kept + 0.5), n_candidates) > 0
+        if asks and not learns_from_pool(self.quality):
+            uses.append(ModelUse(self._remembered_quality(pool), written, n_candidates))
+        return uses
+
+    def _remembered_perplexity(self, pool: Pool) -> Remembered:
+        scorer = make_perplexity(
+            self.perplexity, pool.training_texts, memory=self.memory, n_jobs=self.n_jobs, verbose=self.verbose
+        )
+        return Remembered(scorer, self.memory, name="perplexity", batch_size=32_768)
+
+    def _remembered_quality(self, pool: Pool) -> Remembered:
+        quality = make_quality(
+            self.quality, pool.training_texts, task=self.task, memory=self.memory, verbose=self.verbose
+        )
+        return Remembered(quality, self.memory, name="quality")
 
     # ------------------------------------------------------------------ stages
 
@@ -327,10 +359,10 @@ class ActivePruneFilter(BaseFilter):
             answers = np.where(rows >= 0, self._quality[rows], np.nan)
             unknown = np.flatnonzero(np.isnan(answers))
             if len(unknown):
-                limit = None
-                if self.llm_budget is not None:
+                limit = 0 if self._stored_only else None
+                if limit is None and self.llm_budget is not None:
                     limit = max(0, self.llm_budget - self._ask.n_computed)
-                answers[unknown] = self._ask(texts[unknown], limit=limit)
+                answers[unknown] = self._ask(np.asarray(texts[unknown]), limit=limit)
                 known = rows >= 0
                 self._quality[rows[known]] = answers[known]
             return answers

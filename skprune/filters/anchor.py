@@ -55,6 +55,8 @@ class AnchorFilter(NeighborFilter):
     cold_start : {"pool", "random"}, default="pool"
         The subpool before the first label: the neighbors of anchors that k-means++ picks from a sample of the
         pool, or ``max_subpool`` (or ``keep``) random rows.
+    text : column name, default=None
+        The column of texts, if the pool is a frame with several. The other columns travel along.
     memory : None or path, default=None
         Where vectors are kept: in this process, or in a folder.
     n_jobs : int or None, default=None
@@ -134,6 +136,7 @@ class AnchorFilter(NeighborFilter):
         aggregate: str = "retrieved",
         anchor_selection: str | dict[Any, str] = "kmeans++",
         cold_start: str = "pool",
+        text: Any = None,
         memory: Any = None,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -148,6 +151,7 @@ class AnchorFilter(NeighborFilter):
         self.aggregate = aggregate
         self.anchor_selection = anchor_selection
         self.cold_start = cold_start
+        self.text = text
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state

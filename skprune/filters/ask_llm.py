@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skprune.filters.score_filter import ScoreFilter
-from skprune.scorers.parameters import DEFAULT_LLM, QUALITY_CONSTRAINT, make_quality
+from skprune.scorers.parameters import DEFAULT_LLM, QUALITY_CONSTRAINT, llm_calls, make_quality
 
 
 class AskLLMFilter(ScoreFilter):
@@ -23,6 +23,8 @@ class AskLLMFilter(ScoreFilter):
         hub's local cache. Offline, pass a folder or a GGUF file.
     task : str, default="text classification"
         The labeling task, as the prompt names it.
+    text : column name, default=None
+        The column of texts, if the pool is a frame with several. The other columns travel along.
     memory : None or path, default=None
         Where scores are kept: in this process, or in a folder.
     random_state : int, RandomState or None, default=None
@@ -37,11 +39,13 @@ class AskLLMFilter(ScoreFilter):
         Quality of each distinct text of the pool. A blank text has −inf: the LLM does not see it, and it is
         kept only if nothing else is left.
     n_llm_calls_ : int
-        Number of texts that the LLM has scored since :meth:`fit`.
+        Number of texts that the LLM has scored since :meth:`fit`; for a :class:`~skprune.DistilledScorer`,
+        those that its teacher scored when it was fitted.
 
     See Also
     --------
     ActivePruneFilter : The LLM scores a tenth of the pool.
+    DistilledScorer : The LLM scores a sample, and a student predicts the others.
 
     Notes
     -----
@@ -78,6 +82,7 @@ class AskLLMFilter(ScoreFilter):
         *,
         quality: Any = DEFAULT_LLM,
         task: str = "text classification",
+        text: Any = None,
         memory: Any = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -85,6 +90,7 @@ class AskLLMFilter(ScoreFilter):
         self.keep = keep
         self.quality = quality
         self.task = task
+        self.text = text
         self.memory = memory
         self.random_state = random_state
         self.verbose = verbose
@@ -97,7 +103,7 @@ class AskLLMFilter(ScoreFilter):
     @property
     def n_llm_calls_(self) -> int:
         """Number of texts that the LLM has scored since :meth:`fit`."""
-        return self._scorer.n_computed
+        return llm_calls(self._scorer)
 
     def _make_scorer(self, texts: np.ndarray) -> Any:
-        return make_quality(self.quality, task=self.task, verbose=self.verbose)
+        return make_quality(self.quality, texts, task=self.task, memory=self.memory, verbose=self.verbose)

@@ -36,6 +36,8 @@ class KMeansFilter(VectorFilter):
         taken as they are.
     algorithm : {"auto", "lloyd", "minibatch"}, default="auto"
         ``"auto"`` uses mini-batches if rows × clusters is at least five million.
+    text : column name, default=None
+        The column of texts, if the pool is a frame with several. The other columns travel along.
     memory : None or path, default=None
         Where vectors are kept: in this process, or in a folder.
     random_state : int, RandomState or None, default=None
@@ -89,6 +91,7 @@ class KMeansFilter(VectorFilter):
         *,
         encoder: Any = None,
         algorithm: str = "auto",
+        text: Any = None,
         memory: Any = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -96,6 +99,7 @@ class KMeansFilter(VectorFilter):
         self.keep = keep
         self.encoder = encoder
         self.algorithm = algorithm
+        self.text = text
         self.memory = memory
         self.random_state = random_state
         self.verbose = verbose

@@ -21,6 +21,8 @@ class PerplexityFilter(ScoreFilter):
         log10 perplexity per token, ``texts -> (n,)``, or any score that is lower for better texts. None
         trains an :class:`~skprune.NGramScorer` on the pool; a path names a KenLM model. A
         :class:`~skprune.CausalLMScorer` makes this the "LLM perplexity" baseline.
+    text : column name, default=None
+        The column of texts, if the pool is a frame with several. The other columns travel along.
     memory : None or path, default=None
         Where scores are kept: in this process, or in a folder.
     n_jobs : int or None, default=None
@@ -76,6 +78,7 @@ class PerplexityFilter(ScoreFilter):
         keep: float | int = 0.25,
         *,
         perplexity: Any = None,
+        text: Any = None,
         memory: Any = None,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -83,6 +86,7 @@ class PerplexityFilter(ScoreFilter):
     ) -> None:
         self.keep = keep
         self.perplexity = perplexity
+        self.text = text
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -94,4 +98,6 @@ class PerplexityFilter(ScoreFilter):
         return self._scores
 
     def _make_scorer(self, texts: np.ndarray) -> Any:
-        return make_perplexity(self.perplexity, texts, n_jobs=self.n_jobs, verbose=self.verbose)
+        return make_perplexity(
+            self.perplexity, texts, memory=self.memory, n_jobs=self.n_jobs, verbose=self.verbose
+        )

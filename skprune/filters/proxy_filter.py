@@ -49,6 +49,8 @@ class ProxyFilter(VectorFilter):
     encoder : None, str, path, estimator or callable, default=None
         Maps texts to vectors: None is TF-IDF with SVD, a string names a SentenceTransformer. Numeric pools
         are taken as they are.
+    text : column name, default=None
+        The column of texts, if the pool is a frame with several. The other columns travel along.
     memory : None or path, default=None
         Where vectors are kept: in this process, or in a folder.
     random_state : int, RandomState or None, default=None
@@ -134,6 +136,7 @@ class ProxyFilter(VectorFilter):
         student: Any = None,
         shares: tuple[float, float, float] = (1 / 3, 1 / 3, 1 / 3),
         encoder: Any = None,
+        text: Any = None,
         memory: Any = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -142,6 +145,7 @@ class ProxyFilter(VectorFilter):
         self.student = student
         self.shares = shares
         self.encoder = encoder
+        self.text = text
         self.memory = memory
         self.random_state = random_state
         self.verbose = verbose

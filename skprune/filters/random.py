@@ -8,7 +8,7 @@ import numpy as np
 
 from skprune.base import BaseFilter
 from skprune.pools import Pool
-from skprune.selections import Selection, either, lowest, mask_of
+from skprune.selections import Selection, lowest, mask_of, one_of
 
 
 class RandomFilter(BaseFilter):
@@ -18,6 +18,8 @@ class RandomFilter(BaseFilter):
     ----------
     keep : float or int, default=0.25
         Share or count of the eligible rows that survive.
+    text : column name, default=None
+        The column of texts, if the pool is a frame with several. The other columns travel along.
     random_state : int, RandomState or None, default=None
         Seed. The random number of a row depends on the seed, the round and the content of the row, so that a
         reordered or smaller pool gives the same picks.
@@ -39,8 +41,11 @@ class RandomFilter(BaseFilter):
     4
     """
 
-    def __init__(self, keep: float | int = 0.25, *, random_state: Any = None) -> None:
+    _needs_memory = ""
+
+    def __init__(self, keep: float | int = 0.25, *, text: Any = None, random_state: Any = None) -> None:
         self.keep = keep
+        self.text = text
         self.random_state = random_state
 
     def _fit(self, pool: Pool) -> None:
@@ -54,12 +59,12 @@ class RandomFilter(BaseFilter):
         def explain() -> dict[str, Any]:
             threshold = draw[order[-1]]
             kept = mask_of(order, len(draw))
-            reason = either(kept, "kept: its random draw is among the lowest", "random draw too high")
+            reasons = ["random draw too high", "kept: its random draw is among the lowest"]
             return {
-                "stage": either(kept, "random", ""),
+                "stage": one_of(kept, ["", "random"]),
                 "draw": draw,
-                "threshold": np.full(len(draw), threshold),
-                "reason": reason,
+                "threshold": np.broadcast_to(threshold, len(draw)),
+                "reason": one_of(kept, reasons),
             }
 
         return Selection(order, explain)

@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skprune.base import BaseFilter
+from skprune.cost import ModelUse
+from skprune.fitting import learns_from_pool
 from skprune.pools import Pool
 from skprune.row_table import is_written
-from skprune.selections import Selection, either, lowest, mask_of
+from skprune.selections import Selection, lowest, mask_of, one_of
 from skprune.store import Remembered
 
 
@@ -21,6 +23,7 @@ class ScoreFilter(BaseFilter):
     """
 
     _takes_vectors = False
+    _needs_memory = ""
 
     #: The parameter that holds the scorer, and the name of the score among the columns of :meth:`explain`.
     _parameter: ClassVar[str]
@@ -39,18 +42,32 @@ class ScoreFilter(BaseFilter):
         """Return the callable ``texts -> scores``."""
 
     def _fit(self, pool: Pool) -> None:
-        scorer = self._make_scorer(pool.texts)
-        self._scorer = Remembered(scorer, self.memory, name=self._parameter, batch_size=self._batch_size)
-        self._scores = self._score(self._table.keys, self._table.digests)
+        self._scorer = self._remembered(pool.training_texts)
+        table = self._table
+        self._scores = self._score(table.keys, table.written, table.digests)
 
     def _select(self, pool: Pool, eligible: np.ndarray, min_rows: int) -> Selection:
         n_kept = self._kept_size(len(eligible), min_rows)
-        scores = self._values_at(pool, eligible, self._scores, lambda rows: self._score(pool.texts[rows]))
+        scores = self._values_at(
+            pool,
+            eligible,
+            self._scores,
+            lambda rows: self._score(pool.texts[rows], is_written(pool.texts[rows])),
+        )
         order = lowest(scores if self._lowest_first else -scores, n_kept, self._uniforms(pool, eligible))
         return Selection(order, lambda: self._columns(scores, order))
 
-    def _score(self, texts: np.ndarray, digests: np.ndarray | None = None) -> np.ndarray:
-        written = is_written(texts)
+    def _remembered(self, texts: np.ndarray) -> Remembered:
+        scorer = self._make_scorer(texts)
+        return Remembered(scorer, self.memory, name=self._parameter, batch_size=self._batch_size)
+
+    def _model_uses(self, pool: Pool, n_eligible: int) -> list[ModelUse]:
+        if learns_from_pool(getattr(self, self._parameter)):
+            return []
+        written = np.flatnonzero(pool.table.written)
+        return [ModelUse(self._remembered(pool.training_texts), written, len(written))]
+
+    def _score(self, texts: np.ndarray, written: np.ndarray, digests: np.ndarray | None = None) -> np.ndarray:
         if written.all():
             return self._scorer(texts, digests)
         scores = np.full(len(texts), np.inf if self._lowest_first else -np.inf)
@@ -61,12 +78,11 @@ class ScoreFilter(BaseFilter):
     def _columns(self, scores: np.ndarray, order: np.ndarray) -> dict[str, Any]:
         kept = mask_of(order, len(scores))
         why, why_not = self._reasons
-        reason = either(kept, f"kept: {why}", why_not)
         empty = scores == (np.inf if self._lowest_first else -np.inf)
-        reason[empty] = np.where(kept[empty], "kept: empty, but nothing better is left", "empty")
+        reasons = [why_not, f"kept: {why}", "empty", "kept: empty, but nothing better is left"]
         return {
-            "stage": either(kept, self._parameter, ""),
+            "stage": one_of(kept, ["", self._parameter]),
             self._column: scores,
-            "threshold": np.full(len(scores), scores[order[-1]]),
-            "reason": reason,
+            "threshold": np.broadcast_to(scores[order[-1]], len(scores)),
+            "reason": one_of(kept + 2 * empty, reasons),
         }

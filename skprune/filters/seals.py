@@ -37,6 +37,8 @@ class SEALSFilter(NeighborFilter):
     cold_start : {"pool", "random"}, default="pool"
         The subpool before the first label: the neighbors of ``n_seeds`` rows that k-means++ picks from a
         sample of the pool, or ``n_seeds · n_neighbors`` random rows.
+    text : column name, default=None
+        The column of texts, if the pool is a frame with several. The other columns travel along.
     memory : None or path, default=None
         Where vectors are kept: in this process, or in a folder.
     n_jobs : int or None, default=None
@@ -102,6 +104,7 @@ class SEALSFilter(NeighborFilter):
         index: str = "auto",
         n_seeds: int = 10,
         cold_start: str = "pool",
+        text: Any = None,
         memory: Any = None,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -113,6 +116,7 @@ class SEALSFilter(NeighborFilter):
         self.index = index
         self.n_seeds = n_seeds
         self.cold_start = cold_start
+        self.text = text
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state

@@ -43,6 +43,8 @@ class UPSFilter(BaseFilter):
     refresh_rounds : tuple of int, default=(0, 1, 4, 8)
         Rounds in which the learner predicts the whole pool. Round 0, the first with a learner, is always one
         of them. In other rounds the learner predicts only the surviving rows.
+    text : column name, default=None
+        The column of texts, if the pool is a frame with several. The other columns travel along.
     random_state : int, RandomState or None, default=None
         Seed of the sample.
 
@@ -86,6 +88,8 @@ class UPSFilter(BaseFilter):
     (10, True)
     """
 
+    _needs_memory = "it needs the predictions of a learner"
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseFilter._parameter_constraints,
         "gamma": [Interval(Real, 0, 1, closed="both")],
@@ -100,12 +104,14 @@ class UPSFilter(BaseFilter):
         gamma: float = 0.1,
         uncertainty: str = "least_confidence",
         refresh_rounds: tuple[int, ...] = (0, 1, 4, 8),
+        text: Any = None,
         random_state: Any = None,
     ) -> None:
         self.keep = keep
         self.gamma = gamma
         self.uncertainty = uncertainty
         self.refresh_rounds = refresh_rounds
+        self.text = text
         self.random_state = random_state
 
     # ------------------------------------------------------------------ hooks

@@ -11,8 +11,9 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.extmath import row_norms
 
 from skprune.base import KEEP_CONSTRAINT, BaseFilter
+from skprune.cost import ModelUse
 from skprune.encoders import make_encoder
-from skprune.fitting import fitted_on
+from skprune.fitting import fitted_on, learns_from_pool
 from skprune.neighbors import ExactNeighbors, Neighbors, build_index
 from skprune.pools import Pool
 from skprune.row_table import RowTable
@@ -33,6 +34,8 @@ Search = tuple[Neighbors, np.ndarray]
 class VectorFilter(BaseFilter):
     """A filter over the vectors of its rows. Subclasses have the parameters ``encoder`` and ``memory``."""
 
+    _needs_memory = "it compares the vectors of all rows"
+
     encoder: Any
     memory: Any
     verbose: int
@@ -46,9 +49,17 @@ class VectorFilter(BaseFilter):
         """Set ``_vectors``: one vector per distinct text of the pool, or its numeric rows."""
         self._vectors = pool.vectors
         if pool.holds_texts:
-            encoder = fitted_on(make_encoder(self.encoder, verbose=self.verbose), pool.texts, name="encoder")
-            self._encode = Remembered(encoder, self.memory, name="encoder")
+            self._encode = self._remembered(pool)
             self._vectors = self._encode(self._table.keys, self._table.digests)
+
+    def _remembered(self, pool: Pool) -> Remembered:
+        encoder = fitted_on(make_encoder(self.encoder, verbose=self.verbose), pool.texts, name="encoder")
+        return Remembered(encoder, self.memory, name="encoder")
+
+    def _model_uses(self, pool: Pool, n_eligible: int) -> list[ModelUse]:
+        if learns_from_pool(self.encoder):
+            return []
+        return [ModelUse(self._remembered(pool), np.arange(len(pool.table)), len(pool.table))]
 
     def _vectors_at(self, pool: Pool, rows: np.ndarray) -> Any:
         """Return the vectors of rows of any pool; texts that :meth:`fit` has not seen are encoded now."""

@@ -103,6 +103,11 @@ class LanguageModelScorer(BaseEstimator, ABC):
         """Number of sequences that this object has run through the model."""
         return getattr(self, "_n_calls", 0)
 
+    @property
+    def n_tokens_(self) -> int:
+        """Number of tokens of these sequences, without padding."""
+        return getattr(self, "_n_tokens", 0)
+
     def _load(self) -> CausalLM:
         return load_causal_lm(self.model, **self._loading, verbose=self.verbose)
 
@@ -174,6 +179,7 @@ class LanguageModelScorer(BaseEstimator, ABC):
                     f"{self._parameter}={os.fspath(self.model)!r} returned NaN: its weights are damaged"
                 )
             self._n_calls = self.n_calls_ + len(batch)
+            self._n_tokens = self.n_tokens_ + int(lengths[batch].sum())
             yield batch, scores
             rows = rows[len(batch) :]
 

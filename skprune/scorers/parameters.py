@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from skprune.exceptions import ModelLoadError
-from skprune.fitting import check_clones_keep_fit, fitted_on, unwrapped
+from skprune.fitting import fitted_on, is_fitted
+from skprune.scorers.distilled import DistilledScorer
 from skprune.scorers.ngram import NGramScorer
 from skprune.scorers.quality import QualityScorer
 
@@ -20,7 +22,9 @@ PERPLEXITY_CONSTRAINT = [None, str, os.PathLike, callable, FrozenEstimator]
 QUALITY_CONSTRAINT = [str, os.PathLike, callable, FrozenEstimator]
 
 
-def make_perplexity(perplexity: Any, texts: Any, *, n_jobs: int | None = None, verbose: int = 0) -> Any:
+def make_perplexity(
+    perplexity: Any, texts: Any, *, memory: Any = None, n_jobs: int | None = None, verbose: int = 0
+) -> Any:
     """Return the callable ``texts -> log10 perplexity per token`` that a ``perplexity`` parameter means.
 
     Parameters
@@ -30,6 +34,8 @@ def make_perplexity(perplexity: Any, texts: Any, *, n_jobs: int | None = None, v
         model. A clone of an unfitted scorer is trained on ``texts``.
     texts : ndarray of object, shape (n,)
         The pool.
+    memory : None or path, default=None
+        The filter's own, for a :class:`~skprune.DistilledScorer` that has none.
     n_jobs : int or None, default=None
         Number of processes of the scorer, if it is created here.
     verbose : int, default=0
@@ -53,29 +59,48 @@ def make_perplexity(perplexity: Any, texts: Any, *, n_jobs: int | None = None, v
         )
     if perplexity is None or isinstance(perplexity, (str, os.PathLike)):
         perplexity = NGramScorer(model=perplexity, n_jobs=n_jobs, verbose=verbose)
-    return fitted_on(perplexity, texts, name="perplexity")
+    distilled = _as_the_filter_needs(perplexity, memory=memory, greater_is_better=False)
+    return fitted_on(distilled, texts, name="perplexity")
 
 
-def make_quality(quality: Any, *, task: str, verbose: int = 0) -> Any:
+def make_quality(quality: Any, texts: Any, *, task: str, memory: Any = None, verbose: int = 0) -> Any:
     """Return the callable ``texts -> quality`` that a ``quality`` parameter means.
 
     Parameters
     ----------
     quality : str, path, scorer or callable
-        A string or path names the LLM of a :class:`~skprune.QualityScorer`.
+        A string or path names the LLM of a :class:`~skprune.QualityScorer`. A clone of an unfitted scorer is
+        fitted on ``texts``.
+    texts : ndarray of object, shape (n,)
+        The pool.
     task : str
         What the texts are for; the prompt tells the LLM.
+    memory : None or path, default=None
+        The filter's own, for a :class:`~skprune.DistilledScorer` that has none.
     verbose : int, default=0
         Verbosity of the scorer, if it is created here.
 
     Examples
     --------
-    >>> make_quality("some/model", task="topic classification").task
+    >>> make_quality("some/model", ["a"], task="topic classification").task
     'topic classification'
     """
     if isinstance(quality, (str, os.PathLike)):
         named = QualityScorer(quality, task=task, verbose=verbose)
         named._parameter = "quality"
         return named
-    check_clones_keep_fit(quality, "quality")
-    return unwrapped(quality)
+    distilled = _as_the_filter_needs(quality, memory=memory, greater_is_better=True)
+    return fitted_on(distilled, texts, name="quality")
+
+
+def llm_calls(remembered: Any) -> int:
+    """Return the number of texts that the LLM behind a ``quality`` parameter has scored."""
+    scorer = remembered.compute
+    return int(scorer.n_calls_ if isinstance(scorer, DistilledScorer) else remembered.n_computed)
+
+
+def _as_the_filter_needs(scorer: Any, **settings: Any) -> Any:
+    """Return a DistilledScorer with ``settings`` in place of parameters that are None; others as they are."""
+    if not isinstance(scorer, DistilledScorer) or is_fitted(scorer):
+        return scorer
+    return clone(scorer).set_params(**{k: v for k, v in settings.items() if getattr(scorer, k) is None})

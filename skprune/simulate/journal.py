@@ -7,16 +7,14 @@ import json
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import portalocker
-from sklearn.frozen import FrozenEstimator
 
 from skprune.pools import Pool
+from skprune.settings import differences
 from skprune.simulate.checks import check_initial_labels
 from skprune.streams import draw_seed
 
@@ -24,8 +22,6 @@ _FORMAT = 1
 # What every round records, besides the rows picked and its metrics.
 _COUNTS = ("round", "labels", "pool", "subpool", "llm_calls")
 _MEASURES = ("select_seconds", "train_seconds", "predict_seconds", "minority_found")
-# No pick depends on these parameters, whatever object has them.
-_PARAMETERS_WITHOUT_EFFECT = {"memory", "n_jobs", "verbose"}
 
 
 class Journal:
@@ -116,11 +112,16 @@ class Journal:
             The message names the line.
         """
         numbers, labeled = pool.table.row_of, np.empty(0, dtype=np.intp)
+        n_classes = len(np.unique(y)) if are_classes else 0
         for number, round_ in enumerate(self.rounds):
             with self._names_line(number + 2):
                 if missing := {*_COUNTS, *_MEASURES, *metrics, "picked"} - round_.keys():
                     raise ValueError(f"it has no {', '.join(sorted(missing))}")
                 _check_numbers(round_, metrics)
+                counts = round_.get("subpool_counts", [0] * n_classes)  # earlier versions did not count
+                whole = isinstance(counts, list) and all(type(n) is int and n >= 0 for n in counts)
+                if not whole or len(counts) != n_classes:
+                    raise ValueError(f"subpool_counts must hold {n_classes} counts, one per class")
                 picked = np.searchsorted(rows, _checked_rows(round_["picked"], rows))
                 if number == 0:
                     check_initial_labels(y[picked], are_classes=are_classes, label_budget=None)
@@ -167,7 +168,7 @@ class Journal:
         if seed is not None:
             found, settings = {"seed": self.seed, **found}, {"seed": seed, **settings}
         if header.get("format") != _FORMAT or found != settings:
-            difference = next(_differences(found, settings), f"its format is {header.get('format')}")
+            difference = next(differences(found, settings), f"its format is {header.get('format')}")
             raise _OtherRunError(
                 f"memory={str(self._path.parent)!r} holds another run: {difference}. "
                 "Choose another folder, or remove this one"
@@ -229,48 +230,6 @@ def _check_numbers(round_: dict[str, Any], metrics: Collection[str]) -> None:
             raise ValueError(f"{name} must not be negative or infinite, and is {value!r}")
 
 
-def plain_settings(value: Any) -> Any:
-    """Return a parameter's value as plain JSON that is the same in every process.
-
-    Examples
-    --------
-    >>> from skprune import RandomFilter
-    >>> plain_settings(RandomFilter(keep=20))
-    {'class': 'skprune.filters.random.RandomFilter', 'keep': 20, 'random_state': None}
-    >>> plain_settings(len), plain_settings(np.arange(3))
-    ('builtins.len', 'int64[3] 843b4c2e263cffb1e01994db21aa6bf9')
-    """
-    if isinstance(value, float) and not np.isfinite(value):
-        return repr(float(value))  # NaN would differ from itself
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, partial):
-        return [plain_settings(part) for part in (value.func, value.args, value.keywords)]
-    if isinstance(value, np.generic):
-        return value.item()
-    if hasattr(value, "get_params") and not isinstance(value, type):
-        plain = {"class": _qualified_name(type(value))}
-        for name, parameter in sorted(value.get_params(deep=False).items()):
-            if name not in _PARAMETERS_WITHOUT_EFFECT:
-                plain[name] = plain_settings(parameter)
-        if isinstance(value, FrozenEstimator):
-            inner = value.estimator
-            plain["fitted"] = getattr(inner, "fingerprint", None) or joblib.hash(inner)
-        return plain
-    if isinstance(getattr(value, "fingerprint", None), str):
-        return value.fingerprint
-    if isinstance(value, (list, tuple)):
-        return [plain_settings(v) for v in value]
-    if isinstance(value, dict):
-        return {str(k): plain_settings(v) for k, v in value.items()}
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, np.ndarray):
-        digest = hashlib.blake2b(repr(value.tolist()).encode(), digest_size=16).hexdigest()
-        return f"{value.dtype}{list(value.shape)} {digest}"
-    return _qualified_name(value if hasattr(value, "__qualname__") else type(value))
-
-
 def data_fingerprint(pool: Pool, y: Any) -> str:
     """Return a 128-bit hash, in hex, of the rows and their labels in order."""
     content = hashlib.blake2b(digest_size=16)
@@ -279,16 +238,3 @@ def data_fingerprint(pool: Pool, y: Any) -> str:
         content.update(len(row).to_bytes(8, "little") + row)
     content.update(repr(np.asarray(y).tolist()).encode())
     return content.hexdigest()
-
-
-def _qualified_name(value: Any) -> str:
-    return f"{value.__module__}.{value.__qualname__}"
-
-
-def _differences(found: Any, wanted: Any, where: str = "") -> Iterator[str]:
-    """Yield one sentence for each setting that differs."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for key in [*found, *(k for k in wanted if k not in found)]:
-            yield from _differences(found.get(key), wanted.get(key), f"{where}.{key}" if where else key)
-    elif found != wanted:
-        yield f"{where} was {found!r} in that run, and is {wanted!r} now"

@@ -85,6 +85,8 @@ class Run:
         The rows without a label, except copies of labeled rows.
     n_eligible : int
         How many different rows may be labeled next. Blank texts count only if nothing else is left.
+    subpool : ndarray of intp
+        The rows that the strategy saw in the newest round; empty before the first query.
     learner, previous : Learner or None
         The learners of the newest round and of the one before.
     """
@@ -99,6 +101,7 @@ class Run:
         self.pool, self.y = pool, y
         self.batches: list[np.ndarray] = []
         self.unlabeled = np.arange(len(y))
+        self.subpool = np.empty(0, dtype=np.intp)
         self.learner: Any = None
         self.previous: Any = None
         self._is_minority = None if minority_class is None else y == minority_class
@@ -142,7 +145,8 @@ class Run:
                 f"{len(picked)}, {n_distinct} of them distinct"
             )
         seconds = time.perf_counter() - start
-        return self._label_and_train(picked, subpool=len(self.query.subpool_), select_seconds=seconds)
+        self.subpool = self.query.subpool_
+        return self._label_and_train(picked, subpool=len(self.subpool), select_seconds=seconds)
 
     @property
     def filter_state(self) -> dict[str, Any] | None:

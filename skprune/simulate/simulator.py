@@ -27,6 +27,7 @@ from skprune.filters.random import RandomFilter
 from skprune.metrics import rarest_class
 from skprune.pools import Pool, check_pool
 from skprune.query import PrunedQuery
+from skprune.settings import plain_settings
 from skprune.simulate.checks import (
     check_answers,
     check_initial_labels,
@@ -34,7 +35,7 @@ from skprune.simulate.checks import (
     check_resumable,
     check_validation,
 )
-from skprune.simulate.journal import Journal, data_fingerprint, plain_settings
+from skprune.simulate.journal import Journal, data_fingerprint
 from skprune.simulate.limits import Limits
 from skprune.simulate.rounds import Learner, Run
 from skprune.simulate.scoring import metric_names
@@ -135,6 +136,11 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         and the stopping criteria), the metrics, and the columns of the stopping criteria.
     labeled_indices_ : ndarray of intp, shape (n_labels,)
         The rows of ``X`` that were labeled, in order.
+    subpool_counts_ : ndarray of float64, shape (n_rounds + 1, n_classes)
+        Number of rows of each class that the strategy saw, per round. 0 in round 0; NaN in a resumed round
+        that an earlier version of skprune played. There are no columns if the estimator is not a classifier.
+    subpool_classes_ : ndarray of shape (n_classes,)
+        The classes of these columns.
     minority_class_ : object
         The rarest class of ``y``; None if the estimator is not a classifier.
     stop_reason_ : str
@@ -277,7 +283,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         If ``fit`` raises, or is interrupted, the simulator is what it was before the call.
         """
         self._validate_params()
-        pool = check_pool(X)
+        pool = check_pool(X, text=getattr(self.filter, "text", None))
         are_classes = _is_classifier(self.estimator)
         y = check_answers(y, len(pool), are_classes=are_classes)
         has_validation = check_validation(X_val, y_val, self.validation_fraction)
@@ -295,7 +301,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
                     held_out = draw_held_out(y, self.validation_fraction, self.initial, are_classes, rng)
                     rows = np.setdiff1d(rows, held_out)
                     X_val, y_val = pool.take(held_out), y[held_out]
-                    pool, y = Pool(pool.take(rows)), y[rows]
+                    pool, y = Pool(pool.take(rows), text=pool.text), y[rows]
                 self._play(pool, y, X_val, y_val, rows, journal)
         return self
 
@@ -345,7 +351,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
     def _settings(self, pool: Pool, y: np.ndarray, X_val: Any, y_val: Any) -> dict[str, Any]:
         """Return what the picks of a recorded run depend on, as plain JSON."""
         settings = {k: v for k, v in plain_settings(self).items() if k not in _NOT_IN_SETTINGS}
-        validation = None if X_val is None else data_fingerprint(Pool(X_val), y_val)
+        validation = None if X_val is None else data_fingerprint(Pool(X_val, text=pool.text), y_val)
         return {**settings, "X and y": data_fingerprint(pool, y), "X_val and y_val": validation}
 
     def _seeded(self, part: Any, stream: int) -> Any:
@@ -387,7 +393,10 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
         self.minority_class_ = rarest_class(y) if are_classes else None
         limits = Limits(self.n_instances, self.n_rounds, self.label_budget, self.time_budget)
         run = Run(estimator, query, pool, y, self.minority_class_)
+        self.subpool_classes_ = np.unique(y) if are_classes else np.empty(0, dtype=object)
+        n_classes = len(self.subpool_classes_)
         learners: list[Learner] = []
+        counts: list[Any] = []
         curve: list[dict[str, Any]] = []
         reason = None
         max_labels = limits.max_labels(len(initial), len(pool.table))
@@ -402,8 +411,13 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
                     round_ = run.play(n_instances) if run.batches else run.play_initial(initial)
                     round_ |= self._measure(run, scorer, X_val, y_val)
                     round_["picked"] = rows[run.batches[-1]].tolist()
+                    if are_classes:
+                        seen = np.searchsorted(self.subpool_classes_, y[run.subpool])
+                        round_["subpool_counts"] = np.bincount(seen, minlength=n_classes).tolist()
                     state = run.filter_state
                     journal.append(round_ if state is None else round_ | {"filter_state": state})
+                counts.append(round_.get("subpool_counts", [np.nan] * n_classes))
+                round_ = {k: v for k, v in round_.items() if k != "subpool_counts"}
                 curve.append({k: v for k, v in round_.items() if k != "picked"})
                 if self.keep_estimators:
                     learners.append(run.learner)
@@ -415,6 +429,7 @@ class ActiveLearningSimulator(MetaEstimatorMixin, BaseEstimator):
                 if not len(run.unlabeled):
                     reason = reason or "every row is labeled"
         self.learning_curve_ = frame
+        self.subpool_counts_ = np.array(counts, dtype=np.float64)
         self.stop_reason_ = reason
         self.labeled_indices_ = rows[run.labeled]
         self.estimator_ = run.learner.train()

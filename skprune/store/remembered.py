@@ -166,7 +166,7 @@ class Remembered:
             return
         batches: Batches = (
             self.compute.iter_scores(texts)
-            if hasattr(self.compute, "iter_scores")
+            if hasattr(self.compute, "iter_scores") and isinstance(texts, np.ndarray)
             else self._in_batches(texts)
         )
         for rows, values in batches:
@@ -174,9 +174,17 @@ class Remembered:
                 yield rows, self._checked(texts, rows, values)
 
     def _in_batches(self, texts: np.ndarray) -> Batches:
-        for start in range(0, len(texts), self.batch_size):
-            rows = np.arange(start, min(start + self.batch_size, len(texts)))
-            yield rows, self.compute(texts[rows].tolist())
+        size = min(self.batch_size, getattr(texts, "max_rows", self.batch_size))
+        for start in range(0, len(texts), size):
+            rows = np.arange(start, min(start + size, len(texts)))
+            batch = texts[rows]
+            if hasattr(
+                self.compute, "iter_scores"
+            ):  # texts that are read from files: only a batch is in memory
+                for positions, values in self.compute.iter_scores(np.asarray(batch)):
+                    yield rows[positions], values
+            else:
+                yield rows, self.compute(batch.tolist())
 
     def _checked(self, texts: np.ndarray, rows: np.ndarray, values: Any) -> np.ndarray:
         """Return values in the precision of the store: float64 scalars or float32 vectors."""

@@ -50,6 +50,10 @@ def merge(runs: Sequence[Run]) -> Run:
     return Run(*(np.concatenate(column)[order] for column in zip(*runs, strict=True)))
 
 
+# Rows of the largest run that merging makes: 48 MB, of which a merge holds several copies in memory.
+_MAX_RUN = 2**21
+
+
 def n_to_merge(sizes: Sequence[int], n_rows: int) -> int:
     """Return how many of the newest runs to merge with a run of ``n_rows`` new rows.
 
@@ -70,7 +74,7 @@ def n_to_merge(sizes: Sequence[int], n_rows: int) -> int:
     (0, 2)
     """
     count = 0
-    while count < len(sizes) and sizes[-1 - count] < 2 * n_rows:
+    while count < len(sizes) and sizes[-1 - count] < 2 * n_rows and n_rows + sizes[-1 - count] <= _MAX_RUN:
         n_rows += sizes[-1 - count]
         count += 1
     return count

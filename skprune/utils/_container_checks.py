@@ -41,6 +41,17 @@ def _text_containers(texts: list[str]) -> Iterator[Container]:
         yield X, type(X), list
     frame = pd.DataFrame({"text": texts, "n": range(len(texts))})
     yield frame, pd.DataFrame, lambda kept: kept["text"]
+    if _is_installed("polars"):
+        import polars as pl
+
+        yield pl.Series(texts), pl.Series, list
+        yield pl.DataFrame({"text": texts, "n": range(len(texts))}), pl.DataFrame, lambda kept: kept["text"]
+    if _is_installed("pyarrow"):
+        import pyarrow as pa
+
+        yield pa.chunked_array([texts[:3], texts[3:]]), pa.ChunkedArray, lambda kept: kept.to_pylist()
+        table = pa.table({"text": texts, "n": range(len(texts))})
+        yield table, pa.Table, lambda kept: kept["text"].to_pylist()
     if _is_installed("torch"):
         from torch.utils.data import Subset
 
@@ -83,6 +94,10 @@ def _numeric_containers(rows: np.ndarray, folder: Path) -> Iterator[Container]:
 
     yield rows.tolist(), list, np.asarray
     yield pd.DataFrame(rows, columns=list("abcde")), pd.DataFrame, np.asarray
+    if _is_installed("polars"):
+        import polars as pl
+
+        yield pl.DataFrame(rows, schema=list("abcde")), pl.DataFrame, np.asarray
     mapped = np.memmap(folder / "rows", dtype=np.float64, mode="w+", shape=rows.shape)
     mapped[:] = rows
     yield mapped, np.ndarray, np.asarray  # the kept rows are copied into memory

@@ -16,10 +16,15 @@ from skprune import (
     ActivePruneFilter,
     AnchorFilter,
     AskLLMFilter,
+    DistilledScorer,
     EntropyIntervalFilter,
+    FilterChain,
+    FilterUnion,
     KMeansFilter,
     PerplexityFilter,
+    PlausibilityFilter,
     ProxyFilter,
+    QuotaFilter,
     RandomFilter,
     SEALSFilter,
     SemiPruneFilter,
@@ -38,6 +43,16 @@ def quality_of(texts):
     return np.array([sum(map(ord, t)) % 97 / 97 for t in texts])
 
 
+def kind_of(row):
+    """Return a group that depends on the row only."""
+    return "few" if (len(row) % 7 == 0 if isinstance(row, str) else row[0] < -1) else "many"
+
+
+def parity_of(row):
+    """Return one of four groups."""
+    return str(sum(map(ord, row)) % 4 if isinstance(row, str) else int(row[0] * 1000) % 4)
+
+
 FILTERS = {
     "random": RandomFilter(keep=0.25, random_state=0),
     "anchor": AnchorFilter(3, 8, 30, random_state=0),
@@ -48,11 +63,38 @@ FILTERS = {
     "k-means": KMeansFilter(keep=0.25, random_state=0),
     "perplexity": PerplexityFilter(keep=0.25, random_state=0),
     "ask LLM": AskLLMFilter(keep=0.25, quality=quality_of, random_state=0),
+    "ask LLM, distilled": AskLLMFilter(
+        keep=0.25, quality=DistilledScorer(quality_of, n_calls=30, min_recall=0), random_state=0
+    ),
     "UPS": UPSFilter(keep=0.25, random_state=0),
     "proxy": ProxyFilter(keep=0.25, random_state=0),
     "SEALS": SEALSFilter(4, random_state=0),
     "entropy interval": EntropyIntervalFilter(keep=0.25, random_state=0),
     "semi-prune": SemiPruneFilter(keep=0.25, n_epochs=3, holdout=0, random_state=0),
+    "plausibility": PlausibilityFilter(keep=0.25, random_state=0),
+    "quota, floors": QuotaFilter(RandomFilter(0.25, random_state=0), groups=kind_of, min_per_group=1),
+    "quota, equal": QuotaFilter(KMeansFilter(0.25, random_state=0), groups=parity_of, balance="equal"),
+    "chain": FilterChain(
+        [("few", RandomFilter(0.5, random_state=0)), ("far", KMeansFilter(0.4, random_state=1))]
+    ),
+    "union": FilterUnion(
+        [("anchors", AnchorFilter(3, 8, random_state=0)), ("random", RandomFilter(0.1, random_state=1))],
+        keep=0.25,
+    ),
+    "chain in union": FilterUnion(
+        [
+            (
+                "good",
+                FilterChain(
+                    [
+                        ("plain", PerplexityFilter(0.6, random_state=0)),
+                        ("good", AskLLMFilter(0.2, quality=quality_of, random_state=0)),
+                    ]
+                ),
+            ),
+            ("near", SEALSFilter(4, random_state=0)),
+        ]
+    ),
 }
 
 
@@ -69,6 +111,7 @@ def test_contract(check):
 
 
 # scikit-learn's own checks, which expect transformers that keep all rows.
+DECIDE_BY_ROW = (AnchorFilter, SEALSFilter)
 DROPS_ROWS = "a filter drops rows, and which ones depends on the whole pool"
 
 
@@ -76,7 +119,7 @@ def expected_failures(pruner):
     expected = {"check_transformer_data_not_an_array": "transform of a list returns a list"}
     if type(pruner) is not SEALSFilter:  # it keeps the whole pool if there are no labels
         expected["check_transformer_general"] = DROPS_ROWS
-    if type(pruner) not in (AnchorFilter, SEALSFilter):  # they decide about each row independently
+    if type(pruner) not in DECIDE_BY_ROW:  # they decide about each row independently
         expected["check_methods_sample_order_invariance"] = DROPS_ROWS
         expected["check_methods_subset_invariance"] = DROPS_ROWS
     return expected

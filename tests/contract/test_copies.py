@@ -13,12 +13,17 @@ from skprune import (
     ActivePruneFilter,
     AnchorFilter,
     AskLLMFilter,
+    DistilledScorer,
     EntropyIntervalFilter,
+    FilterChain,
+    FilterUnion,
     KMeansFilter,
     PerplexityFilter,
+    PlausibilityFilter,
     PoolExhaustedError,
     ProxyFilter,
     PrunedQuery,
+    QuotaFilter,
     RandomFilter,
     SEALSFilter,
     SemiPruneFilter,
@@ -36,10 +41,16 @@ def length(texts):
     return np.array([len(text) + sum(map(ord, text)) / 1e5 for text in texts])
 
 
+def last_of(text):
+    """Return the group of a text."""
+    return text[-1:]
+
+
 FILTERS = {
     "active prune": ActivePruneFilter(0.2, perplexity=length, quality=length, random_state=0),
     "anchors": AnchorFilter(2, 3, keep=0.2, random_state=0),
     "ask-llm": AskLLMFilter(0.2, quality=length),
+    "ask-llm, distilled": AskLLMFilter(0.2, quality=DistilledScorer(length, n_calls=25, min_recall=0)),
     "entropy": EntropyIntervalFilter(0.2, combine="information", random_state=0),
     "k-means": KMeansFilter(0.2, random_state=0),
     "perplexity": PerplexityFilter(0.2, perplexity=length),
@@ -48,12 +59,27 @@ FILTERS = {
     "semi-prune": SemiPruneFilter(0.2, n_epochs=2, random_state=0),
     "ups": UPSFilter(0.2, random_state=0),
     "proxy": ProxyFilter(0.2, random_state=0),
+    "plausibility": PlausibilityFilter(0.2, random_state=0),
+    "quota": QuotaFilter(PerplexityFilter(0.2, perplexity=length), groups=last_of, min_per_group=1),
+    "chain": FilterChain(
+        [("all", PerplexityFilter(1.0, perplexity=length)), ("few", RandomFilter(0.2, random_state=0))]
+    ),
+    "union": FilterUnion(
+        [("short", PerplexityFilter(0.2, perplexity=length)), ("random", RandomFilter(0.2, random_state=0))],
+        keep=0.2,
+    ),
 }
 
 
 @pytest.fixture(params=FILTERS)
 def pruner(request):
     return clone(FILTERS[request.param])
+
+
+def with_keep(pruner, value):
+    """Set the size of a filter; a chain has that of its last filter, quotas that of theirs."""
+    name = {FilterChain: "few__keep", QuotaFilter: "filter__keep"}.get(type(pruner), "keep")
+    return pruner.set_params(**{name: value})
 
 
 def test_keep_counts_content_and_copies_go_with_their_first(pruner):
@@ -98,14 +124,14 @@ def test_numeric_copies_count_once_too():
 
 def test_a_size_beyond_the_different_rows_is_refused(pruner):
     with pytest.raises(ValueError, match="keep=101 exceeds the 100 different rows"):
-        pruner.set_params(keep=101).fit(POOL)
+        with_keep(pruner, 101).fit(POOL)
 
 
 @pytest.mark.parametrize("value", [0, -3, 2.0, "x", True])
 def test_keep_is_checked_when_rows_are_selected(pruner, value):
     pruner.fit(TEXTS)
     with pytest.raises(InvalidParameterError, match="'keep' parameter"):
-        pruner.set_params(keep=value).select(TEXTS)
+        with_keep(pruner, value).select(TEXTS)
 
 
 @pytest.mark.parametrize("value", [1.5, float("nan"), -1])
@@ -116,7 +142,7 @@ def test_min_rows_is_checked(pruner, value):
 
 def test_blank_rows_are_proposed_only_if_nothing_else_is_left(pruner):
     pool = ["", " ", "\n\t"] * 10 + TEXTS[:30]
-    kept = pruner.set_params(keep=30).fit(pool).select(pool)
+    kept = with_keep(pruner, 30).fit(pool).select(pool)
     assert sorted(kept) == list(range(30, 60))
     assert set(pruner.explain()["reason"][:30]) == {"empty"}
     blank = pool[:3]

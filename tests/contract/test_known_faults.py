@@ -11,16 +11,21 @@ from skprune import (
     AnchorFilter,
     AskLLMFilter,
     EntropyIntervalFilter,
+    FilterChain,
+    FilterUnion,
     KMeansFilter,
     PerplexityFilter,
+    PlausibilityFilter,
     ProxyFilter,
     PrunedQuery,
+    QuotaFilter,
     RandomFilter,
     SEALSFilter,
     SemiPruneFilter,
     UPSFilter,
 )
 from skprune.strategies import RandomSampling
+from skprune.streams import seed_open_states
 
 TEXTS = [f"the {color} {animal} sees {'the ' * (i % 4)}n{i}"
          for i in range(10) for color in ("red", "old", "blue")
@@ -32,6 +37,11 @@ SIMILARITY = cosine_similarity(DIGITS)
 def quality_of(texts):
     """Return an arbitrary quality per text."""
     return np.array([sum(map(ord, t)) % 97 / 97 for t in texts])
+
+
+def length_of(row):
+    """Return the group of a text."""
+    return len(row) // 5
 
 
 FILTERS = {
@@ -46,12 +56,18 @@ FILTERS = {
     "SEALS": SEALSFilter(4),
     "entropy interval": EntropyIntervalFilter(),
     "semi-prune": SemiPruneFilter(n_epochs=3, holdout=0.0),
+    "plausibility": PlausibilityFilter(),
+    "quota": QuotaFilter(AnchorFilter(3, 8, 30), groups=length_of, balance="equal"),
+    "chain": FilterChain([("few", RandomFilter(0.5)), ("near", AnchorFilter(3, 8, 30))]),
+    "union": FilterUnion([("far", KMeansFilter(0.1)), ("UPS", UPSFilter(0.1))], keep=0.25),
 }
 each_filter = pytest.mark.parametrize("name", FILTERS)
 
 
 def seeded(name):
-    return clone(FILTERS[name]).set_params(random_state=0)
+    pruner = clone(FILTERS[name])
+    seed_open_states(pruner, lambda: 0)
+    return pruner
 
 
 @each_filter

@@ -23,20 +23,26 @@ from skprune import (
     ActivePruneFilter,
     AnchorFilter,
     AskLLMFilter,
+    DistilledScorer,
     EntropyIntervalFilter,
+    FilterChain,
+    FilterUnion,
     KMeansFilter,
     PerplexityFilter,
+    PlausibilityFilter,
     ProxyFilter,
     PrunedClassifier,
     PrunedEstimator,
     PrunedQuery,
     PruneSampler,
+    QuotaFilter,
     RandomFilter,
     SEALSFilter,
     SemiPruneFilter,
     UPSFilter,
 )
 from skprune.strategies import Entropy, Margin
+from skprune.streams import seed_open_states
 
 TEXTS = [f"the {color} {animal} sees {'the ' * (i % 4)}n{i}"
          for i in range(6) for color in ("red", "old", "blue")
@@ -67,9 +73,25 @@ FILTERS = {
     "proxy of vectors": (ProxyFilter(0.25), VECTORS),
     "perplexity": (PerplexityFilter(), TEXTS),
     "ask LLM": (AskLLMFilter(quality=Length()), TEXTS),
+    "ask LLM, distilled": (
+        AskLLMFilter(quality=DistilledScorer(Length(), n_calls=20, min_recall=0)),
+        TEXTS,
+    ),
     "active prune": (ActivePruneFilter(quality=Length()), TEXTS),
     "entropy interval": (EntropyIntervalFilter(), TEXTS),
     "entropy interval, search": (EntropyIntervalFilter(interval="search", cv=2), TEXTS),
+    "plausibility": (PlausibilityFilter(), VECTORS),
+    "quota": (QuotaFilter(SEALSFilter(20), groups=len, min_per_group=1), TEXTS),
+    "chain": (FilterChain([("few", RandomFilter(0.8)), ("UPS", UPSFilter())]), VECTORS),
+    "chain in union": (
+        FilterUnion(
+            [
+                ("near", FilterChain([("near", SEALSFilter(20)), ("good", AskLLMFilter(quality=Length()))])),
+                ("any", RandomFilter()),
+            ]
+        ),
+        TEXTS,
+    ),
     "semi prune": (SemiPruneFilter(ssl=SelfTrainingClassifier(GaussianNB()), n_epochs=2), VECTORS),
 }
 
@@ -101,8 +123,7 @@ def test_a_loaded_filter_continues_in_the_same_way(name, save_and_load, tmp_path
     y = np.full(72, -1)
     y[known] = LABELS[known]
     pruner = clone(pruner)
-    if "random_state" in pruner.get_params():
-        pruner.set_params(random_state=0)
+    seed_open_states(pruner, lambda: 0)
     if "memory" in pruner.get_params():
         pruner.set_params(memory=str(tmp_path / "memory"))
     pruner.fit(X, y)

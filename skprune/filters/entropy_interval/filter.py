@@ -12,8 +12,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skprune.base import BaseFilter
+from skprune.cost import ModelUse
 from skprune.filters.entropy_interval.search import check_search_labels, search_interval
-from skprune.fitting import fitted_on
+from skprune.fitting import fitted_on, learns_from_pool
 from skprune.pools import Pool
 from skprune.row_table import is_written
 from skprune.scorers.entropy import GenerativeEntropy, InformationEntropy
@@ -65,6 +66,8 @@ class EntropyIntervalFilter(BaseFilter):
         The classifier that ``interval="search"`` trains. None is a linear support vector machine on TF-IDF.
     cv : int, default=3
         Number of folds of the search.
+    text : column name, default=None
+        The column of texts, if the pool is a frame with several. The other columns travel along.
     memory : None or path, default=None
         Where scores are kept: in this process, or in a folder.
     n_jobs : int or None, default=None
@@ -124,6 +127,7 @@ class EntropyIntervalFilter(BaseFilter):
     """
 
     _takes_vectors = False
+    _needs_memory = ""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseFilter._parameter_constraints,
@@ -149,6 +153,7 @@ class EntropyIntervalFilter(BaseFilter):
         semantic: Any = None,
         proxy: Any = None,
         cv: int = 3,
+        text: Any = None,
         memory: Any = None,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -163,6 +168,7 @@ class EntropyIntervalFilter(BaseFilter):
         self.semantic = semantic
         self.proxy = proxy
         self.cv = cv
+        self.text = text
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -181,18 +187,21 @@ class EntropyIntervalFilter(BaseFilter):
         if self.interval == "search":
             check_search_labels(labels, self.cv)
 
+    def _remembered(self, name: str, pool: Pool) -> Remembered:
+        scorer = fitted_on(self._scorer(name), pool.training_texts, name=name)
+        return Remembered(scorer, self.memory, name=name, batch_size=32_768)
+
+    def _model_uses(self, pool: Pool, n_eligible: int) -> list[ModelUse]:
+        names = [name for name in self._names if not learns_from_pool(self._scorer(name))]
+        written = np.flatnonzero(pool.table.written)
+        return [ModelUse(self._remembered(name, pool), written, len(written)) for name in names]
+
     def _fit(self, pool: Pool) -> None:
         table = self._table
-        self._scorers = {
-            name: Remembered(
-                fitted_on(self._scorer(name), pool.texts, name=name),
-                self.memory,
-                name=name,
-                batch_size=32_768,
-            )
-            for name in self._names
+        self._scorers = {name: self._remembered(name, pool) for name in self._names}
+        self.entropies_ = {
+            name: self._scored(name, table.keys, table.written, table.digests) for name in self._names
         }
-        self.entropies_ = {name: self._scored(name, table.keys, table.digests) for name in self._names}
         self._sorted = {name: np.sort(values[table.row_of]) for name, values in self.entropies_.items()}
         self._quantiles = {name: self._quantile(name, values) for name, values in self.entropies_.items()}
         for name, values in self._sorted.items():
@@ -240,10 +249,13 @@ class EntropyIntervalFilter(BaseFilter):
         return SemanticEntropy(given, memory=self.memory, verbose=self.verbose)
 
     def _scored_rows(self, name: str, pool: Pool, rows: np.ndarray) -> np.ndarray:
-        return self._scored(name, pool.texts[rows])
+        texts = pool.texts[rows]
+        return self._scored(name, texts, is_written(texts))
 
-    def _scored(self, name: str, texts: np.ndarray, digests: np.ndarray | None = None) -> np.ndarray:
-        return np.where(is_written(texts), self._scorers[name](texts, digests), np.nan)
+    def _scored(
+        self, name: str, texts: np.ndarray, written: np.ndarray, digests: np.ndarray | None = None
+    ) -> np.ndarray:
+        return np.where(written, self._scorers[name](texts, digests), np.nan)
 
     def _measure(self, pool: Pool, rows: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return the entropies and their quantiles for rows of any pool."""

@@ -89,6 +89,8 @@ class SemiPruneFilter(VectorFilter):
     encoder : None, str, path, estimator or callable, default=None
         Turns texts into vectors: None is TF-IDF with SVD, a string names a SentenceTransformer. Numeric pools
         are taken as they are.
+    text : column name, default=None
+        The column of texts, if the pool is a frame with several. The other columns travel along.
     memory : None or path, default=None
         Where vectors are kept: in this process, or in a folder.
     random_state : int, RandomState or None, default=None
@@ -195,6 +197,7 @@ class SemiPruneFilter(VectorFilter):
         holdout: float = 0.2,
         cold_start: str = "random",
         encoder: Any = None,
+        text: Any = None,
         memory: Any = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -210,6 +213,7 @@ class SemiPruneFilter(VectorFilter):
         self.holdout = holdout
         self.cold_start = cold_start
         self.encoder = encoder
+        self.text = text
         self.memory = memory
         self.random_state = random_state
         self.verbose = verbose

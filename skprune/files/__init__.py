@@ -1,0 +1,8 @@
+"""Pruning of files that need not fit into memory."""
+
+from skprune._optional import optional_imports
+
+with optional_imports(extra="files", purpose="skprune.files"):
+    from skprune.files.pruning import PruneSummary, prune
+
+__all__ = ["PruneSummary", "prune"]

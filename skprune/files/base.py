@@ -1,0 +1,106 @@
+"""What one data file must offer: its texts, its rows, and a place for those that survive."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+#: Most rows of a batch, and bytes as far as a file tells them.
+MAX_ROWS = 65_536
+MAX_BYTES = 2**24
+
+
+class DataFile(ABC):
+    """A file of rows, one of which is in memory only as part of a batch.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        The path in the output, and in messages.
+    text : str or None
+        The column of texts; None: the only one.
+
+    Attributes
+    ----------
+    text : str or None
+        The column of texts; None in a file without columns.
+    columns : list of str
+        The names of the columns.
+    """
+
+    columns: list[str]
+
+    def __init__(self, path: Path, name: str, text: str | None) -> None:
+        self.path = path
+        self.name = name
+        self.text = text
+
+    @property
+    def explained_name(self) -> str:
+        """The path in the output of rows with added columns."""
+        return self.name
+
+    @abstractmethod
+    def texts(self) -> Iterator[np.ndarray]:
+        """Yield the texts in batches, objects of shape (n,), None for a missing one."""
+
+    @abstractmethod
+    def batches(self) -> Iterator[Any]:
+        """Yield whole rows, in the batches of :meth:`texts`."""
+
+    @abstractmethod
+    def cell(self, batch: Any, row: int, column: str) -> Any:
+        """Return one value of a batch."""
+
+    @abstractmethod
+    def writer(self, path: Path, added: pa.Schema | None) -> AbstractContextManager[Writer]:
+        """Open a file of the same kind, whose rows have the columns ``added`` too."""
+
+    @contextmanager
+    def naming_file(self) -> Iterator[None]:
+        """Name the file in pyarrow's errors about its content."""
+        try:
+            yield
+        except (pa.ArrowException, OSError) as error:
+            if isinstance(error, FileNotFoundError):
+                raise
+            raise ValueError(
+                f"{self.name} cannot be read; it may be truncated, or of another kind: {error}"
+            ) from error
+
+    def names_added(self, names: list[str]) -> list[str]:
+        """Return names for added columns: with the prefix ``prune_`` where the file has that column."""
+        taken = set(self.columns)
+        unique = []
+        for name in names:
+            while name in taken:
+                name = f"prune_{name}"
+            taken.add(name)
+            unique.append(name)
+        return unique
+
+
+class Writer(ABC):
+    """Takes the rows of one file."""
+
+    @abstractmethod
+    def write(self, batch: Any, rows: np.ndarray, added: pa.Table | None) -> None:
+        """Write the rows of a batch at the positions ``rows``, with their added columns."""
+
+
+def is_missing(texts: np.ndarray) -> np.ndarray:
+    """Return the mask of the rows without a text.
+
+    Examples
+    --------
+    >>> is_missing(np.array(["a", None], dtype=object))
+    array([False,  True])
+    """
+    return np.array([text is None for text in texts], dtype=bool)

@@ -1,0 +1,151 @@
+"""Files with one row per line: JSON and plain text. Lines that survive are copied byte for byte."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from skprune.containers import named_column
+from skprune.files.base import MAX_BYTES, MAX_ROWS, DataFile, Writer
+
+Lines = list[bytes]
+
+
+class TextLines(DataFile):
+    """Plain text in UTF-8, one text per line. Removed lines go to a file of JSON lines."""
+
+    columns = ["text"]  # noqa: RUF012 (of every file of this kind)
+
+    def __init__(self, path: Path, name: str, text: str | None) -> None:
+        super().__init__(path, name, None)
+
+    @property
+    def explained_name(self) -> str:
+        """The path in the output of rows with added columns."""
+        stem, dot, compression = self.name.rpartition(".txt")
+        return f"{stem}{dot}.jsonl{compression}"
+
+    def texts(self) -> Iterator[np.ndarray]:
+        """Yield the texts in batches."""
+        start = 0
+        for lines in self.batches():
+            texts = np.empty(len(lines), dtype=object)
+            for row, line in enumerate(lines):
+                try:
+                    texts[row] = self.text_of(line)
+                except ValueError as error:
+                    raise ValueError(f"{self.name}, line {start + row + 1}: {error}") from error
+                except TypeError as error:
+                    raise TypeError(f"{self.name}, line {start + row + 1}: {error}") from error
+            start += len(lines)
+            yield texts
+
+    def batches(self) -> Iterator[Lines]:
+        """Yield lines in batches, without their ends."""
+        with (
+            self.naming_file(),
+            pa.input_stream(str(self.path)) as stream,
+            io.BufferedReader(stream, 2**20) as file,
+        ):
+            batch, size = [], 0
+            for line in file:
+                batch.append(line.rstrip(b"\r\n"))
+                size += len(line)
+                if len(batch) == MAX_ROWS or size >= MAX_BYTES:
+                    yield batch
+                    batch, size = [], 0
+            if batch:
+                yield batch
+
+    def text_of(self, line: bytes) -> str | None:
+        """Return the text of a line; None if it is missing."""
+        return line.decode()
+
+    def row_of(self, line: bytes) -> dict[str, Any]:
+        """Return a line as an object of named values."""
+        return {"text": line.decode()}
+
+    def cell(self, batch: Lines, row: int, column: str) -> Any:
+        """Return one value of a batch."""
+        return self.row_of(batch[row]).get(column)
+
+    @contextmanager
+    def writer(self, path: Path, added: pa.Schema | None) -> Iterator[Writer]:
+        """Open a file of lines, compressed like this one."""
+        suffix = Path(self.name).suffix
+        with open(path, "wb") as file:
+            compression = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}.get(suffix)
+            sink = file if compression is None else pa.CompressedOutputStream(file, compression)
+            try:
+                yield _LineWriter(self, sink)
+            finally:
+                if compression is not None:
+                    sink.close()
+
+
+class JsonLines(TextLines):
+    """One JSON object per line."""
+
+    def __init__(self, path: Path, name: str, text: str | None) -> None:
+        DataFile.__init__(self, path, name, text)
+        first = next(self.batches(), [b"{}"])[0]
+        try:
+            row = self.row_of(first)
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"{name}, line 1: {error}") from error
+        self.columns = list(row)
+        if row and text is None:
+            self.text = named_column(
+                None, row, [key for key, value in row.items() if isinstance(value, str)], name
+            )
+
+    @property
+    def explained_name(self) -> str:
+        """The path in the output of rows with added columns."""
+        return self.name
+
+    def text_of(self, line: bytes) -> str | None:
+        """Return the text of a line; None if it is missing."""
+        text = self.row_of(line).get(str(self.text))
+        if text is not None and not isinstance(text, str):
+            raise TypeError(f"{self.text!r} is {type(text).__name__}, not text")
+        return text
+
+    def row_of(self, line: bytes) -> dict[str, Any]:
+        """Return the object of a line."""
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"not JSON ({error}); every line must be one object") from error
+        if not isinstance(row, dict):
+            raise TypeError(f"{type(row).__name__}, not a JSON object; every line must be one object")
+        return row
+
+
+class _LineWriter(Writer):
+    def __init__(self, file: TextLines, sink: Any) -> None:
+        self._file = file
+        self._sink = sink
+
+    def write(self, batch: Lines, rows: np.ndarray, added: pa.Table | None) -> None:
+        if added is None:
+            lines = [batch[row] for row in rows.tolist()]
+        else:
+            lines = [
+                json.dumps(self._file.row_of(batch[row]) | _as_json(extra), ensure_ascii=False).encode()
+                for row, extra in zip(rows.tolist(), added.to_pylist(), strict=True)
+            ]
+        self._sink.write(b"".join(line + b"\n" for line in lines))
+
+
+def _as_json(values: dict[str, Any]) -> dict[str, Any]:
+    """Replace numbers that JSON does not have."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}

@@ -1,0 +1,436 @@
+"""Prune files in two passes over Arrow batches: score the texts, then write the rows."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from sklearn.base import clone
+
+from skprune._progress import Progress
+from skprune.base import BaseFilter
+from skprune.exceptions import EmptyPoolError
+from skprune.files.base import DataFile, is_missing
+from skprune.files.growing import Growing
+from skprune.files.job import Job, read_done
+from skprune.files.paths import FORMATS, HUGGING_FACE, find_files, kind_of
+from skprune.files.pool import FilePool
+from skprune.row_table import digests, is_written
+from skprune.settings import plain_settings
+from skprune.streams import draw_seed
+
+_MISSING = "missing"  # the reason of a row without a text
+_KEPT_MISSING = "kept: missing"
+
+
+@dataclass(frozen=True)
+class PruneSummary:
+    """What :func:`prune` did.
+
+    Attributes
+    ----------
+    rows, kept, removed : int
+        Numbers of rows.
+    reasons : dict of str to int
+        Number of rows, kept ones too, by the reason of the decision.
+    files : tuple of str
+        The input files, relative to the folder that holds them all. The files in ``out`` have the same names.
+    out : str
+        The folder with the rows that survive.
+    removed_to : str or None
+        The folder with the removed rows.
+    seconds : float
+        Wall time of this call; of an interrupted job, the time since it was resumed.
+    """
+
+    rows: int
+    kept: int
+    removed: int
+    reasons: dict[str, int]
+    files: tuple[str, ...]
+    out: str
+    removed_to: str | None
+    seconds: float
+
+
+def prune(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    filter: BaseFilter,
+    *,
+    out: str | os.PathLike[str],
+    text: str | None = None,
+    removed: str | os.PathLike[str] | None = None,
+    id: str | None = None,
+    on_missing: str = "error",
+    explain_kept: bool = False,
+    n_train: int = 100_000,
+    verbose: int = 0,
+) -> PruneSummary:
+    """Prune files that need not fit into memory.
+
+    The first pass reads the texts only: in memory are a hash and the scores of each row. The second pass
+    writes the rows that survive to ``out``, and the others to ``removed``, in files of the same names, kinds
+    and columns as those given.
+
+    Parameters
+    ----------
+    paths : path-like, or iterable of path-like
+        Files, folders or patterns (``"data/*.parquet"``): Parquet, Arrow (also Hugging Face datasets on
+        disk), JSON lines, CSV, TSV, and plain text with one text per line. All but the first two may be
+        compressed with gzip, bzip2, lz4 or zstandard, as their suffix says. They are read in the order of
+        their names, and never changed.
+    filter : BaseFilter
+        Cloned, never changed. It must decide by scores of single rows; see Notes.
+    out : path-like
+        A new or empty folder, or that of the same job if it was interrupted.
+    text : str, default=None
+        The column of texts. None: the parameter ``text`` of the filter, else the only column of texts.
+    removed : path-like, default=None
+        A folder for the removed rows, which have more columns: ``reason``, ``rank`` (−1), ``threshold``, the
+        scores of the method, and ``file`` and ``row`` (from 0) unless ``id`` is given. A name that a file has
+        already gets the prefix ``prune_``. Removed lines of plain text go to files of JSON lines. None: the
+        removed rows are only counted.
+    id : str, default=None
+        A column that identifies a row. Errors name its value.
+    on_missing : {"error", "drop", "keep"}, default="error"
+        What happens to a row without a text: null, an absent key in JSON, an empty cell without quotes in
+        CSV. Such rows are never scored, and do not count in a size that is a share.
+    explain_kept : bool, default=False
+        Whether the rows in ``out`` get the added columns too.
+    n_train : int, default=100_000
+        Maximum number of distinct texts that are in memory for a component that learns from the pool, such as
+        the n-gram model of ``PerplexityFilter``: those with the lowest content hashes.
+    verbose : int, default=0
+        1 shows the progress bars at once, everywhere; see the parameter of that name of the filters.
+
+    Returns
+    -------
+    PruneSummary
+
+    Raises
+    ------
+    FileNotFoundError
+        If a path does not exist, or there are no data files.
+    FileExistsError
+        If ``out`` or ``removed`` holds anything else.
+    BlockingIOError
+        If another process writes to one of them.
+    TypeError
+        If the filter needs the pool in memory, or a column or row does not hold text.
+    ValueError
+        If a file cannot be read, has no column ``text``, or a row has no text. The message names file and
+        row. Nothing is scored by then.
+    OSError
+        If the disk is full.
+
+    See Also
+    --------
+    skprune.BaseFilter.transform : The same for a pool in memory.
+
+    Notes
+    -----
+    *The same rows as in memory* survive: those that ``filter.fit(texts).select(texts)`` gives for the texts
+    of all files in order. This holds for ``RandomFilter``, ``PerplexityFilter``, ``AskLLMFilter``,
+    ``ActivePruneFilter`` and ``EntropyIntervalFilter``. A scorer that is trained on the pool sees ``n_train``
+    texts; an :class:`~skprune.NGramScorer` takes the same sample in memory if its ``max_train_texts`` is not
+    larger. Other filters need all vectors, labels or a learner, and are refused.
+
+    *A job that is killed* resumes when the call is repeated, and gives the same bytes. Scores are kept in
+    ``out/.skprune`` until the job is done, unless the filter has a ``memory`` of its own; scores of a
+    callable without a ``fingerprint`` are computed again. Each file written appears under its name when it is
+    whole. A job that is done is not repeated: the same call returns its summary. Inputs are identified by
+    name, size and time of modification.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skprune import PerplexityFilter
+    >>> from skprune.files import prune
+    >>> def length(texts):
+    ...     return [len(text) for text in texts]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "pool.txt").write_text("ccc\\na\\nbb\\ndddd\\n")
+    ...     pruner = PerplexityFilter(keep=2, perplexity=length)
+    ...     summary = prune(f"{folder}/pool.txt", pruner, out=f"{folder}/out")
+    ...     summary.kept, summary.removed, Path(folder, "out", "pool.txt").read_text()
+    (2, 2, 'a\\nbb\\n')
+    """
+    start = time.perf_counter()
+    if on_missing not in ("error", "drop", "keep"):
+        raise ValueError(f"on_missing must be 'error', 'drop' or 'keep', got {on_missing!r}")
+    if n_train < 1:
+        raise ValueError(f"n_train must be at least 1, got {n_train}")
+    _check_filter(filter)
+    found = find_files(paths)
+    folders = [_folder(name, path, found) for name, path in (("out", out), ("removed", removed)) if path]
+    if len(folders) == 2 and (folders[0].is_relative_to(folders[1]) or folders[1].is_relative_to(folders[0])):
+        raise ValueError(f"removed={str(removed)!r} and out={str(out)!r} must not lie within each other")
+    column = filter.text if text is None else text
+    files = [FORMATS[kind_of(path)](path, name, column) for name, path in found.items()]
+    _check_columns(files, id)
+    settings = {
+        "filter": plain_settings(filter),
+        "files": {name: list(_state_of(path)) for name, path in found.items()},
+        "text": column,
+        "removed": removed is not None,
+        "id": id,
+        "on_missing": on_missing,
+        "explain_kept": explain_kept,
+        "n_train": n_train,
+    }
+    random_state = getattr(filter, "random_state", None)
+    seed = None if random_state is None else draw_seed(random_state)
+    with (
+        Job(folders[0], folders[1] if removed else None, settings, seed) as job,
+        job.explaining_a_full_disk(),
+    ):
+        markers = [job.marker(number) for number in range(len(files))]
+        if not all(marker.exists() for marker in markers):
+            plan = _Plan(files, filter, job, on_missing, id, n_train, verbose)
+            with Progress("writing", len(files), unit="file", verbose=verbose) as progress:
+                for file, marker, decided in zip(files, markers, plan.decisions(), strict=True):
+                    if read_done(marker) is None:
+                        job.write_state(
+                            marker, _write(file, decided, job, removed is not None, explain_kept, id)
+                        )
+                    progress.update()
+            for name, path in found.items():
+                if list(_state_of(path)) != settings["files"][name]:
+                    raise ValueError(f"{name} was changed while it was read; remove {out}, and prune again")
+            _copy_hugging_face(files, folders)
+        job.finish()
+        done = [read_done(marker) or {} for marker in markers]
+    reasons: Counter[str] = Counter()
+    for part in done:
+        reasons.update(part["reasons"])
+    return PruneSummary(
+        rows=sum(part["rows"] for part in done),
+        kept=sum(part["kept"] for part in done),
+        removed=sum(part["rows"] - part["kept"] for part in done),
+        reasons=dict(reasons.most_common()),
+        files=tuple(found),
+        out=os.fspath(out),
+        removed_to=None if removed is None else os.fspath(removed),
+        seconds=time.perf_counter() - start,
+    )
+
+
+class _Plan:
+    """The first pass: read and score the texts of all files, and decide about every row."""
+
+    def __init__(
+        self,
+        files: list[DataFile],
+        filter: BaseFilter,
+        job: Job,
+        on_missing: str,
+        id: str | None,
+        n_train: int,
+        verbose: int,
+    ) -> None:
+        self._keep_missing = on_missing == "keep"
+        self._missing: list[np.ndarray] = []
+        hashes, blank, sizes = Growing((2,), np.uint64), Growing((), np.bool_), []
+        n_chars = 0
+        with Progress("reading", len(files), unit="file", verbose=verbose) as progress:
+            for file in files:
+                n_rows, missing = 0, [np.empty(0, dtype=np.intp)]
+                for texts in file.texts():
+                    without = is_missing(texts)
+                    if without.any():
+                        missing.append(n_rows + np.flatnonzero(without))
+                        if on_missing == "error":
+                            raise ValueError(_about_missing(file, int(missing[-1][0]), id))
+                        texts = texts[~without]
+                    hashes.extend(_hashed(texts, file, n_rows))
+                    blank.extend(~is_written(texts))
+                    n_chars += sum(map(len, texts))
+                    n_rows += len(without)
+                self._missing.append(np.concatenate(missing))
+                sizes.append(n_rows - len(self._missing[-1]))
+                progress.update()
+        self._sizes = sizes
+        if not sum(sizes):
+            raise EmptyPoolError("paths hold no row with a text")
+        pool = FilePool(files, sizes, hashes.taken(), blank.taken(), n_chars, n_train)
+        fitted = clone(filter)
+        parameters = fitted.get_params(deep=False)
+        if "random_state" in parameters:
+            fitted.set_params(random_state=job.seed)
+        with warnings.catch_warnings():
+            if "memory" in parameters and parameters["memory"] is None:
+                fitted.set_params(memory=job.scores)
+                warnings.filterwarnings("ignore", message=r".* has no \.fingerprint, so memory=")
+            fitted.fit(pool)
+            job.close_scores()  # its pages would count as memory of this process
+            self._table = fitted.explain(pool).drop(columns="stage", errors="ignore")
+
+    def decisions(self) -> Iterator[_Decisions]:
+        """Yield the decisions about the rows of each file."""
+        start = 0
+        for size, missing in zip(self._sizes, self._missing, strict=True):
+            yield _Decisions(self._table.iloc[start : start + size], missing, self._keep_missing)
+            start += size
+
+
+@dataclass
+class _Decisions:
+    """What a filter decided about the rows of one file that have a text, and which rows have none."""
+
+    table: Any
+    missing: np.ndarray
+    keep_missing: bool
+
+    def of(self, start: int, n_rows: int) -> tuple[np.ndarray, Any]:
+        """Return the mask of the rows that survive, and the explanation, of a batch."""
+        import pandas as pd
+
+        first, last = np.searchsorted(self.missing, [start, start + n_rows])
+        without = np.zeros(n_rows, dtype=bool)
+        without[self.missing[first:last] - start] = True
+        rows = self.table.iloc[start - first : start - first + n_rows - (last - first)]
+        kept = np.full(n_rows, self.keep_missing)
+        kept[~without] = rows["kept"].to_numpy()
+        columns = {}
+        for name in rows.columns.drop("kept"):
+            values = rows[name].to_numpy()
+            if values.dtype.kind == "f":
+                column = np.full(n_rows, np.nan)
+            elif values.dtype.kind == "i":
+                column = np.full(n_rows, -1)
+            else:
+                column = np.full(n_rows, _KEPT_MISSING if self.keep_missing else _MISSING, dtype=object)
+            column[~without] = values
+            columns[name] = column
+        return kept, pd.DataFrame(columns)
+
+
+def _write(
+    file: DataFile, decided: _Decisions, job: Job, writes_removed: bool, explain_kept: bool, id: str | None
+) -> dict[str, Any]:
+    """Write the rows of one file, and return their numbers."""
+    reasons: Counter[str] = Counter()
+    n_rows = n_kept = 0
+    schema = _added(decided.of(0, 0)[1], file, 0, id).schema
+    with ExitStack() as stack:
+        # The outermost context renames the file, after the innermost one has closed it.
+        path = stack.enter_context(job.replacing("out", file.explained_name if explain_kept else file.name))
+        kept_rows = stack.enter_context(file.writer(path, schema if explain_kept else None))
+        if writes_removed:
+            path = stack.enter_context(job.replacing("removed", file.explained_name))
+            removed_rows = stack.enter_context(file.writer(path, schema))
+        for batch in file.batches():
+            kept, table = decided.of(n_rows, len(batch))
+            added = _added(table, file, n_rows, id) if writes_removed or explain_kept else None
+            rows = np.flatnonzero(kept)
+            kept_rows.write(batch, rows, added.take(rows) if added is not None and explain_kept else None)
+            if added is not None and writes_removed:
+                rows = np.flatnonzero(~kept)
+                removed_rows.write(batch, rows, added.take(rows))
+            reasons.update(table["reason"].value_counts().to_dict())
+            n_rows += len(batch)
+            n_kept += int(kept.sum())
+    return {"rows": n_rows, "kept": n_kept, "reasons": {str(k): int(v) for k, v in reasons.items()}}
+
+
+def _added(table: Any, file: DataFile, start: int, id: str | None) -> pa.Table:
+    """Return the columns that explain the rows of a batch."""
+    columns = {}
+    for name in table.columns:
+        values = table[name].to_numpy()
+        kind = pa.string() if values.dtype == object else pa.int64() if name == "rank" else pa.float64()
+        columns[name] = pa.array(values, kind)
+    if id is None:
+        columns["file"] = pa.array([file.name] * len(table), pa.string())
+        columns["row"] = pa.array(np.arange(start, start + len(table)), pa.int64())
+    return pa.table(list(columns.values()), names=file.names_added(list(columns)))
+
+
+def _hashed(texts: np.ndarray, file: DataFile, start: int) -> np.ndarray:
+    try:
+        return digests(texts)
+    except UnicodeEncodeError as error:
+        row = next(row for row, text in enumerate(texts) if text == error.object)
+        raise ValueError(
+            f"{file.name}, row {start + row}: the text holds a lone surrogate at character {error.start}, so "
+            "it is not valid text"
+        ) from error
+
+
+def _about_missing(file: DataFile, row: int, id: str | None) -> str:
+    name, start = "", 0
+    for batch in () if id is None else file.batches():
+        if id is not None and row < start + len(batch):
+            name = f" ({id} {file.cell(batch, row - start, id)!r})"
+            break
+        start += len(batch)
+    return (
+        f"{file.name}, row {row}{name}: {file.text!r} is missing. on_missing='drop' removes such rows, and "
+        "on_missing='keep' lets them pass"
+    )
+
+
+def _check_filter(filter: Any) -> None:
+    """Refuse what cannot prune a pool on disk, before any work."""
+    if not isinstance(filter, BaseFilter):
+        raise TypeError(f"filter must be a filter of skprune, got {type(filter).__name__}")
+    if filter._needs_memory:
+        name = type(filter).__name__
+        raise TypeError(
+            f"{name} needs the pool in memory: {filter._needs_memory}. Prune a part that fits with "
+            f"{name}.transform, or prune the files with PerplexityFilter, AskLLMFilter, ActivePruneFilter, "
+            "EntropyIntervalFilter or RandomFilter first"
+        )
+    filter._validate_params()
+
+
+def _check_columns(files: list[DataFile], id: str | None) -> None:
+    named = {file.text: file.name for file in files if file.text is not None}
+    if len(named) > 1:
+        found = ", ".join(f"{text!r} in {name}" for text, name in named.items())
+        raise ValueError(f"the files have their texts in different columns ({found}); rename them")
+    for file in files:
+        if id is not None and id not in file.columns and file.columns:
+            names = ", ".join(map(repr, file.columns))
+            raise ValueError(f"{file.name} has no column {id!r}, which id= names; its columns are {names}")
+
+
+def _folder(name: str, path: str | os.PathLike[str], found: dict[str, Path]) -> Path:
+    folder = Path(os.path.abspath(Path(path).expanduser()))
+    name_of_first, first = next(iter(found.items()))
+    inputs = first.parents[len(Path(name_of_first).parts) - 1]
+    if folder == inputs or any(file.is_relative_to(folder) for file in found.values()):
+        raise ValueError(f"{name}={os.fspath(path)!r} holds input files; choose another folder")
+    return folder
+
+
+def _state_of(path: Path) -> tuple[int, int]:
+    state = path.stat()
+    return state.st_size, state.st_mtime_ns
+
+
+def _copy_hugging_face(files: list[DataFile], folders: list[Path]) -> None:
+    """Put beside the data what makes a folder a Hugging Face Dataset, without what is no longer true."""
+    inputs = {(file.path.parent, Path(file.name).parent) for file in files}
+    inputs |= {(source.parent, target.parent) for source, target in inputs if target != Path()}
+    for source, target in sorted(inputs):
+        for name in HUGGING_FACE:
+            if not (source / name).is_file():
+                continue
+            content = json.loads((source / name).read_text(encoding="utf-8"))
+            if name == "dataset_info.json":
+                for outdated in ("features", "splits", "dataset_size", "size_in_bytes", "download_checksums"):
+                    content.pop(outdated, None)
+            for folder in folders:
+                (folder / target / name).write_text(json.dumps(content, indent=2), encoding="utf-8")

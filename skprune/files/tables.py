@@ -1,0 +1,229 @@
+"""Files with columns: Parquet, Arrow and CSV."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from skprune.containers import named_column
+from skprune.files.base import MAX_BYTES, MAX_ROWS, DataFile, Writer
+
+# Most bytes of a row group that is written.
+_GROUP_BYTES = 2**26
+
+
+class _TableFile(DataFile):
+    """A file of record batches."""
+
+    def __init__(self, path: Path, name: str, text: str | None) -> None:
+        super().__init__(path, name, text)
+        with self.naming_file():
+            self.schema = self._read_schema()
+        self.columns = self.schema.names
+        texts = [field.name for field in self.schema if _is_text(field.type)]
+        self.text = named_column(text, self.columns, texts, name)
+        if self.text not in texts:
+            kind = self.schema.field(self.text).type
+            raise TypeError(
+                f"{name}: column {text!r} holds {kind}, not text; text= must name a column of texts"
+            )
+
+    @abstractmethod
+    def _read_schema(self) -> pa.Schema:
+        """Return the columns and their types."""
+
+    @abstractmethod
+    def _record_batches(self, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+        """Yield the rows with some of the columns."""
+
+    @abstractmethod
+    def _open_writer(self, file: Any, schema: pa.Schema) -> Any:
+        """Return an object with ``write_table`` and ``close``."""
+
+    def texts(self) -> Iterator[np.ndarray]:
+        """Yield the texts in batches."""
+        start = 0
+        with self.naming_file():
+            for batch in self._record_batches([str(self.text)]):
+                column = batch.column(0)
+                try:
+                    yield column.cast(pa.large_string()).to_numpy(zero_copy_only=False)
+                except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+                    raise ValueError(
+                        f"{self.name}: a text in rows {start} to {start + len(batch) - 1} is not valid UTF-8"
+                    ) from error
+                start += len(batch)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield whole rows in batches."""
+        with self.naming_file():
+            yield from self._record_batches(None)
+
+    def cell(self, batch: pa.RecordBatch, row: int, column: str) -> Any:
+        """Return one value of a batch."""
+        return batch.column(column)[row].as_py()
+
+    @contextmanager
+    def writer(self, path: Path, added: pa.Schema | None) -> Iterator[Writer]:
+        """Open a file of the same kind."""
+        schema = self.schema
+        for field in added or ():
+            schema = schema.append(field)
+        with open(path, "wb") as file:
+            out = self._open_writer(file, schema)
+            try:
+                writer = _TableWriter(out.write_table, schema)
+                yield writer
+                writer.flush()
+            finally:
+                out.close()
+
+
+class ParquetFile(_TableFile):
+    """A Parquet file, read a few row groups' pages at a time."""
+
+    def _read_schema(self) -> pa.Schema:
+        with pq.ParquetFile(self.path) as file:
+            self._compression = "NONE"
+            self._batch_rows = MAX_ROWS
+            if file.metadata.num_row_groups and file.metadata.num_columns:
+                groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+                self._compression = groups[0].column(0).compression
+                widest = max(group.total_byte_size / max(group.num_rows, 1) for group in groups)
+                self._batch_rows = int(np.clip(MAX_BYTES / max(widest, 1), 1, MAX_ROWS))
+            return file.schema_arrow
+
+    def _record_batches(self, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+        with pq.ParquetFile(self.path, buffer_size=2**20) as file:
+            yield from file.iter_batches(self._batch_rows, columns=columns, use_threads=False)
+
+    def _open_writer(self, file: Any, schema: pa.Schema) -> Any:
+        return pq.ParquetWriter(file, schema, compression=self._compression)
+
+
+class ArrowFile(_TableFile):
+    """An Arrow stream or file, such as those of Hugging Face Datasets."""
+
+    def _read_schema(self) -> pa.Schema:
+        with self._reader() as reader:
+            return reader.schema
+
+    def _record_batches(self, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+        with self._reader() as reader:
+            if self._is_stream:
+                batches = iter(reader)
+            else:
+                batches = (reader.get_batch(i) for i in range(reader.num_record_batches))
+            for batch in batches:
+                for start in range(0, batch.num_rows, MAX_ROWS):
+                    part = batch.slice(start, MAX_ROWS)
+                    yield part if columns is None else part.select(columns)
+
+    @contextmanager
+    def _reader(self) -> Iterator[Any]:
+        with pa.OSFile(str(self.path)) as source:
+            self._is_stream = source.read(6) != b"ARROW1"
+            source.seek(0)
+            with (pa.ipc.open_stream if self._is_stream else pa.ipc.open_file)(source) as reader:
+                yield reader
+
+    def _open_writer(self, file: Any, schema: pa.Schema) -> Any:
+        return (pa.ipc.new_stream if self._is_stream else pa.ipc.new_file)(file, schema)
+
+
+class CsvFile(_TableFile):
+    """CSV, or TSV by its name. All cells are read as texts, so that they come out as they came in."""
+
+    def _read_schema(self) -> pa.Schema:
+        with self._reader({}) as reader:
+            names = reader.schema.names
+        return pa.schema([(name, pa.string()) for name in names])
+
+    def _record_batches(self, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+        types = dict.fromkeys(self.columns, pa.string())
+        with self._reader(types, columns) as reader:
+            for batch in reader:
+                for start in range(0, batch.num_rows, MAX_ROWS):
+                    yield batch.slice(start, MAX_ROWS)
+
+    @contextmanager
+    def _reader(self, types: dict[str, pa.DataType], columns: list[str] | None = None) -> Iterator[Any]:
+        # Only an empty cell without quotes is missing, and it is written the same way.
+        convert = pa.csv.ConvertOptions(
+            column_types=types,
+            include_columns=columns,
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        )
+        parse = pa.csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True)
+        read = pa.csv.ReadOptions(block_size=2**24, use_threads=False)
+        with (
+            pa.input_stream(str(self.path)) as stream,
+            pa.csv.open_csv(stream, read, parse, convert) as reader,
+        ):
+            yield reader
+
+    @property
+    def _delimiter(self) -> str:
+        return "\t" if ".tsv" in Path(self.name).suffixes else ","
+
+    def _open_writer(self, file: Any, schema: pa.Schema) -> Any:
+        suffix = Path(self.name).suffix
+        compression = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}.get(suffix)
+        sink = file if compression is None else pa.CompressedOutputStream(file, compression)
+        options = pa.csv.WriteOptions(delimiter=self._delimiter)
+        return _Csv(sink, pa.csv.CSVWriter(sink, schema, write_options=options))
+
+
+class _Csv:
+    """A CSV writer that also closes the compressed stream below it."""
+
+    def __init__(self, sink: Any, writer: Any) -> None:
+        self.write_table = writer.write_table
+        self._streams = (writer, sink)
+
+    def close(self) -> None:
+        for stream in self._streams:
+            stream.close()
+
+
+class _TableWriter(Writer):
+    """Collects rows, so that row groups are neither tiny nor large."""
+
+    def __init__(self, write: Callable[[pa.Table], None], schema: pa.Schema) -> None:
+        self._write = write
+        self._schema = schema
+        self._parts: list[pa.Table] = []
+        self._n_rows = self._n_bytes = 0
+
+    def write(self, batch: pa.RecordBatch, rows: np.ndarray, added: pa.Table | None) -> None:
+        part = pa.Table.from_batches([batch]).take(pa.array(rows))
+        if added is not None:
+            for name in added.column_names:
+                part = part.append_column(name, added.column(name))
+        self._parts.append(part.cast(self._schema))
+        self._n_rows += len(rows)
+        self._n_bytes += part.nbytes
+        if self._n_rows >= MAX_ROWS or self._n_bytes >= _GROUP_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is left."""
+        if self._n_rows:
+            self._write(pa.concat_tables(self._parts).combine_chunks())
+        self._parts, self._n_rows, self._n_bytes = [], 0, 0
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)

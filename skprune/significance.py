@@ -1,0 +1,129 @@
+"""Whether a difference is more than chance: adjustment for several comparisons, and paired runs."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skprune.metrics import finite_numbers
+
+
+class PairedDifference(NamedTuple):
+    """The mean difference of paired runs.
+
+    Attributes
+    ----------
+    mean : float
+        Mean of the differences, in the unit of the runs.
+    margin : float
+        Half the width of the confidence interval of the mean.
+    p : float
+        Two-sided p-value of the paired t-test.
+    """
+
+    mean: float
+    margin: float
+    p: float
+
+
+def paired_difference(a: Any, b: Any, *, confidence_level: float = 0.95) -> PairedDifference:
+    """Compare runs that belong together in pairs, for instance two methods with the same seeds.
+
+    Parameters
+    ----------
+    a, b : array-like of shape (n_runs,)
+        At least two finite numbers each, in the same order.
+    confidence_level : float, default=0.95
+
+    Returns
+    -------
+    PairedDifference
+        Of a − b.
+
+    Notes
+    -----
+    A paired t-test. If all differences are equal, the margin is 0, and p is 1 for a difference of zero and 0
+    otherwise.
+
+    Examples
+    --------
+    >>> difference = paired_difference([1.0, 2.0, 4.0], [0.5, 1.0, 2.5])
+    >>> round(difference.mean, 3), round(difference.p, 3)
+    (1.0, 0.074)
+    """
+    from scipy import stats
+
+    a, b = finite_numbers(a, "a", at_least=2), finite_numbers(b, "b", at_least=2)
+    if len(a) != len(b):
+        raise ValueError(f"a and b must hold the same runs, got {len(a)} and {len(b)} numbers")
+    differences = a - b
+    mean = float(differences.mean())
+    error = float(differences.std(ddof=1) / np.sqrt(len(differences)))
+    if error < 1e-12 * max(1e-300, float(np.abs([a, b]).max())):  # rounding errors only
+        return PairedDifference(mean, 0.0, float(np.allclose(a, b, rtol=1e-12, atol=0)))
+    margin = mean_margin(differences, confidence_level=confidence_level)
+    return PairedDifference(mean, float(margin), float(stats.ttest_rel(a, b).pvalue))
+
+
+def mean_margin(runs: Any, *, confidence_level: float = 0.95) -> Any:
+    """Return half the width of the t-interval of the mean over runs; NaN for a single run.
+
+    Parameters
+    ----------
+    runs : array-like of shape (n_runs, ...)
+    confidence_level : float, default=0.95
+
+    Returns
+    -------
+    ndarray of shape (...), or float
+
+    Examples
+    --------
+    >>> round(float(mean_margin([1.0, 2.0, 3.0])), 3)
+    2.484
+    """
+    from scipy import stats
+
+    runs = np.asarray(runs, dtype=np.float64)
+    if len(runs) < 2:
+        return np.full(runs.shape[1:], np.nan)
+    error = runs.std(axis=0, ddof=1) / np.sqrt(len(runs))
+    return error * stats.t.ppf((1 + confidence_level) / 2, len(runs) - 1)
+
+
+def holm(p_values: Any) -> np.ndarray:
+    """Return p-values adjusted for multiple comparisons by Holm's step-down procedure.
+
+    With p ascending, ``p̃_i = min(1, max_{j ≤ i} (m − j + 1) p_j)`` over the m comparisons. Rejecting the
+    hypotheses with p̃ ≤ α makes at least one error with a probability of at most α, however the tests
+    depend on each other.
+
+    Parameters
+    ----------
+    p_values : array-like of shape (m,)
+        Numbers in [0, 1].
+
+    Returns
+    -------
+    ndarray of float64, shape (m,)
+        Adjusted p-values, in the order of ``p_values``.
+
+    References
+    ----------
+    S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics,
+    1979.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03])
+    array([0.03, 0.06, 0.06])
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
+        raise ValueError("p_values must be one-dimensional and lie in [0, 1]")
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted

@@ -1,0 +1,485 @@
+"""Files are pruned as a pool in memory would be, whatever their kind, and every row is accounted for."""
+
+import gzip
+import json
+import os
+import re
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+from sklearn.frozen import FrozenEstimator
+
+from skprune import (
+    ActivePruneFilter,
+    AskLLMFilter,
+    EntropyIntervalFilter,
+    KMeansFilter,
+    NGramScorer,
+    PerplexityFilter,
+    RandomFilter,
+)
+from skprune.exceptions import EmptyPoolError
+from skprune.files import prune
+
+WORDS = [
+    "the",
+    "cat",
+    "sat",
+    "on",
+    "a",
+    "mat",
+    "and",
+    "some",
+    "dogs",
+    "ran",
+    "over",
+    "green",
+    "hills",
+    "while",
+    "birds",
+    "sang",
+    "in",
+    "old",
+    "trees",
+]
+
+
+def make_texts(n, seed=0):
+    rng = np.random.default_rng(seed)
+    texts = [" ".join(rng.choice(WORDS, size=rng.integers(1, 9))) for _ in range(n)]
+    return [*texts, texts[0], " ", ""]  # short texts repeat, too
+
+
+def length(texts):
+    return [float(len(text)) for text in texts]
+
+
+def table_of(texts, start=0):
+    return pa.table(
+        {"id": [f"doc-{start + i}" for i in range(len(texts))], "text": texts, "stars": range(len(texts))}
+    )
+
+
+def write_lines(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+@pytest.fixture
+def pool(tmp_path):
+    """Three Parquet files, one of them without rows, in an order that differs from that of their creation."""
+    folder = tmp_path / "pool"
+    folder.mkdir()
+    texts = make_texts(600)
+    for name, part in (("b.parquet", texts[250:]), ("a.parquet", texts[:250]), ("c.parquet", [])):
+        table = table_of(part).cast(
+            pa.schema([("id", pa.string()), ("text", pa.string()), ("stars", pa.int64())])
+        )
+        pq.write_table(table, folder / name, row_group_size=70)
+    return folder, texts
+
+
+def read(folder):
+    """The rows of all Parquet files of a folder, in order."""
+    return [row for path in sorted(folder.glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+
+
+FILTERS = [
+    RandomFilter(keep=0.3, random_state=0),
+    PerplexityFilter(keep=0.3, random_state=0),
+    PerplexityFilter(
+        keep=50, perplexity=FrozenEstimator(NGramScorer(order=2).fit(make_texts(90, 1))), random_state=3
+    ),
+    AskLLMFilter(keep=0.3, quality=length, random_state=0),
+    ActivePruneFilter(keep=0.3, quality=length, n_candidates=0.5, random_state=0),
+    ActivePruneFilter(keep=0.3, quality=length, candidates="random", llm_budget=7, random_state=0),
+    ActivePruneFilter(keep=0.3, quality=None, reweighting=None, random_state=0),
+    EntropyIntervalFilter(keep=0.3, combine="information", random_state=0),
+    EntropyIntervalFilter(combine="generative", interval=(0.2, 0.6), random_state=0),
+]
+
+
+@pytest.mark.parametrize("pruner", FILTERS, ids=lambda pruner: re.sub(r"\s+", " ", repr(pruner))[:60])
+def test_the_same_rows_survive_as_in_memory(pool, pruner, tmp_path, monkeypatch):
+    monkeypatch.setattr("skprune.files.tables.MAX_ROWS", 64)  # several batches per file
+    folder, texts = pool
+    summary = prune(folder, pruner, text="text", out=tmp_path / "out", removed=tmp_path / "removed")
+    fitted = pruner.fit(texts)
+    kept = np.sort(fitted.select(texts))
+    explained = fitted.explain(texts)
+    assert [row["text"] for row in read(tmp_path / "out")] == [texts[row] for row in kept]
+    removed = read(tmp_path / "removed")
+    rows = np.setdiff1d(np.arange(len(texts)), kept)
+    assert [row["text"] for row in removed] == [texts[row] for row in rows]
+    assert [row["reason"] for row in removed] == explained["reason"].iloc[rows].tolist()
+    for column in explained.columns.drop(["kept", "stage", "reason"]):
+        np.testing.assert_array_equal([row[column] for row in removed], explained[column].iloc[rows])
+    assert (summary.rows, summary.kept, summary.removed) == (len(texts), len(kept), len(rows))
+    assert summary.reasons == explained["reason"].value_counts().to_dict()
+
+
+def test_a_sample_trains_the_same_model_as_in_memory(pool, tmp_path):
+    folder, texts = pool
+    scorer = NGramScorer(order=2, max_train_texts=100)
+    pruner = PerplexityFilter(keep=0.3, perplexity=scorer, random_state=0)
+    prune(folder, pruner, text="text", out=tmp_path / "out", n_train=100)
+    expected = [texts[row] for row in np.sort(pruner.fit(texts).select(texts))]
+    assert [row["text"] for row in read(tmp_path / "out")] == expected
+
+
+def test_all_columns_travel_along_and_removed_rows_say_where_they_were(pool, tmp_path):
+    folder, _ = pool
+    prune(
+        folder,
+        RandomFilter(0.5, random_state=0),
+        text="text",
+        out=tmp_path / "out",
+        removed=tmp_path / "gone",
+    )
+    before = {name: pq.read_table(folder / name) for name in ("a.parquet", "b.parquet", "c.parquet")}
+    for name, table in before.items():
+        assert pq.read_schema(tmp_path / "out" / name) == table.schema
+    for row in read(tmp_path / "gone"):
+        source = before[row["file"]].slice(row["row"], 1).to_pylist()[0]
+        assert {key: row[key] for key in source} == source
+
+
+KINDS = {
+    "pool.parquet": pq.write_table,
+    "pool.arrow": lambda table, path: write_arrow(table, path, pa.ipc.new_stream),
+    "pool.feather": lambda table, path: write_arrow(table, path, pa.ipc.new_file),
+    "pool.csv": pacsv.write_csv,
+    "pool.tsv": lambda table, path: pacsv.write_csv(table, path, pacsv.WriteOptions(delimiter="\t")),
+    "pool.jsonl": lambda table, path: write_lines(path, table.to_pylist()),
+    "pool.json": lambda table, path: write_lines(path, table.to_pylist()),
+    "pool.csv.gz": lambda table, path: write_compressed(table, path, "gzip"),
+    "pool.csv.zst": lambda table, path: write_compressed(table, path, "zstd"),
+    "größe-池.parquet": pq.write_table,
+}
+
+
+def write_arrow(table, path, writer):
+    with writer(str(path), table.schema) as sink:
+        sink.write_table(table, 40)
+
+
+def write_compressed(table, path, codec):
+    with pa.CompressedOutputStream(str(path), codec) as sink:
+        pacsv.write_csv(table, sink)
+
+
+def read_any(path):
+    kind = ".csv" if ".csv" in path.suffixes else path.suffix
+    if kind == ".parquet":
+        return pq.read_table(path)
+    if kind == ".arrow":
+        return pa.ipc.open_stream(path.read_bytes()).read_all()
+    if kind == ".feather":
+        return pa.ipc.open_file(path.read_bytes()).read_all()
+    if kind in (".jsonl", ".json"):
+        return pa.Table.from_pylist([json.loads(line) for line in path.read_text().splitlines()])
+    delimiter = "\t" if kind == ".tsv" else ","
+    with pa.input_stream(str(path)) as stream:
+        parse = pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+        return pacsv.read_csv(stream, parse_options=parse)
+
+
+@pytest.mark.parametrize(("name", "write"), KINDS.items(), ids=KINDS)
+def test_every_kind_of_file_comes_out_as_it_came_in(name, write, tmp_path):
+    texts = [f'text {i}, "quoted"\nand broken' if i % 7 == 0 else f"text {i}, ünï" for i in range(100)]
+    table = table_of(texts)
+    path = tmp_path / "in" / name
+    path.parent.mkdir()
+    write(table, path)
+    pruner = RandomFilter(keep=0.4, random_state=0)
+    summary = prune(path, pruner, text="text", out=tmp_path / "out", removed=tmp_path / "gone")
+    rows = np.sort(pruner.fit(texts).select(texts))
+    kept, removed = read_any(tmp_path / "out" / name), read_any(tmp_path / "gone" / name)
+    assert kept.to_pylist() == table.take(rows).to_pylist()
+    assert (
+        removed.select(table.column_names).to_pylist()
+        == table.take(np.setdiff1d(np.arange(100), rows)).to_pylist()
+    )
+    assert set(removed["reason"].to_pylist()) == {"random draw too high"}
+    assert (summary.files, summary.kept) == ((name,), 40)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".zst"])
+def test_lines_of_text_are_copied_byte_for_byte(suffix, tmp_path):
+    path = tmp_path / f"pool.txt{suffix}"
+    lines = [f"Zeile {i} ü" for i in range(50)]
+    with pa.output_stream(str(path)) as sink:
+        sink.write("\n".join(lines).encode())
+    pruner = RandomFilter(keep=20, random_state=0)
+    prune(path, pruner, out=tmp_path / "out", removed=tmp_path / "gone")
+    with pa.input_stream(str(tmp_path / "out" / path.name)) as stream:
+        assert stream.read().decode().splitlines() == pruner.fit_transform(lines)
+    with pa.input_stream(str(tmp_path / "gone" / f"pool.txt.jsonl{suffix}")) as stream:
+        removed = [json.loads(line) for line in stream.read().splitlines()]
+    assert [row["text"] for row in removed] == [line for line in lines if line not in pruner.transform(lines)]
+
+
+def test_json_lines_keep_their_bytes(tmp_path):
+    path = tmp_path / "pool.jsonl"
+    lines = [f'{{"text":"t{i}",  "n": 1.{i}0e3, "deep": {{"a": [{i}]}}}}' for i in range(20)]
+    path.write_text("\n".join(lines) + "\n")
+    prune(path, RandomFilter(keep=5, random_state=0), out=tmp_path / "out")
+    kept = (tmp_path / "out" / "pool.jsonl").read_text().splitlines()
+    assert len(kept) == 5
+    assert set(kept) <= set(lines)
+
+
+def test_a_hugging_face_dataset_stays_one(tmp_path):
+    from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, load_from_disk
+
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["bad", "good"])})
+    data = Dataset.from_dict({"text": make_texts(57), "label": [0, 1] * 30}, features=features)
+    DatasetDict(train=data, test=data.select(range(10))).save_to_disk(tmp_path / "in")
+    summary = prune(
+        tmp_path / "in",
+        RandomFilter(keep=20, random_state=0),
+        out=tmp_path / "out",
+        removed=tmp_path / "gone",
+    )
+    kept, removed = load_from_disk(tmp_path / "out"), load_from_disk(tmp_path / "gone")
+    assert kept["train"].features == features
+    assert sum(map(len, kept.values())) == summary.kept
+    assert sum(map(len, removed.values())) == summary.removed
+    assert "reason" in removed["test"].column_names
+
+
+def test_files_may_differ_in_kind_and_in_their_other_columns(tmp_path):
+    folder = tmp_path / "in"
+    (folder / "sub").mkdir(parents=True)
+    pq.write_table(table_of(make_texts(30)), folder / "a.parquet")
+    pq.write_table(
+        pa.table({"text": pa.array(make_texts(30, 1), pa.large_string()), "url": ["u"] * 33}),
+        folder / "sub/a.parquet",
+    )
+    write_lines(folder / "b.jsonl", [{"text": text} for text in make_texts(30, 2)])
+    (folder / "README.md").write_text("not data")
+    (folder / "_metadata.json").write_text("{}")
+    summary = prune(folder, RandomFilter(0.5, random_state=0), text="text", out=tmp_path / "out")
+    assert summary.files == ("a.parquet", "b.jsonl", "sub/a.parquet")
+    out = tmp_path / "out"
+    n_rows = [pq.read_metadata(out / name).num_rows for name in ("a.parquet", "sub/a.parquet")]
+    n_rows.append(len((out / "b.jsonl").read_text().splitlines()))
+    assert (summary.rows, summary.kept) == (99, sum(n_rows))
+
+
+def test_added_columns_give_way_to_those_of_the_file(tmp_path):
+    path = tmp_path / "pool.parquet"
+    pq.write_table(pa.table({"text": make_texts(20), "reason": ["mine"] * 23, "row": range(23)}), path)
+    prune(
+        path,
+        RandomFilter(0.5, random_state=0),
+        text="text",
+        out=tmp_path / "out",
+        removed=tmp_path / "gone",
+        explain_kept=True,
+    )
+    names = pq.read_schema(tmp_path / "gone" / "pool.parquet").names
+    assert names == [
+        "text",
+        "reason",
+        "row",
+        "rank",
+        "draw",
+        "threshold",
+        "prune_reason",
+        "file",
+        "prune_row",
+    ]
+    kept = pq.read_table(tmp_path / "out" / "pool.parquet")
+    assert kept.schema.names == names
+    assert sorted(kept["rank"].to_pylist()) == list(range(len(kept)))
+
+
+# ---------------------------------------------------------------------- rows without a text
+
+
+@pytest.fixture(params=["parquet", "jsonl", "csv"])
+def with_gaps(request, tmp_path):
+    texts = [None if i in (3, 4, 11) else f"text {i}" for i in range(20)]
+    path = tmp_path / f"pool.{request.param}"
+    KINDS[path.name](pa.table({"id": [f"d{i}" for i in range(20)], "text": texts}), path)
+    return path, texts
+
+
+def test_a_row_without_text_is_named(with_gaps, tmp_path):
+    path, _ = with_gaps
+    message = rf"{path.name}, row 3 \(id 'd3'\): 'text' is missing. on_missing='drop' removes such rows"
+    with pytest.raises(ValueError, match=message):
+        prune(path, PerplexityFilter(perplexity=never), text="text", id="id", out=tmp_path / "out")
+    # The folder holds no results yet, so that another attempt may use it.
+    assert (
+        prune(path, RandomFilter(5), text="text", id="id", out=tmp_path / "out", on_missing="drop").kept == 5
+    )
+
+
+def never(texts):
+    raise AssertionError("a text was scored before all rows were checked")
+
+
+@pytest.mark.parametrize(("on_missing", "n_kept"), [("drop", 5), ("keep", 8)])
+def test_rows_without_text_are_dropped_or_kept(with_gaps, on_missing, n_kept, tmp_path):
+    path, texts = with_gaps
+    pruner = RandomFilter(keep=5, random_state=0)
+    summary = prune(
+        path, pruner, text="text", out=tmp_path / "out", removed=tmp_path / "gone", on_missing=on_missing
+    )
+    kept = read_any(tmp_path / "out" / path.name)["text"].to_pylist()
+    written = pruner.fit_transform([text for text in texts if text is not None])
+    assert [text for text in kept if text] == written
+    assert (summary.kept, summary.removed) == (n_kept, 20 - n_kept)
+    assert summary.reasons["missing" if on_missing == "drop" else "kept: missing"] == 3
+    reasons = read_any(tmp_path / "gone" / path.name)["reason"].to_pylist()
+    assert reasons.count("missing") == (3 if on_missing == "drop" else 0)
+
+
+# ---------------------------------------------------------------------- errors before any work
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (
+            {"text": "body"},
+            ValueError,
+            "no column 'body', which text= names; its columns are 'id', 'text', 'stars'",
+        ),
+        ({"text": "stars"}, TypeError, "column 'stars' holds int64, not text"),
+        ({"text": None}, ValueError, "found 'id', 'text'; name one with text="),
+        ({"id": "key"}, ValueError, "no column 'key', which id= names"),
+        (
+            {"filter": KMeansFilter()},
+            TypeError,
+            "KMeansFilter needs the pool in memory: it compares the vectors",
+        ),
+        ({"filter": "random"}, TypeError, "filter must be a filter of skprune, got str"),
+        ({"filter": RandomFilter(keep=-1)}, ValueError, "'keep' parameter of RandomFilter"),
+        ({"filter": RandomFilter(keep=10_000)}, ValueError, "keep=10000 exceeds the"),
+        ({"on_missing": "skip"}, ValueError, "on_missing must be"),
+        ({"n_train": 0}, ValueError, "n_train must be at least 1"),
+        ({"paths": "nowhere"}, FileNotFoundError, "'nowhere' does not exist"),
+        ({"paths": []}, FileNotFoundError, "hold no data file; known kinds are .parquet"),
+    ],
+    ids=lambda value: str(value)[:40] if isinstance(value, dict) else "",
+)
+def test_bad_arguments_are_refused(pool, arguments, error, message, tmp_path):
+    given = {"paths": pool[0], "filter": RandomFilter(), "text": "text", "out": tmp_path / "out", **arguments}
+    with pytest.raises(error, match=message):
+        prune(given.pop("paths"), given.pop("filter"), **given)
+    assert not list((tmp_path / "out").glob("*.parquet"))
+
+
+def test_a_file_of_an_unknown_kind_is_refused(tmp_path):
+    (tmp_path / "pool.docx").write_text("x")
+    with pytest.raises(
+        ValueError, match=r"pool.docx is of an unknown kind; its name must end in one of .parquet"
+    ):
+        prune(tmp_path / "pool.docx", RandomFilter(), out=tmp_path / "out")
+
+
+def test_files_without_rows(tmp_path):
+    (tmp_path / "pool.txt").write_text("")
+    with pytest.raises(EmptyPoolError, match="no row with a text"):
+        prune(tmp_path / "pool.txt", RandomFilter(), out=tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["pool.parquet", "pool.arrow", "pool.jsonl.gz", "pool.csv.gz"])
+def test_a_truncated_file_is_named(name, tmp_path):
+    path = tmp_path / name
+    texts = [f"{x:.12f}" for x in np.random.default_rng(0).random(5000)]
+    if ".jsonl" in name:
+        path.write_bytes(gzip.compress("".join(json.dumps({"text": text}) + "\n" for text in texts).encode()))
+    else:
+        KINDS[name](pa.table({"text": texts}), path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match=rf"{name} cannot be read; it may be truncated"):
+        prune(path, PerplexityFilter(perplexity=never), text="text", out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("line", "error", "message"),
+    [
+        ('{"text": "b"', ValueError, "pool.jsonl, line 3: not JSON"),
+        ("[1]", TypeError, "pool.jsonl, line 3: list, not a JSON object"),
+        ('{"text": 3}', TypeError, "pool.jsonl, line 3: 'text' is int, not text"),
+        (
+            '{"text": "\\ud800"}',
+            ValueError,
+            "pool.jsonl, row 2: the text holds a lone surrogate at character 0",
+        ),
+    ],
+)
+def test_a_bad_line_is_named(line, error, message, tmp_path):
+    (tmp_path / "pool.jsonl").write_text(f'{{"text": "a"}}\n{{"text": "b"}}\n{line}\n')
+    with pytest.raises(error, match=message):
+        prune(tmp_path / "pool.jsonl", PerplexityFilter(perplexity=never), out=tmp_path / "out")
+
+
+def test_text_that_is_not_utf8_is_named(tmp_path):
+    (tmp_path / "pool.txt").write_bytes(b"fine\n\xff\xfe\n")
+    with pytest.raises(ValueError, match=r"pool.txt, line 2: 'utf-8' codec can't decode"):
+        prune(tmp_path / "pool.txt", RandomFilter(), out=tmp_path / "out")
+
+
+def test_folders_that_hold_something_else_are_refused(pool, tmp_path):
+    folder, _ = pool
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("precious")
+    with pytest.raises(FileExistsError, match="is not empty; choose a new folder"):
+        prune(folder, RandomFilter(), text="text", out=tmp_path / "out")
+    for out in (folder, tmp_path):
+        with pytest.raises(ValueError, match="holds input files; choose another folder"):
+            prune(folder, RandomFilter(), text="text", out=out)
+    with pytest.raises(ValueError, match="must not lie within each other"):
+        prune(folder, RandomFilter(), text="text", out=tmp_path / "o", removed=tmp_path / "o" / "removed")
+    assert (tmp_path / "out" / "mine.txt").read_text() == "precious"
+
+
+def test_inputs_are_never_changed(pool, tmp_path):
+    folder, _ = pool
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+    prune(
+        folder, PerplexityFilter(random_state=0), text="text", out=tmp_path / "out", removed=tmp_path / "gone"
+    )
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()} == before
+
+
+def test_paths_may_be_patterns_and_strings(pool, tmp_path, monkeypatch):
+    folder, texts = pool
+    monkeypatch.chdir(folder.parent)
+    summary = prune("pool/[ab].parquet", RandomFilter(7), text="text", out="out")
+    assert summary.files == ("a.parquet", "b.parquet")
+    assert summary.rows == len(texts)
+    assert set(os.listdir("out")) == {".skprune", "a.parquet", "b.parquet"}
+    assert summary.out == "out"
+
+
+def test_the_filter_may_name_the_column_and_is_not_changed(pool, tmp_path):
+    pruner = RandomFilter(7, text="text")
+    assert prune(pool[0], pruner, out=tmp_path / "out").kept >= 7
+    assert not hasattr(pruner, "pool_")
+
+
+def test_nothing_but_hashes_and_scores_stays_in_memory(tmp_path):
+    """A pool of long texts takes far less memory than its texts."""
+    import tracemalloc
+
+    path = tmp_path / "pool.parquet"
+    with pq.ParquetWriter(path, pa.schema([("text", pa.string())])) as writer:
+        for part in range(16):
+            texts = [f"{part} {row} " + "x" * 5000 for row in range(1000)]
+            writer.write_table(pa.table({"text": texts}))
+    prune(path, PerplexityFilter(perplexity=length), out=tmp_path / "warm")  # imports
+    tracemalloc.start()
+    prune(path, PerplexityFilter(keep=0.1, perplexity=length), out=tmp_path / "out")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert pd.Series(pq.read_table(tmp_path / "out" / path.name)["text"].to_pylist()).nunique() == 1600
+    assert peak < 16_000 * 5000 / 2

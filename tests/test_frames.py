@@ -1,0 +1,209 @@
+"""Frames of any library as pools: what comes in comes out, and a column of texts is named once."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from datasets import Dataset
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from skprune import (
+    ActiveLearningSimulator,
+    FilterChain,
+    PerplexityFilter,
+    PrunedClassifier,
+    PrunedQuery,
+    PruneSampler,
+    RandomFilter,
+    UPSFilter,
+)
+from skprune.containers import take_rows
+from skprune.pools import Pool
+from skprune.strategies import Entropy
+
+N = 40
+COLUMNS = {
+    "title": [f"title {i % 3}" for i in range(N)],
+    "body": [f"{'good' if i % 2 else 'bad'} film number {i} " + "really " * (i % 5) for i in range(N)],
+    "stars": list(range(N)),
+}
+LABELS = np.arange(N) % 2
+KINDS = {
+    "pandas": pd.DataFrame,
+    "polars": pl.DataFrame,
+    "pyarrow": pa.table,
+    "record batch": pa.RecordBatch.from_pydict,
+    "datasets": Dataset.from_dict,
+}
+
+
+def by_length(texts):
+    return [len(text) for text in texts]
+
+
+def columns_of(frame):
+    """The columns of any frame as lists."""
+    if hasattr(frame, "to_pydict"):
+        return frame.to_pydict()
+    if hasattr(frame, "column_names"):
+        return {name: frame[name][:] for name in frame.column_names}
+    return frame.to_dict(orient="list") if hasattr(frame, "iloc") else frame.to_dict(as_series=False)
+
+
+@pytest.fixture(params=KINDS.values(), ids=KINDS)
+def frame(request):
+    return request.param(COLUMNS)
+
+
+def expected(rows):
+    return {name: [values[row] for row in rows] for name, values in COLUMNS.items()}
+
+
+def test_the_named_column_is_read_and_the_others_travel_along(frame):
+    pruner = PerplexityFilter(keep=7, perplexity=by_length, text="body", random_state=0)
+    kept = pruner.fit_transform(frame)
+    rows = np.sort(
+        PerplexityFilter(keep=7, perplexity=by_length, random_state=0)
+        .fit(COLUMNS["body"])
+        .select(COLUMNS["body"])
+    )
+    assert type(kept) is type(frame)
+    assert columns_of(kept) == expected(rows)
+    assert list(pruner.get_feature_names_out()) == list(COLUMNS)
+    assert len(pruner.explain(frame)) == N
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pd.Series, pl.Series, lambda texts: pa.chunked_array([texts]), pa.array, pa.StringArray.from_pandas],
+)
+def test_a_series_comes_out_as_it_came_in(kind):
+    series = kind(COLUMNS["body"])
+    kept = RandomFilter(keep=5, random_state=0).fit_transform(series)
+    assert type(kept) is type(series)
+    assert len(kept) == 5
+    assert set(kept.to_pylist() if hasattr(kept, "to_pylist") else kept) <= set(COLUMNS["body"])
+
+
+def test_a_chain_reads_the_column_that_its_first_filter_names(frame):
+    short = PerplexityFilter(keep=20, perplexity=by_length, text="body", random_state=0)
+    chain = FilterChain([("short", short), ("random", RandomFilter(keep=5, random_state=0))])
+    kept = chain.fit_transform(frame)
+    assert type(kept) is type(frame)
+    assert len(columns_of(kept)["body"]) == 5
+
+
+def test_a_missing_column_is_named_with_those_there_are(frame):
+    with pytest.raises(ValueError, match=r"no column 'txt'.*its columns are 'title', 'body', 'stars'"):
+        RandomFilter(text="txt").fit(frame)
+
+
+def test_a_column_of_numbers_is_not_text(frame):
+    with pytest.raises(TypeError, match=r"X\['stars'\] holds \w+, not text"):
+        RandomFilter(text="stars").fit(frame)
+
+
+def test_two_columns_of_texts_need_a_name(frame):
+    with pytest.raises(ValueError, match="found 'title', 'body'; name one with text="):
+        RandomFilter().fit(frame)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_an_empty_cell_is_named_by_its_row(kind):
+    frame = kind({**COLUMNS, "body": [*COLUMNS["body"][:3], None, *COLUMNS["body"][4:]]})
+    with pytest.raises(ValueError, match=r"X\[3\] is (None|NaN): every row .* Drop the row, or fill it"):
+        RandomFilter(text="body").fit(frame)
+
+
+def test_lazy_frames_and_streams_are_refused_with_the_remedy():
+    with pytest.raises(TypeError, match=r"lazy LazyFrame; call its .collect\(\)"):
+        RandomFilter(text="body").fit(pl.DataFrame(COLUMNS).lazy())
+    reader = pa.table(COLUMNS).to_reader()
+    with pytest.raises(TypeError, match=r"X is a stream, which can be read once only; pass X.read_all\(\)"):
+        RandomFilter(text="body").fit(reader)
+
+
+def test_a_list_has_no_columns_to_name():
+    assert len(RandomFilter(keep=3, text="body").fit_transform(COLUMNS["body"])) == 3
+
+
+@pytest.mark.parametrize("kind", [pl.DataFrame, pa.table], ids=["polars", "pyarrow"])
+def test_numeric_frames_and_columns_of_lists_are_vectors(kind):
+    numbers = np.random.default_rng(0).normal(size=(N, 3))
+    pool = Pool(kind({name: numbers[:, i] for i, name in enumerate("abc")}))
+    np.testing.assert_array_equal(pool.vectors, numbers)
+    np.testing.assert_array_equal(Pool(kind({"id": range(N), "v": numbers.tolist()})).vectors, numbers)
+    kept = RandomFilter(keep=4, random_state=0).fit(pool.data)
+    assert kept.feature_names_in_.tolist() == list("abc")
+    assert type(kept.transform(pool.data)) is type(pool.data)
+
+
+def test_a_gap_among_numbers_is_named():
+    with pytest.raises(ValueError, match=r"contains NaN \(first in row 1\)"):
+        RandomFilter().fit(pl.DataFrame({"a": [1, None]}))
+
+
+def model():
+    texts = ColumnTransformer([("body", TfidfVectorizer(), "body")])
+    return make_pipeline(texts, LogisticRegression())
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
+class TestLearnersReadTheWholeFrame:
+    def test_pruned_classifier(self, kind):
+        frame = kind(COLUMNS)
+        fitted = PrunedClassifier(model(), RandomFilter(keep=20, text="body", random_state=0)).fit(
+            frame, LABELS
+        )
+        assert fitted.support_.sum() == 20
+        assert fitted.predict(frame).shape == (N,)
+        assert clone(fitted).set_params(filter__text=None).get_params()["filter__text"] is None
+
+    def test_prune_sampler(self, kind):
+        frame = kind(COLUMNS)
+        X, y = PruneSampler(RandomFilter(keep=20, text="body", random_state=0)).fit_resample(frame, LABELS)
+        assert type(X) is kind
+        assert len(X) == len(y) == 20
+
+    @pytest.mark.parametrize(
+        "pruner", [RandomFilter(keep=20, text="body", random_state=0), UPSFilter(text="body", random_state=0)]
+    )
+    def test_pruned_query_tells_the_filter_what_was_taught(self, kind, pruner):
+        from skprune.modal import ActiveLearner
+
+        frame = kind(COLUMNS)
+        learner = ActiveLearner(
+            model(), PrunedQuery(pruner, Entropy(random_state=0)), take_rows(frame, np.arange(6)), LABELS[:6]
+        )
+        pool = take_rows(frame, np.arange(6, N))
+        indices, rows = learner.query(pool, n_instances=3)
+        assert type(rows) is kind
+        learner.teach(rows, LABELS[6:][indices])
+        learner.query(pool, n_instances=3)
+        assert len(learner.query_strategy.filter_.labeled_.y) == 9
+        assert len(learner.X_training) == 9
+
+    def test_simulator(self, kind):
+        frame = kind(COLUMNS)
+        simulator = ActiveLearningSimulator(
+            model(),
+            Entropy(),
+            RandomFilter(text="body"),
+            n_instances=4,
+            n_rounds=2,
+            random_state=0,
+        )
+        assert len(simulator.fit(frame, LABELS).learning_curve_) == 3
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+def test_set_output(frame, container):
+    pruner = RandomFilter(keep=5, text="body", random_state=0).set_output(transform=container)
+    kept = pruner.fit_transform(frame)
+    assert type(kept) is {"pandas": pd.DataFrame, "polars": pl.DataFrame}[container]
+    assert list(kept.columns) == list(COLUMNS)
