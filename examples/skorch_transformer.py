@@ -1,10 +1,10 @@
-"""Fine-tune a transformer (skorch) on pruned rows, in every place that takes a classifier.
+"""
+A transformer in every place that takes a classifier
+====================================================
 
-    python examples/skorch_transformer.py        # no options; forty seconds on two cores
-
-Shows pipelines, a grid search and active-learning loops with MiniLM (fetched once, 84 MB) on 200
-film-review snippets. It trains for a few steps only, so that it runs anywhere: ignore the accuracies. Needs
-modAL (`pip install --no-deps modAL-python`), imbalanced-learn and scikit-activeml.
+Pipelines, a grid search and active-learning loops with MiniLM (fetched once, 84 MB; skorch trains it) on 200
+film-review snippets, in forty seconds. It trains for a few steps only, so that it runs anywhere: ignore the
+accuracies. Needs ``pip install --no-deps modAL-python``, imbalanced-learn and scikit-activeml.
 """
 
 import os
@@ -35,6 +35,7 @@ transformer = skprune.TransformerClassifier(
     fetch_model("minilm"), lr=2e-4, max_length=32, max_epochs=1, min_steps=4, frozen_layers=4, random_state=0
 )
 
+# %%
 # Prune the training set: k-means on TF-IDF vectors, then the perplexity of an n-gram model.
 k_means = skprune.KMeansFilter(keep=0.5, random_state=0)
 model = make_pipeline(shorten, skprune.PrunedClassifier(transformer, k_means))
@@ -49,6 +50,7 @@ search = GridSearchCV(
 print("a grid search:                ", search.cv_results_["mean_test_score"].round(2))
 print(search.best_params_, "trained on", search.best_estimator_.support_.sum(), "rows")
 
+# %%
 # Prune the pool of an active learner: the model predicts only the 30 rows that the filter keeps.
 initial, pool, labels = {"X_training": texts[:40], "y_training": y[:40]}, texts[40:], y[40:]
 pruner = skprune.RandomFilter(keep=30, random_state=0)

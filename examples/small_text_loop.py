@@ -1,10 +1,11 @@
-"""Let small-text choose among the rows that a filter keeps. Copy PrunedQueryStrategy into your project.
+"""
+Active learning with small-text
+===============================
 
-    python examples/small_text_loop.py           # no options; ten seconds on two cores
-
-A query strategy of small-text (`pip install small-text`) gets the indices of the unlabeled rows.
-PrunedQueryStrategy passes on only those that the filter keeps, and tells the filter each new label. The
-texts are two classes of 20 Newsgroups, fetched once.
+A query strategy of small-text gets the indices of the unlabeled rows. ``PrunedQueryStrategy``, which you can
+copy into your project, passes on only those that the filter keeps, and tells the filter each new label. The
+texts are two classes of 20 Newsgroups, fetched once. Install small-text with ``pip install small-text``.
+Runs in ten seconds.
 """
 
 import numpy as np
@@ -21,6 +22,9 @@ from small_text import (
 
 from skprune import AnchorFilter
 from skprune.datasets import load_newsgroups
+
+# %%
+# The class to copy.
 
 
 class PrunedQueryStrategy(QueryStrategy):
@@ -48,6 +52,9 @@ class PrunedQueryStrategy(QueryStrategy):
         subpool = indices_unlabeled[self.filter.select(unlabeled, min_rows=n)]
         return self.base_query_strategy.query(clf, dataset, subpool, indices_labeled, y, n=n)
 
+
+# %%
+# It wraps any strategy of small-text.
 
 news = load_newsgroups("all")
 graphics, space = (news.target_names.index(name) for name in ("comp.graphics", "sci.space"))

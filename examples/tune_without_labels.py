@@ -1,12 +1,13 @@
-"""Tune a filter before you spend any label: how much of a rare class does it find?
+"""
+Tuning a filter before anybody labels
+=====================================
 
-    python examples/tune_without_labels.py       # no options; fifteen seconds on two cores
-
-Searches AnchorFilter's A and K on Debian's package descriptions, of which 3 % are games: given 60 labeled
-rows, how many games of the pool are among the filter's best 200 rows? No classifier is trained, and
-sentence vectors are computed once for all candidates and folds, so a whole surface takes seconds. The
-search needs labels, but labels from a similar past project are enough. The descriptions are fetched once
-with apt (Debian or Ubuntu), and MiniLM once (84 MB).
+How much of a rare class does a filter find? The script searches AnchorFilter's A and K on Debian's package
+descriptions, of which 3 % are games: given 60 labeled rows, how many games of the pool are among the filter's
+best 200 rows? No classifier is trained, and sentence vectors are computed once for all candidates and folds,
+so a whole surface takes seconds. The search needs labels, but labels from a similar past project are enough.
+The descriptions are fetched once with apt (Debian or Ubuntu), and MiniLM once (84 MB).
+Runs in fifteen seconds.
 """
 
 import os
@@ -28,6 +29,7 @@ rows = np.random.default_rng(0).choice(len(debian.data), 2000, replace=False)
 texts = [debian.data[i].partition("\n")[0] for i in rows]  # the first line, a synopsis, is enough
 y = debian.target[rows]
 
+# %%
 # The training fold supplies the initial labels; the test fold is the pool.
 options = {
     "scoring": partial(pool_recall, n_rows=200, minority=1),

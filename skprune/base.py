@@ -45,7 +45,7 @@ _MOST_NAMED = 10
 class BaseFilter(TransformerMixin, BaseEstimator, ABC):
     """A pool filter: it keeps the part of a pool that is worth labeling.
 
-    A subclass implements :meth:`_fit` and :meth:`_select`, and :meth:`_learn` if the method uses labels. Its
+    A subclass implements ``_fit`` and ``_select``, and ``_learn`` if the method uses labels. Its
     ``_parameter_constraints`` extend those of this class, which cover the parameters that filters share.
 
     Attributes

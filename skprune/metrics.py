@@ -195,8 +195,8 @@ def diversity(unlabeled: Any, batch: Any) -> float:
 
     Notes
     -----
-    For numbers, this takes O((|U| + |B|) log |B|) time. For vectors, the product U·Bᵀ is computed one block
-    of rows at a time.
+    For numbers, this takes ``O((|U| + |B|) log |B|)`` time. For vectors, the product U·Bᵀ is computed one
+    block of rows at a time.
 
     The result depends on the unit of d. The paper does not say whether its d is a difference of perplexities
     or of their logarithms. Compare only figures in the same unit.

@@ -79,7 +79,7 @@ class IDDS(EncodingStrategy):
 
     Two choices are ours. The sum over U leaves out the actual similarity of the row to itself; published
     code subtracts 1, which is correct for unit vectors only. Each row's sums over U and L are updated after
-    every pick, so that a pick costs one pass over the vectors and no |U| × |U| matrix is computed. The
+    every pick, so that a pick costs one pass over the vectors and no ``|U| × |U|`` matrix is computed. The
     metrics are the scores at the time of the pick.
 
     References

@@ -37,7 +37,7 @@ class MaxHerding(EncodingStrategy):
         Turns texts into vectors. None is TF-IDF with SVD; a string or path is the name or folder of a
         SentenceTransformer. A numeric pool needs no encoder.
     gamma : float, default=1.0
-        Width of the kernel k(x, c) = exp(−gamma · |x − c|²) between vectors of unit length.
+        Width of the kernel ``k(x, c) = exp(−gamma · |x − c|²)`` between vectors of unit length.
     n_reference : int, default=10_000
         Number of rows that are covered, and that are picked from: a random sample of the pool, or all of a
         smaller pool. At least ``n_instances`` are drawn.

@@ -90,7 +90,7 @@ class LeastConfidence(_ProbabilityStrategy):
     """
 
     def measure(self, proba: np.ndarray) -> np.ndarray:
-        """Return :func:`least_confidence` of each row."""
+        """Return ``least_confidence`` of each row."""
         return least_confidence(proba)
 
 
@@ -124,7 +124,7 @@ class Margin(_ProbabilityStrategy):
     _largest_first = False
 
     def measure(self, proba: np.ndarray) -> np.ndarray:
-        """Return :func:`margin` of each row."""
+        """Return ``margin`` of each row."""
         return margin(proba)
 
 
@@ -157,5 +157,5 @@ class Entropy(_ProbabilityStrategy):
     """
 
     def measure(self, proba: np.ndarray) -> np.ndarray:
-        """Return :func:`entropy` of each row."""
+        """Return ``entropy`` of each row."""
         return entropy(proba)

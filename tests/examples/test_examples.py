@@ -1,6 +1,7 @@
 """The examples run and print what their docstrings promise."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,10 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def run(name, cwd, options=""):
     """Run an example as a person would, but with skprune's own warnings as errors; return its output."""
     command = [sys.executable, "-W", "error::UserWarning:skprune", str(EXAMPLES / name), *options.split()]
-    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=cwd).stdout
+    environment = {**os.environ, "MPLBACKEND": "agg"}  # plt.show must not open a window and wait
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=cwd, env=environment
+    ).stdout
 
 
 @pytest.mark.slow
@@ -33,6 +37,19 @@ def test_imblearn_pipeline(tmp_path):
     assert out.count("average precision 0.") == 5
     assert "no pruning:  3000 of 3000 rows" in out
     assert "k-means:   300 of 3000 rows" in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "promise"),
+    [
+        ("what_filters_keep", ""),
+        ("score_histogram", "perplexity too high"),
+        ("learning_curves", "ProxyFilter     300.0"),
+    ],
+)
+def test_pictures(tmp_path, name, promise):
+    assert promise in run(f"{name}.py", tmp_path)
 
 
 @pytest.mark.slow

@@ -3,16 +3,19 @@
 import runpy
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from skprune import RandomFilter
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+pytestmark = pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
 
 
 def run(name):
     """Run an example in this process; return its variables."""
+    plt.switch_backend("agg")  # plt.show must not open a window and wait
     return runpy.run_path(str(EXAMPLES / name))
 
 

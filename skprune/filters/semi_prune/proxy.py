@@ -17,7 +17,7 @@ with optional_imports(extra="models", purpose="Training a neural net"):
 
 
 class ProxyClassifier(NetClassifier):
-    """A multilayer perceptron or a small convolutional net; :meth:`partial_fit` trains it for one epoch.
+    """A multilayer perceptron or a small convolutional net; ``partial_fit`` trains it for one epoch.
 
     Parameters
     ----------
