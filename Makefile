@@ -9,7 +9,7 @@ PY := .venv/bin/python
 STAMP := .venv/installed
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 
-.PHONY: help demo test coverage slow gpu network bench api check-tools clean
+.PHONY: help demo test coverage slow gpu network bench api docs check-tools clean
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo 'make network   the tests that fetch from a package registry or apt'
 	@echo 'make bench     the benchmarks, one table each'
 	@echo 'make api       the public classes, their parameters and defaults, as a table'
+	@echo 'make docs      the site, in docs/_build/html; warnings are errors (the examples run: a few minutes)'
 	@echo 'make clean     remove .venv and the caches of the tools (not the downloaded assets)'
 	@echo 'PYTHON=...     the interpreter to build .venv with (3.11 or newer; default python3)'
 
@@ -48,6 +49,15 @@ network: $(STAMP)
 
 api: $(STAMP)
 	@$(PY) docs/api_table.py
+
+# The packages of the site are installed on the first call: they are of no use to anybody else.
+docs: .venv/docs-installed
+	$(PY) -m sphinx -b html -W --keep-going $(ARGS) docs docs/_build/html
+	@echo 'Open docs/_build/html/index.html'
+
+.venv/docs-installed: $(STAMP)
+	$(PIP) install --quiet $(PIN) -e '.[docs]'
+	@touch $@
 
 bench: $(STAMP)
 	@set -e; for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(PY) "$$script"; done
@@ -81,5 +91,6 @@ check-tools:
 	test -z "$$missing" || { echo "Tools are missing. On Debian: apt-get install -y$$missing" >&2; exit 1; }
 
 clean:
+	rm -rf docs/_build docs/api docs/auto_examples docs/sg_execution_times.rst
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist skprune.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

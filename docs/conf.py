@@ -24,7 +24,7 @@ extensions = [
     "public_members",
     "repository_links",
 ]
-exclude_patterns = ["_build", "_templates", "**/GALLERY_HEADER.rst"]
+exclude_patterns = ["_build", "_templates"]
 templates_path = ["_templates"]
 
 myst_enable_extensions = ["dollarmath"]

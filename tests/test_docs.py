@@ -13,7 +13,12 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-GUIDES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+GUIDES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted(ROOT.glob("docs/*.md")),
+    *sorted(ROOT.glob("docs/methods/*.md")),
+]
 PAGES = [*GUIDES, ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/results/*.md"))]
 
 BLOCK = re.compile(
@@ -92,6 +97,30 @@ def test_every_path_and_dotted_name_exists(page):
         assert resolves(dotted), f"{name_of(page)} names {dotted}, which does not exist"
 
 
+def test_the_reference_lists_every_public_name():
+    listed = set(
+        re.findall(r"^   ([\w.]+)$", (ROOT / "docs/api.rst").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    for module in ("skprune", "skprune.strategies", "skprune.scorers", "skprune.datasets"):
+        public = set(importlib.import_module(module).__all__) - {"BOILERPLATE_SECTIONS"}
+        assert public <= listed, f"docs/api.rst lacks {sorted(public - listed)} of {module}"
+
+
+def test_every_page_is_in_the_site():
+    toctrees = "".join(
+        entry
+        for page in ROOT.glob("docs/**/*.md")
+        for entry in re.findall(
+            r"^```{toctree}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+        )
+    )
+    entries = {Path(entry).stem for entry in toctrees.split()}
+    for page in PAGES:
+        if page.is_relative_to(ROOT / "docs"):
+            name = page.parent.name if page.stem == "index" else page.stem
+            assert name in entries or page == ROOT / "docs/index.md", f"no page leads to {name_of(page)}"
+
+
 def test_make_targets_named_in_the_docs_exist():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for page in PAGES:
@@ -105,7 +134,7 @@ def test_the_files_that_other_tools_read_are_valid_yaml():
     assert citation["version"] == skprune.__version__
     assert len(citation["references"]) == 4
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
-    assert set(workflow["jobs"]) == {"pinned", "oldest", "newest"}
+    assert set(workflow["jobs"]) == {"pinned", "oldest", "newest", "docs"}
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     assert [hook["id"] for hook in hooks["repos"][0]["hooks"]][:3] == ["ruff", "ruff-format", "mypy"]
 
