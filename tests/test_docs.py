@@ -106,21 +106,6 @@ def test_the_reference_lists_every_public_name():
         assert public <= listed, f"docs/api.rst lacks {sorted(public - listed)} of {module}"
 
 
-def test_every_page_is_in_the_site():
-    toctrees = "".join(
-        entry
-        for page in ROOT.glob("docs/**/*.md")
-        for entry in re.findall(
-            r"^```{toctree}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-        )
-    )
-    entries = {Path(entry).stem for entry in toctrees.split()}
-    for page in PAGES:
-        if page.is_relative_to(ROOT / "docs"):
-            name = page.parent.name if page.stem == "index" else page.stem
-            assert name in entries or page == ROOT / "docs/index.md", f"no page leads to {name_of(page)}"
-
-
 def test_make_targets_named_in_the_docs_exist():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for page in PAGES:
