@@ -31,6 +31,7 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3  # the anchors that GitHub gives the headings
 html_math_renderer = "mathml"
 
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # numpydoc's sections state the types
 autosummary_generate = True
 numpydoc_show_class_members = False  # the templates list the members
@@ -56,7 +57,7 @@ sphinx_gallery_conf = {
     "min_reported_time": 5,
     "remove_config_comments": True,
     "show_signature": False,
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "gallery_order.by_topic",
 }
 
 html_theme = "pydata_sphinx_theme"
@@ -71,4 +72,4 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
 }
-html_sidebars = {"index": [], "start": [], "choose": [], "faq": []}
+html_sidebars = {"index": [], "start": []}

@@ -59,12 +59,12 @@ curves = pd.concat(curves)
 # A line is the mean over the four runs, a band reaches from the lowest to the highest.
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-titles = {"minority_found": "share of the rare class that is labeled", "f1": "F1 of the rare class"}
+titles = {"minority_found": "share of the rare class that is labeled", "f1": "its F1"}
 for ax, (column, title) in zip(axes, titles.items(), strict=True):
     for name in filters:
-        runs = curves[curves["filter"] == name].pivot(index="labels", columns="seed", values=column)
-        (line,) = ax.plot(runs.index, runs.mean(axis=1), label=name)
-        ax.fill_between(runs.index, runs.min(axis=1), runs.max(axis=1), alpha=0.12, color=line.get_color())
+        runs = curves[curves["filter"] == name].groupby("labels")[column].agg(["mean", "min", "max"])
+        (line,) = ax.plot(runs.index, runs["mean"], label=name)
+        ax.fill_between(runs.index, runs["min"], runs["max"], alpha=0.12, color=line.get_color())
     ax.set(title=title, xlabel="labels")
     ax.grid(alpha=0.3)
 axes[0].legend(frameon=False)
@@ -73,4 +73,5 @@ plt.show()
 # %%
 # What a round costs: the rows that the strategy looked at, and the seconds of filter and strategy.
 
-print(curves.query("round > 0").groupby("filter", sort=False)[["subpool", "select_seconds"]].mean().round(3))
+rounds = curves[curves["round"] > 0].groupby("filter", sort=False)
+print(rounds[["subpool", "select_seconds"]].mean().round(3))

@@ -30,7 +30,8 @@ table["text"] = texts
 print(table.drop(columns="text").head(3).to_string())
 
 # %%
-# The threshold is the score of the last row that was kept.
+# The threshold is the score of the last row that was kept. Half of the junk is on the wrong side of it: what
+# repeats itself is easy to predict.
 
 scores = table["log10_perplexity"]
 threshold = table["threshold"].iloc[0]
@@ -41,18 +42,19 @@ plt.hist(scores[~table["kept"]], bins, label="dropped", color="0.75")
 plt.axvline(threshold, color="black", linewidth=1, label=f"threshold, {threshold:.2f}")
 for text in junk:
     score = table.loc[table["text"] == text, "log10_perplexity"].item()
-    plt.axvline(score, 0, 0.06, color="tab:red", linewidth=3, label="added junk" if text == junk[0] else None)
+    label = "added junk" if text == junk[0] else None
+    plt.axvline(score, 0, 0.06, color="tab:red", linewidth=3, label=label)
 plt.xlabel("log10 perplexity per token")
 plt.ylabel("texts")
 plt.legend(frameon=False)
 plt.show()
 
 # %%
-# The least and the most surprising texts. Read both ends of your own pool before you trust a threshold: the
-# most surprising rows may be junk, or they may be the rare class that you are looking for.
+# The least and the most surprising texts. Read both ends of your own pool before you trust a threshold:
+# here the most surprising texts are short ones, not junk.
 
 ordered = table.sort_values("log10_perplexity")
 for title, rows in [("least surprising", ordered.head(4)), ("most surprising", ordered.tail(6))]:
     print(title)
-    for score, reason, text in zip(rows["log10_perplexity"], rows["reason"], rows["text"], strict=True):
-        print(f"  {score:.2f}  {reason:<22}  {text[:60]}")
+    for row in rows.itertuples():
+        print(f"  {row.log10_perplexity:.2f}  {row.reason:<22}  {row.text[:60]}")

@@ -4,7 +4,7 @@ What each filter keeps
 
 A picture of seven filters on one pool of points in the plane, where distances can be seen. 600 points
 belong to a common class and 24 to a rare one. Twelve rows are labeled, three of them rare, and a logistic
-regression has learned from them. Each filter keeps 60 rows. Runs in a few seconds.
+regression has learned from them. Each filter keeps about 60 rows. Runs in a few seconds.
 
 The picture shows what a filter looks at, not how good it is: see the tables of results for that.
 """
@@ -32,13 +32,15 @@ learner = LogisticRegression(class_weight="balanced").fit(pool[labeled], y[label
 
 # %%
 # Each filter is fitted on the pool with the labels that are known. ``UPSFilter`` and ``ProxyFilter`` also use
-# what the learner predicts, so they are told about a round.
+# what the learner predicts, so they are told about a round. ``AnchorFilter`` and ``SEALSFilter`` compare
+# directions (cosine similarity), so in the plane their neighbors lie on rays from the origin, the middle of
+# the picture.
 
 filters = {
     "RandomFilter": skprune.RandomFilter(keep=60, random_state=0),
     "KMeansFilter": skprune.KMeansFilter(keep=60, random_state=0),
-    "AnchorFilter": skprune.AnchorFilter(n_anchors=3, keep=60, random_state=0),
-    "SEALSFilter": skprune.SEALSFilter(n_neighbors=10, keep=60, random_state=0),
+    "AnchorFilter": skprune.AnchorFilter(n_anchors=3, n_neighbors=10, random_state=0),
+    "SEALSFilter": skprune.SEALSFilter(n_neighbors=6, random_state=0),
     "UPSFilter": skprune.UPSFilter(keep=60, random_state=0),
     "ProxyFilter": skprune.ProxyFilter(keep=60, random_state=0),
     "SemiPruneFilter": skprune.SemiPruneFilter(keep=60, random_state=0),
@@ -50,7 +52,7 @@ for ax, (name, pruner) in zip(axes.flat, filters.items(), strict=False):
     ax.scatter(*pool.T, s=6, color="0.8")
     ax.scatter(*pool[kept].T, s=14, c=np.where(y[kept] == 1, "tab:orange", "tab:blue"))
     ax.scatter(*pool[labeled].T, s=40, marker="x", color="black", linewidth=1)
-    ax.set_title(f"{name}: {np.sum(y[kept])} of 21 rare", fontsize=10)
+    ax.set_title(f"{name}: {len(kept)} rows, {np.sum(y[kept])} rare", fontsize=10)
     ax.set(xticks=[], yticks=[])
 
 legend = axes.flat[-1]

@@ -14,7 +14,7 @@ def visit_inline(self, node):
 
 
 def visit_block(self, node):
-    self.body.append(f'<div class="math">{_mathml(node, as_block=True)}</div>\n')
+    self.body.append(f'<div class="formula">{_mathml(node, as_block=True)}</div>\n')
     raise nodes.SkipNode
 
 
