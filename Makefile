@@ -53,6 +53,8 @@ api: $(STAMP)
 # The packages of the site are installed on the first call: they are of no use to anybody else.
 docs: .venv/docs-installed
 	$(PY) -m sphinx -b html -W --keep-going $(ARGS) docs docs/_build/html
+	@! grep -rlE '<(script|link|img)[^>]*(src|href)="https?:' --include='*.html' docs/_build/html \
+	  || { echo 'These pages need a network when they are read.' >&2; exit 1; }
 	@echo 'Open docs/_build/html/index.html'
 
 .venv/docs-installed: $(STAMP)
@@ -91,6 +93,6 @@ check-tools:
 	test -z "$$missing" || { echo "Tools are missing. On Debian: apt-get install -y$$missing" >&2; exit 1; }
 
 clean:
-	rm -rf docs/_build docs/api docs/auto_examples docs/sg_execution_times.rst
+	rm -rf docs/_build docs/api docs/auto_examples
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist skprune.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

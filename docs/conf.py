@@ -56,6 +56,7 @@ sphinx_gallery_conf = {
     "min_reported_time": 5,
     "remove_config_comments": True,
     "show_signature": False,
+    "write_computation_times": False,  # that page loads scripts from the network
     "within_subsection_order": "gallery_order.by_topic",
 }
 
