@@ -39,8 +39,8 @@ numpydoc_show_class_members = False  # the templates list the members
 numpydoc_class_members_toctree = False
 
 nitpicky = True
-# The build needs no network, and so has no inventory of scikit-learn's names.
-nitpick_ignore_regex = [(r"py:\w+", r"sklearn\..+")]
+# The build needs no network, and so has no inventory of these libraries.
+nitpick_ignore_regex = [(r"py:\w+", r"(numpy|sklearn)\..+")]
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",

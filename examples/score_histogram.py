@@ -7,10 +7,10 @@ The pool is film-review snippets (1 MB, fetched once) with some junk added. Runs
 """
 
 import matplotlib.pyplot as plt
-import numpy as np
 
 from skprune import PerplexityFilter
 from skprune.datasets import load_movie_snippets
+from skprune.plotting import ScoreHistogramDisplay
 
 reviews = load_movie_snippets().data
 junk = [
@@ -33,20 +33,12 @@ print(table.drop(columns="text").head(3).to_string())
 # The threshold is the score of the last row that was kept. Half of the junk is on the wrong side of it: what
 # repeats itself is easy to predict.
 
-scores = table["log10_perplexity"]
-threshold = table["threshold"].iloc[0]
-bins = np.linspace(scores.quantile(0.001), scores.max(), 70)
-plt.figure(figsize=(8, 4), layout="constrained")
-plt.hist(scores[table["kept"]], bins, label="kept", color="tab:blue")
-plt.hist(scores[~table["kept"]], bins, label="dropped", color="0.75")
-plt.axvline(threshold, color="black", linewidth=1, label=f"threshold, {threshold:.2f}")
+display = ScoreHistogramDisplay.from_estimator(pruner)
 for text in junk:
     score = table.loc[table["text"] == text, "log10_perplexity"].item()
     label = "added junk" if text == junk[0] else None
-    plt.axvline(score, 0, 0.06, color="tab:red", linewidth=3, label=label)
-plt.xlabel("log10 perplexity per token")
-plt.ylabel("texts")
-plt.legend(frameon=False)
+    display.ax_.axvline(score, 0, 0.06, color="tab:red", linewidth=3, label=label)
+display.ax_.legend()
 plt.show()
 
 # %%

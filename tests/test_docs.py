@@ -101,7 +101,13 @@ def test_the_reference_lists_every_public_name():
     listed = set(
         re.findall(r"^   ([\w.]+)$", (ROOT / "docs/api.rst").read_text(encoding="utf-8"), re.MULTILINE)
     )
-    for module in ("skprune", "skprune.strategies", "skprune.scorers", "skprune.datasets"):
+    for module in (
+        "skprune",
+        "skprune.strategies",
+        "skprune.scorers",
+        "skprune.plotting",
+        "skprune.datasets",
+    ):
         public = set(importlib.import_module(module).__all__) - {"BOILERPLATE_SECTIONS"}
         assert public <= listed, f"docs/api.rst lacks {sorted(public - listed)} of {module}"
 

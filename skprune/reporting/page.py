@@ -25,7 +25,7 @@ _MAX_EXAMPLES = 14
 
 @dataclass
 class Report:
-    """What :func:`report` returns. In a notebook, it displays itself.
+    """What :func:`~skprune.report` returns. In a notebook, it displays itself.
 
     Attributes
     ----------

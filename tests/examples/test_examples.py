@@ -45,7 +45,7 @@ def test_imblearn_pipeline(tmp_path):
     [
         ("what_filters_keep", ""),
         ("score_histogram", "perplexity too high"),
-        ("learning_curves", "ProxyFilter     300.0"),
+        ("learning_curves", "ProxyFilter   300.0 rows"),
     ],
 )
 def test_pictures(tmp_path, name, promise):
