@@ -1,7 +1,7 @@
 """The demo, end to end: prune a pool, ask for labels, fine-tune a transformer, round after round.
 
 Runs on two real pools: Debian package descriptions with a rare class, and film-review snippets. Each pool
-is pruned in four ways. Prints one row per round and a final table, the one of docs/results/demo.md; writes
+is pruned in five ways. Prints one row per round and a final table, the one of docs/results/demo.md; writes
 both as CSV and the learning curves as PNG. A run that was killed continues where it stopped.
 
     python examples/experiments/demo.py  # parts of the pools, two to eight minutes on two cores
@@ -32,6 +32,7 @@ from skprune import (
     EntropyIntervalFilter,
     KMeansFilter,
     PerplexityFilter,
+    ProxyFilter,
     RandomFilter,
     SEALSFilter,
     SemiPruneFilter,
@@ -53,6 +54,7 @@ FILTERS = (
     "random",
     "activeprune",
     "anchoral",
+    "proxy",
     "askllm",
     "entropy",
     "kmeans",
@@ -138,6 +140,8 @@ def make_filter(name: str, task: Task, args: argparse.Namespace) -> BaseFilter:
             return ActivePruneFilter(**asked, **scored)
         case "anchoral":
             return AnchorFilter(n_anchors=10, n_neighbors=args.n_neighbors, **encoded)
+        case "proxy":
+            return ProxyFilter(keep=0.25, **encoded)
         case "askllm":
             return AskLLMFilter(**asked, **scored)
         case "entropy":
@@ -275,7 +279,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         out=Path("demo-results"),
     )
     parser.add_argument("--data", nargs="+", choices=("debian", "movies"), default=["debian", "movies"])
-    parser.add_argument("--filters", nargs="+", choices=FILTERS, default=list(FILTERS[:4]))
+    parser.add_argument("--filters", nargs="+", choices=FILTERS, default=list(FILTERS[:5]))
     parser.add_argument("--strategy", choices=STRATEGIES, default="entropy")
     parser.add_argument("--model", help="transformer to fine-tune, name or path (default: MiniLM, packaged)")
     return parser.parse_args(argv)
