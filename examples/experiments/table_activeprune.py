@@ -312,21 +312,21 @@ Command: `{command("table_activeprune", args, parse([]))}`, {origin()}, seeds 0 
 
 **Data.** *movies*: film-review snippets, two classes; *newsgroups*: 20 Newsgroups; *reuters*: the topics of
 Reuters-52 with at least {MIN_CLASS} texts. Texts are cut after {args.max_words} words. Each seed draws
-{args.pool_size:,} rows for its pool from {args.judged:,} texts that the LLM has scored, and {args.test_size:,}
-other rows for its test set. **Learners** read MiniLM sentence vectors or TF-IDF. **Loop.** {args.n_seeds}
-initial labels, at least one of each class, {args.rounds} rounds of {args.batch} labels, 1 % of the pool, as in
-the paper. **Filters** keep a quarter. n-gram models are trained on the pool; "from elsewhere" means on the
-other data sets and on package descriptions. The LLM is SmolLM2-135M in 8-bit or bfloat16, asked the default
-question in its chat template about the first {args.max_length} tokens. "No perplexity" lets the LLM choose the
-quarter out of 30 % of the pool, drawn at random each round.
+{args.pool_size:,} rows for its pool from {args.judged:,} texts that the LLM has scored, and
+{args.test_size:,} other rows for its test set. **Learners** read MiniLM sentence vectors or TF-IDF.
+**Loop.** {args.n_seeds} initial labels, at least one of each class, {args.rounds} rounds of {args.batch}
+labels, 1 % of the pool, as in the paper. **Filters** keep a quarter. n-gram models are trained on the pool;
+"from elsewhere" means on the other data sets and on package descriptions. The LLM is SmolLM2-135M in
+bfloat16, asked the default question in its chat template about the first {args.max_length} tokens. "No
+perplexity" lets the LLM choose the quarter out of 30 % of the pool, drawn at random each round.
 
 **How to read it.** Differences are in points of macro F1, averaged over the learning curve, paired by seed:
 the mean, its 95 % interval (Student's t), and the smallest difference that this number of seeds detects with
 a probability of 80 %. p is adjusted by Holm's method over the comparisons of one data set, learner and
 strategy: {n_others} in the first table, {len(RIVALS)} in the second. *Established*: adjusted p < 0.05.
 *Excluded beyond ± {NEGLIGIBLE:g} points*: not established, and the interval lies within. *Not established*:
-neither. All pools of a data set are drawn from the same texts and overlap, so the intervals do not cover other
-data sets.
+neither. All pools of a data set are drawn from the same texts and overlap, so the intervals do not cover
+other data sets.
 """
     diverse = [
         ("ActivePrune", name) for name in ("random", "ActivePrune, β = 0", "ActivePrune, no reweighting")
