@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _pages import command, compared, origin, paragraphs
+from _pages import command, compared, origin, paragraphs, publish
 from _runs import Runs, cut, encode, make_parser, markdown, play, random_part, with_packaged_models
 from sklearn.base import BaseEstimator
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -360,6 +360,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         encoder=None,
         llm=None,
         memory=None,
+        page=None,
         out=Path("table_activeprune-results"),
     )
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
@@ -372,7 +373,6 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         "--chat", action=argparse.BooleanOptionalAction, default=True, help="use the LLM's chat template"
     )
     parser.add_argument("--max-length", type=int, default=48, help="tokens of each text that the LLM reads")
-    parser.add_argument("--page", type=Path, default=None, help="where to write the page (default: in --out)")
     return parser.parse_args(argv)
 
 
@@ -381,10 +381,7 @@ def main() -> None:
     args = with_packaged_models(parse())
     warnings.simplefilter("ignore")
     runs = run_all(args)
-    target = args.page or args.out / "table_activeprune.md"
-    runs.round(4).to_csv(target.with_suffix(".csv"), index=False)
-    target.write_text(page(runs, args))
-    print(target.read_text())
+    publish("table_activeprune", args, runs.round(4), page(runs, args))
 
 
 if __name__ == "__main__":
