@@ -23,7 +23,7 @@ def plain_settings(value: Any) -> Any:
     --------
     >>> from skprune import RandomFilter
     >>> plain_settings(RandomFilter(keep=20))
-    {'class': 'skprune.filters.random.RandomFilter', 'keep': 20, 'random_state': None}
+    {'class': 'skprune.filters.random.RandomFilter', 'keep': 20, 'random_state': None, 'text': None}
     >>> plain_settings(len), plain_settings(np.arange(3))
     ('builtins.len', 'int64[3] 843b4c2e263cffb1e01994db21aa6bf9')
     """

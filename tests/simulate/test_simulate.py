@@ -454,7 +454,7 @@ def test_the_pool_is_read_and_checked_once(monkeypatch, tmp_path):
     read, read_rows = [], pools.read_rows
     monkeypatch.setattr(Pool, "check", lambda pool, *rows: (checked.append(len(pool)), check(pool, *rows))[1])
     monkeypatch.setattr(
-        pools, "read_rows", lambda rows, name: (read.append(len(rows)), read_rows(rows, name))[1]
+        pools, "read_rows", lambda rows, *options: (read.append(len(rows)), read_rows(rows, *options))[1]
     )
     simulator(memory=tmp_path).fit(X, Y)
     assert checked.count(400) == read.count(400) == 1
