@@ -1,4 +1,7 @@
-"""ActivePrune: n-gram perplexity of the whole pool, LLM scores of a few rows, reweighting every round."""
+"""ActivePrune: n-gram perplexity of the whole pool, LLM scores of a few rows, reweighting every round.
+
+The file is long because the class documents its parameters and the theorem about β.
+"""
 
 from __future__ import annotations
 

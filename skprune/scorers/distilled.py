@@ -1,4 +1,7 @@
-"""An expensive teacher scores a few texts of the pool; a cheap student predicts the scores of the others."""
+"""An expensive teacher scores a few texts of the pool; a cheap student predicts the scores of the others.
+
+The file is long because the class documents a design of our own; student and columns have files of their own.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""SemiPrune: few labels give pseudo-labels, and a proxy trained on them shows which rows to keep."""
+"""SemiPrune: few labels give pseudo-labels, and a proxy trained on them shows which rows to keep.
+
+The file is long because the class documents parameters and defaults; the steps are in the files beside it.
+"""
 
 from __future__ import annotations
 
