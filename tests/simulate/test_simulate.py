@@ -39,7 +39,6 @@ from skprune import (
     PrunedQuery,
     RandomFilter,
     SEALSFilter,
-    TransformerClassifier,
     UPSFilter,
     ValidationPlateau,
     pools,
@@ -411,6 +410,8 @@ def test_a_regressor():
 
 
 def test_a_transformer(minilm):
+    from skprune import TransformerClassifier  # the other tests of this file need no torch
+
     classifier = TransformerClassifier(
         minilm, max_length=16, max_epochs=1, min_steps=2, patience=None, frozen_layers=6, precision="float32"
     )
