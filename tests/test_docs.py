@@ -131,6 +131,13 @@ def test_the_files_that_other_tools_read_are_valid_yaml():
     assert [hook["id"] for hook in hooks["repos"][0]["hooks"]][:3] == ["ruff", "ruff-format", "mypy"]
 
 
+def test_the_tests_of_the_job_with_the_oldest_packages_exist():
+    for line in (ROOT / ".github/torch-free-tests.txt").read_text(encoding="utf-8").split():
+        path, _, test = line.removeprefix("--deselect=").partition("::")
+        assert (ROOT / path).exists(), path
+        assert f"def {test}(" in (ROOT / path).read_text(encoding="utf-8") if test else True, line
+
+
 def without_code(text: str) -> str:
     """Drop fenced blocks and code spans: ``predict[0](x)`` is no link there."""
     return re.sub(r"`[^`\n]+`", "", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
