@@ -414,7 +414,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         if isinstance(keep, int | np.integer) and keep > n_rows:
             raise ValueError(
                 f"keep={keep} exceeds the {n_rows} different rows of the pool without a label "
-                "(blank texts do not count)"
+                "(blank texts do not count); pass a smaller count, or a share such as keep=0.25"
             )
 
     def _check_labels(self, labels: np.ndarray) -> None:

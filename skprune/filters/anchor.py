@@ -89,14 +89,13 @@ class AnchorFilter(NeighborFilter):
     query that asks for more rows than the anchors retrieved gets the next nearest rows.
 
     *When it pays.* A query reads few rows, and many of them are of a rare class. This alone does not make the
-    classifier better. On data kept aside (94,000 rows, classes of 0.07 to 2.2 %), the mean F1 of the rare
-    class was lower than without pruning if the classifier reads the filter's own vectors: by 4 to 10 % with
-    logistic regression, by 17 to 45 % with a small neural net. With a fine-tuned MiniLM (4,000 rows, a class
-    of 2 %, 8 seeds) a difference is not established (+1.3 ± 3.5 %), and selection was 13 times faster. Use
-    this filter with a fine-tuned net, and :class:`ProxyFilter` with a classifier on cached vectors.
-    Random rows in place of the least similar ones do not help: an effect beyond ± 2 points of F1 is excluded
-    for a tenth of the subpool (``docs/results/anchor_random_share.md``, which is on a smaller scale, as are
-    the other tables there).
+    classifier better. With small models, the mean F1 of the rare class was lower than without pruning in
+    three of nine pairs of a class and a learner, by 1.7 to 11.2 % (``docs/results/proxy_filter.md``). With a
+    fine-tuned MiniLM it was lower in one of six settings, and selection was 10 to 14 times faster
+    (``docs/results/table_anchoral.md``). Use this filter with a fine-tuned net, and :class:`ProxyFilter` with
+    a classifier on cached vectors. Random rows in place of the least similar ones do not help: an effect
+    beyond ± 2 points of F1 is excluded for a tenth of the subpool
+    (``docs/results/anchor_random_share.md``).
 
     References
     ----------

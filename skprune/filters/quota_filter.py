@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from copy import copy
 from numbers import Integral
@@ -14,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skprune.base import BaseFilter
 from skprune.filters.meta_filter import MetaFilter
 from skprune.pools import Pool
+from skprune.row_table import RowTable
 from skprune.selections import Selection, either, mask_of, size_of
 from skprune.streams import count_occurrences
 from skprune.transaction import unchanged_on_error
@@ -59,9 +61,10 @@ class QuotaFilter(MetaFilter):
     *Within a group* the filter selects as it does in a pool: a k-means filter that has to fill ten places of
     a group forms ten clusters of its rows.
 
-    *Copies* have the group of the first copy. A row that :meth:`fit` has not seen gets its group from the
-    callable or the column. If there is none, it has no group, and so has a row whose group is None or NaN:
-    such rows are guaranteed nothing, and share the places of one group under ``"equal"``.
+    *Copies* have the group of the first copy; :meth:`fit` warns if they differ. A row that :meth:`fit` has
+    not seen gets its group from the callable or the column. If there is none, it has no group, and so has a
+    row whose group is None or NaN: such rows are guaranteed nothing, and share the places of one group under
+    ``"equal"``.
 
     *If the guarantees exceed the size* of the selection, :meth:`fit` raises. Later in a loop, when the pool
     has shrunk, all guarantees are lowered to the same number of rows instead.
@@ -242,7 +245,12 @@ class QuotaFilter(MetaFilter):
             given = np.asarray(self._given_groups, dtype=object)
             if given.shape != (len(pool),):
                 raise ValueError(f"groups has the shape {given.shape}, but X has {len(pool)} rows")
+            _warn_of_shared_rows(given, self._table)
             return given[first]
+        if isinstance(self.groups, str):
+            groups = self._computed_groups(pool, np.arange(len(pool)))
+            _warn_of_shared_rows(groups, self._table)
+            return groups[first]
         if self.groups is not None:
             return self._computed_groups(pool, first)
         labels = self.labeled_.labels_of(pool)[first]
@@ -291,6 +299,21 @@ def _quota_columns(found: Selection, groups: Groups, order: np.ndarray) -> dict[
     reason = np.array([f"better rows fill the places of group {name!r}" for name in of_row], dtype=object)
     reason[kept] = [f"kept: among the best of group {name!r}" for name in of_row[kept]]
     return found.explain() | {"stage": either(kept, "quota", ""), "reason": reason, "group": of_row}
+
+
+def _warn_of_shared_rows(groups: np.ndarray, table: RowTable) -> None:
+    """Warn if copies of a row have different groups: they count for one group only."""
+    import pandas as pd
+
+    codes = pd.factorize(groups)[0]
+    n_shared = len(np.unique(table.row_of[codes != codes[table.first][table.row_of]]))
+    if n_shared:
+        warnings.warn(
+            f"{n_shared} different rows have copies in several groups; each counts for the group of its "
+            "first copy, so that other groups may get fewer places than min_per_group. Remove the copies, or "
+            "pass groups that agree on them",
+            stacklevel=5,
+        )
 
 
 class Groups:

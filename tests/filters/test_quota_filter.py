@@ -332,3 +332,16 @@ def test_drop_is_pruned_further_and_saved(tmp_path):
     assert not set(pruner.select(X).tolist()) & set(range(20))
     assert len(pruner.select(np.vstack([X, X[:3] + 9.0]))) == 73
     assert pruner.set_params(filter__keep=10).get_support().sum() == 10
+
+
+@pytest.mark.parametrize("as_column", [False, True])
+def test_copies_in_several_groups_are_reported(as_column):
+    texts = [f"text {i}" for i in range(30)] + [f"text {i}" for i in range(5)]
+    groups = np.repeat([1, 2], [30, 5])
+    quota = QuotaFilter(RandomFilter(10, random_state=0), min_per_group=1)
+    pool, options = texts, {"groups": groups}
+    if as_column:
+        quota.set_params(groups="source")
+        pool, options = pd.DataFrame({"text": texts, "source": groups}), {}
+    with pytest.warns(UserWarning, match="5 different rows have copies in several groups"):
+        quota.fit(pool, **options)
