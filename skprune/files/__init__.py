@@ -3,6 +3,7 @@
 from skprune._optional import optional_imports
 
 with optional_imports(extra="files", purpose="skprune.files"):
+    from skprune.files.estimating import PruneEstimate, estimate
     from skprune.files.pruning import PruneSummary, prune
 
-__all__ = ["PruneSummary", "prune"]
+__all__ = ["PruneEstimate", "PruneSummary", "estimate", "prune"]

@@ -21,9 +21,10 @@ from skprune._progress import Progress
 from skprune.base import BaseFilter
 from skprune.exceptions import EmptyPoolError
 from skprune.files.base import DataFile, is_missing
+from skprune.files.checks import check_filter, open_files
 from skprune.files.growing import Growing
 from skprune.files.job import Job, read_done
-from skprune.files.paths import FORMATS, HUGGING_FACE, find_files, kind_of
+from skprune.files.paths import HUGGING_FACE, find_files
 from skprune.files.pool import FilePool
 from skprune.row_table import digests, is_written
 from skprune.settings import plain_settings
@@ -171,14 +172,13 @@ def prune(
         raise ValueError(f"on_missing must be 'error', 'drop' or 'keep', got {on_missing!r}")
     if n_train < 1:
         raise ValueError(f"n_train must be at least 1, got {n_train}")
-    _check_filter(filter)
+    check_filter(filter)
     found = find_files(paths)
     folders = [_folder(name, path, found) for name, path in (("out", out), ("removed", removed)) if path]
     if len(folders) == 2 and (folders[0].is_relative_to(folders[1]) or folders[1].is_relative_to(folders[0])):
         raise ValueError(f"removed={str(removed)!r} and out={str(out)!r} must not lie within each other")
     column = filter.text if text is None else text
-    files = [FORMATS[kind_of(path)](path, name, column) for name, path in found.items()]
-    _check_columns(files, id)
+    files = open_files(found, column, id=id)
     settings = {
         "filter": plain_settings(filter),
         "files": {name: list(_state_of(path)) for name, path in found.items()},
@@ -379,31 +379,6 @@ def _about_missing(file: DataFile, row: int, id: str | None) -> str:
         f"{file.name}, row {row}{name}: {file.text!r} is missing. on_missing='drop' removes such rows, and "
         "on_missing='keep' lets them pass"
     )
-
-
-def _check_filter(filter: Any) -> None:
-    """Refuse what cannot prune a pool on disk, before any work."""
-    if not isinstance(filter, BaseFilter):
-        raise TypeError(f"filter must be a filter of skprune, got {type(filter).__name__}")
-    if filter._needs_memory:
-        name = type(filter).__name__
-        raise TypeError(
-            f"{name} needs the pool in memory: {filter._needs_memory}. Prune a part that fits with "
-            f"{name}.transform, or prune the files with PerplexityFilter, AskLLMFilter, ActivePruneFilter, "
-            "EntropyIntervalFilter or RandomFilter first"
-        )
-    filter._validate_params()
-
-
-def _check_columns(files: list[DataFile], id: str | None) -> None:
-    named = {file.text: file.name for file in files if file.text is not None}
-    if len(named) > 1:
-        found = ", ".join(f"{text!r} in {name}" for text, name in named.items())
-        raise ValueError(f"the files have their texts in different columns ({found}); rename them")
-    for file in files:
-        if id is not None and id not in file.columns and file.columns:
-            names = ", ".join(map(repr, file.columns))
-            raise ValueError(f"{file.name} has no column {id!r}, which id= names; its columns are {names}")
 
 
 def _folder(name: str, path: str | os.PathLike[str], found: dict[str, Path]) -> Path:

@@ -1,0 +1,49 @@
+"""Results on standard output: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+
+def print_json(value: Any, file: TextIO | None = None) -> None:
+    """Print one JSON value. Numbers that JSON does not have become null."""
+    print(json.dumps(_plain(value), ensure_ascii=False, indent=2), file=file or sys.stdout)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], file: TextIO | None = None) -> None:
+    """Print a table; numbers are aligned, and only the width of a terminal folds a text."""
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    stream = file or sys.stdout
+    table = Table(box=SIMPLE, pad_edge=False)
+    for number, name in enumerate(columns):
+        numeric = all(isinstance(row[number], (int, float, type(None))) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(_shown, row))
+    width = None if stream.isatty() else 10_000
+    Console(file=stream, width=width, markup=False, highlight=False, emoji=False).print(table)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,154 @@
+"""``skprune prune``: files in, the files of the rows that survive out."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from skprune.cli.group import Debug
+from skprune.cli.options import (
+    Format,
+    Id,
+    Inputs,
+    Json,
+    Memory,
+    Method,
+    OnMissing,
+    Seed,
+    Set,
+    Settings,
+    Text,
+    Verbose,
+)
+from skprune.cli.output import print_json, print_table
+from skprune.cli.pipes import PIPE, as_files, check_one_stream, output_folder
+from skprune.cli.values import as_toml
+
+
+def prune(
+    inputs: Inputs = None,
+    text: Text = None,
+    method: Method = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            "--keep", "-k", help="Share (0.25) or count (1000) of rows to keep.", show_default=False
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out", "-o", help="Folder for the rows that survive; - is standard output.", show_default=False
+        ),
+    ] = None,
+    removed: Annotated[
+        str | None,
+        typer.Option("--removed", help="Folder for the removed rows, with reasons.", show_default=False),
+    ] = None,
+    id: Id = None,
+    on_missing: OnMissing = None,
+    explain_kept: Annotated[
+        bool | None,
+        typer.Option(
+            "--explain-kept", help="Add scores and reasons to the kept rows too.", show_default=False
+        ),
+    ] = None,
+    n_train: Annotated[
+        int | None,
+        typer.Option(
+            "--n-train",
+            help="Texts that a model of the pool is trained on. [default: 100000]",
+            show_default=False,
+        ),
+    ] = None,
+    memory: Memory = None,
+    seed: Seed = None,
+    set: Set = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="TOML file with these options as keys.", show_default=False),
+    ] = None,
+    format: Format = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print the configuration and what the job will cost; write nothing.",
+            show_default=False,
+        ),
+    ] = False,
+    json: Json = False,
+    verbose: Verbose = False,
+    debug: Debug = False,
+) -> None:
+    """Keep the best rows of files, which need not fit into memory.
+
+    Example: skprune prune pool/ -t body -m perplexity --keep 0.25 -o kept --removed removed
+
+    If a job was interrupted, the same command resumes it. The inputs are never changed.
+    """
+    given = {
+        "inputs": inputs or None,
+        "text": text,
+        "method": method,
+        "keep": keep,
+        "out": out,
+        "removed": removed,
+        "id": id,
+        "on_missing": on_missing,
+        "explain_kept": explain_kept,
+        "n_train": n_train,
+        "memory": memory,
+        "seed": seed,
+        "format": format,
+        "set": set,
+    }
+    settings = Settings(given, config)
+    settings.required("inputs", "INPUTS")
+    if not dry_run:
+        settings.required("out", "--out")
+    filter = settings.filter(verbose=verbose)
+
+    from skprune import files
+
+    with as_files(settings["inputs"], settings["format"]) as paths:
+        if dry_run:
+            _print_plan(settings, asdict(files.estimate(paths, filter, text=settings["text"])), json)
+            return
+        to_stdout = settings["out"] == PIPE
+        if to_stdout:
+            check_one_stream(paths)
+        options = settings.given_only("text", "removed", "id", "on_missing", "explain_kept", "n_train")
+        try:
+            with output_folder(settings["out"]) as folder:
+                summary = files.prune(paths, filter, out=folder, verbose=int(verbose), **options)
+        except KeyboardInterrupt:
+            if not to_stdout:
+                typer.echo("The same command resumes the job.", err=True)
+            raise
+    result = asdict(summary) | {"out": settings["out"]}
+    _print_summary(result, json, to_stdout)
+
+
+def _print_summary(result: dict[str, Any], json: bool, to_stdout: bool) -> None:
+    stream = sys.stderr if to_stdout else sys.stdout  # standard output has the rows then
+    if json:
+        print_json(result, stream)
+        return
+    share = result["kept"] / result["rows"]
+    print(f"kept {result['kept']:,} of {result['rows']:,} rows ({share:.1%}) in {result['out']}", file=stream)
+    print_table(("reason", "rows"), list(result["reasons"].items()), stream)
+
+
+def _print_plan(settings: Settings, found: dict[str, Any], json: bool) -> None:
+    if json:
+        print_json({"config": settings.as_config(), "estimate": found})
+        return
+    print(f"# {found['rows']:,} rows; about {found['llm_calls']:,} texts for an LLM")
+    print(f"# about {found['seconds']:,.0f} seconds and {found['memory'] / 1e6:,.0f} MB of memory,")
+    print(f"# estimated from {found['probed']:,} rows; save this as a file for --config")
+    print(as_toml(settings.as_config()))
