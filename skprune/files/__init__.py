@@ -5,5 +5,7 @@ from skprune._optional import optional_imports
 with optional_imports(extra="files", purpose="skprune.files"):
     from skprune.files.estimating import PruneEstimate, estimate
     from skprune.files.pruning import PruneSummary, prune
+    from skprune.files.reading import read_frame
+    from skprune.files.scoring import score
 
-__all__ = ["PruneEstimate", "PruneSummary", "estimate", "prune"]
+__all__ = ["PruneEstimate", "PruneSummary", "estimate", "prune", "read_frame", "score"]

@@ -60,6 +60,10 @@ class DataFile(ABC):
         """Return one value of a batch."""
 
     @abstractmethod
+    def frame(self, columns: list[str] | None) -> Any:
+        """Return some columns of all rows as a DataFrame; None for all columns."""
+
+    @abstractmethod
     def writer(self, path: Path, added: pa.Schema | None) -> AbstractContextManager[Writer]:
         """Open a file of the same kind, whose rows have the columns ``added`` too."""
 

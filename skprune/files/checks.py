@@ -24,6 +24,14 @@ def check_filter(filter: Any) -> None:
     filter._validate_params()
 
 
+def check_options(on_missing: str, n_train: int) -> None:
+    """Refuse invalid options of a job."""
+    if on_missing not in ("error", "drop", "keep"):
+        raise ValueError(f"on_missing must be 'error', 'drop' or 'keep', got {on_missing!r}")
+    if n_train < 1:
+        raise ValueError(f"n_train must be at least 1, got {n_train}")
+
+
 def open_files(found: dict[str, Path], text: str | None, *, id: str | None = None) -> list[DataFile]:
     """Open files by their names in the output; a column that one of them lacks is an error."""
     files = [FORMATS[kind_of(path)](path, name, text) for name, path in found.items()]

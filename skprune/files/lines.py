@@ -73,6 +73,13 @@ class TextLines(DataFile):
         """Return a line as an object of named values."""
         return {"text": line.decode()}
 
+    def frame(self, columns: list[str] | None) -> Any:
+        """Return some columns of all rows as a DataFrame."""
+        import pandas as pd
+
+        rows = [self.row_of(line) for lines in self.batches() for line in lines]
+        return pd.DataFrame.from_records(rows, columns=None if rows else self.columns)[columns or slice(None)]
+
     def cell(self, batch: Lines, row: int, column: str) -> Any:
         """Return one value of a batch."""
         return self.row_of(batch[row]).get(column)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,23 +14,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from sklearn.base import clone
 
 from skprune._progress import Progress
 from skprune.base import BaseFilter
-from skprune.exceptions import EmptyPoolError
-from skprune.files.base import DataFile, is_missing
-from skprune.files.checks import check_filter, open_files
-from skprune.files.growing import Growing
+from skprune.files.base import DataFile
+from skprune.files.checks import check_filter, check_options, open_files
 from skprune.files.job import Job, read_done
 from skprune.files.paths import HUGGING_FACE, find_files
-from skprune.files.pool import FilePool
-from skprune.row_table import digests, is_written
+from skprune.files.plan import Decisions, Plan
 from skprune.settings import plain_settings
 from skprune.streams import draw_seed
-
-_MISSING = "missing"  # the reason of a row without a text
-_KEPT_MISSING = "kept: missing"
 
 
 @dataclass(frozen=True)
@@ -168,10 +160,7 @@ def prune(
     (2, 2, 'a\\nbb\\n')
     """
     start = time.perf_counter()
-    if on_missing not in ("error", "drop", "keep"):
-        raise ValueError(f"on_missing must be 'error', 'drop' or 'keep', got {on_missing!r}")
-    if n_train < 1:
-        raise ValueError(f"n_train must be at least 1, got {n_train}")
+    check_options(on_missing, n_train)
     check_filter(filter)
     found = find_files(paths)
     folders = [_folder(name, path, found) for name, path in (("out", out), ("removed", removed)) if path]
@@ -197,7 +186,7 @@ def prune(
     ):
         markers = [job.marker(number) for number in range(len(files))]
         if not all(marker.exists() for marker in markers):
-            plan = _Plan(files, filter, job, on_missing, id, n_train, verbose)
+            plan = Plan(files, filter, job, on_missing, id, n_train, verbose)
             with Progress("writing", len(files), unit="file", verbose=verbose) as progress:
                 for file, marker, decided in zip(files, markers, plan.decisions(), strict=True):
                     if read_done(marker) is None:
@@ -226,98 +215,8 @@ def prune(
     )
 
 
-class _Plan:
-    """The first pass: read and score the texts of all files, and decide about every row."""
-
-    def __init__(
-        self,
-        files: list[DataFile],
-        filter: BaseFilter,
-        job: Job,
-        on_missing: str,
-        id: str | None,
-        n_train: int,
-        verbose: int,
-    ) -> None:
-        self._keep_missing = on_missing == "keep"
-        self._missing: list[np.ndarray] = []
-        hashes, blank, sizes = Growing((2,), np.uint64), Growing((), np.bool_), []
-        n_chars = 0
-        with Progress("reading", len(files), unit="file", verbose=verbose) as progress:
-            for file in files:
-                n_rows, missing = 0, [np.empty(0, dtype=np.intp)]
-                for texts in file.texts():
-                    without = is_missing(texts)
-                    if without.any():
-                        missing.append(n_rows + np.flatnonzero(without))
-                        if on_missing == "error":
-                            raise ValueError(_about_missing(file, int(missing[-1][0]), id))
-                        texts = texts[~without]
-                    hashes.extend(_hashed(texts, file, n_rows))
-                    blank.extend(~is_written(texts))
-                    n_chars += sum(map(len, texts))
-                    n_rows += len(without)
-                self._missing.append(np.concatenate(missing))
-                sizes.append(n_rows - len(self._missing[-1]))
-                progress.update()
-        self._sizes = sizes
-        if not sum(sizes):
-            raise EmptyPoolError("paths hold no row with a text")
-        pool = FilePool(files, sizes, hashes.taken(), blank.taken(), n_chars, n_train)
-        fitted = clone(filter)
-        parameters = fitted.get_params(deep=False)
-        if "random_state" in parameters:
-            fitted.set_params(random_state=job.seed)
-        with warnings.catch_warnings():
-            if "memory" in parameters and parameters["memory"] is None:
-                fitted.set_params(memory=job.scores)
-                warnings.filterwarnings("ignore", message=r".* has no \.fingerprint, so memory=")
-            fitted.fit(pool)
-            job.close_scores()  # its pages would count as memory of this process
-            self._table = fitted.explain(pool).drop(columns="stage", errors="ignore")
-
-    def decisions(self) -> Iterator[_Decisions]:
-        """Yield the decisions about the rows of each file."""
-        start = 0
-        for size, missing in zip(self._sizes, self._missing, strict=True):
-            yield _Decisions(self._table.iloc[start : start + size], missing, self._keep_missing)
-            start += size
-
-
-@dataclass
-class _Decisions:
-    """What a filter decided about the rows of one file that have a text, and which rows have none."""
-
-    table: Any
-    missing: np.ndarray
-    keep_missing: bool
-
-    def of(self, start: int, n_rows: int) -> tuple[np.ndarray, Any]:
-        """Return the mask of the rows that survive, and the explanation, of a batch."""
-        import pandas as pd
-
-        first, last = np.searchsorted(self.missing, [start, start + n_rows])
-        without = np.zeros(n_rows, dtype=bool)
-        without[self.missing[first:last] - start] = True
-        rows = self.table.iloc[start - first : start - first + n_rows - (last - first)]
-        kept = np.full(n_rows, self.keep_missing)
-        kept[~without] = rows["kept"].to_numpy()
-        columns = {}
-        for name in rows.columns.drop("kept"):
-            values = rows[name].to_numpy()
-            if values.dtype.kind == "f":
-                column = np.full(n_rows, np.nan)
-            elif values.dtype.kind == "i":
-                column = np.full(n_rows, -1)
-            else:
-                column = np.full(n_rows, _KEPT_MISSING if self.keep_missing else _MISSING, dtype=object)
-            column[~without] = values
-            columns[name] = column
-        return kept, pd.DataFrame(columns)
-
-
 def _write(
-    file: DataFile, decided: _Decisions, job: Job, writes_removed: bool, explain_kept: bool, id: str | None
+    file: DataFile, decided: Decisions, job: Job, writes_removed: bool, explain_kept: bool, id: str | None
 ) -> dict[str, Any]:
     """Write the rows of one file, and return their numbers."""
     reasons: Counter[str] = Counter()
@@ -355,30 +254,6 @@ def _added(table: Any, file: DataFile, start: int, id: str | None) -> pa.Table:
         columns["file"] = pa.array([file.name] * len(table), pa.string())
         columns["row"] = pa.array(np.arange(start, start + len(table)), pa.int64())
     return pa.table(list(columns.values()), names=file.names_added(list(columns)))
-
-
-def _hashed(texts: np.ndarray, file: DataFile, start: int) -> np.ndarray:
-    try:
-        return digests(texts)
-    except UnicodeEncodeError as error:
-        row = next(row for row, text in enumerate(texts) if text == error.object)
-        raise ValueError(
-            f"{file.name}, row {start + row}: the text holds a lone surrogate at character {error.start}, so "
-            "it is not valid text"
-        ) from error
-
-
-def _about_missing(file: DataFile, row: int, id: str | None) -> str:
-    name, start = "", 0
-    for batch in () if id is None else file.batches():
-        if id is not None and row < start + len(batch):
-            name = f" ({id} {file.cell(batch, row - start, id)!r})"
-            break
-        start += len(batch)
-    return (
-        f"{file.name}, row {row}{name}: {file.text!r} is missing. on_missing='drop' removes such rows, and "
-        "on_missing='keep' lets them pass"
-    )
 
 
 def _folder(name: str, path: str | os.PathLike[str], found: dict[str, Path]) -> Path:

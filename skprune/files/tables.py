@@ -67,6 +67,13 @@ class _TableFile(DataFile):
         with self.naming_file():
             yield from self._record_batches(None)
 
+    def frame(self, columns: list[str] | None) -> Any:
+        """Return some columns of all rows as a DataFrame."""
+        names = self.columns if columns is None else columns
+        schema = pa.schema([self.schema.field(name) for name in names])
+        with self.naming_file():
+            return pa.Table.from_batches(list(self._record_batches(names)), schema=schema).to_pandas()
+
     def cell(self, batch: pa.RecordBatch, row: int, column: str) -> Any:
         """Return one value of a batch."""
         return batch.column(column)[row].as_py()

@@ -1,0 +1,157 @@
+"""The first pass over the files of a job: their texts are read and scored, and each row gets a decision."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from skprune._progress import Progress
+from skprune.base import BaseFilter
+from skprune.exceptions import EmptyPoolError
+from skprune.files.base import DataFile, is_missing
+from skprune.files.growing import Growing
+from skprune.files.job import Job
+from skprune.files.pool import FilePool
+from skprune.row_table import digests, is_written
+
+_MISSING = "missing"  # the reason of a row without a text
+_KEPT_MISSING = "kept: missing"
+
+
+class Plan:
+    """The first pass: read and score the texts of all files, and decide about every row."""
+
+    def __init__(
+        self,
+        files: list[DataFile],
+        filter: BaseFilter,
+        job: Job,
+        on_missing: str,
+        id: str | None,
+        n_train: int,
+        verbose: int,
+    ) -> None:
+        self._keep_missing = on_missing == "keep"
+        pool, self._sizes, self._missing = read_pool(files, on_missing, id, n_train, verbose)
+        fitted = clone(filter)
+        parameters = fitted.get_params(deep=False)
+        if "random_state" in parameters:
+            fitted.set_params(random_state=job.seed)
+        with warnings.catch_warnings():
+            if "memory" in parameters and parameters["memory"] is None:
+                fitted.set_params(memory=job.scores)
+                warnings.filterwarnings("ignore", message=r".* has no \.fingerprint, so memory=")
+            fitted.fit(pool)
+            job.close_scores()  # its pages would count as memory of this process
+            self._table = fitted.explain(pool).drop(columns="stage", errors="ignore")
+
+    def decisions(self) -> Iterator[Decisions]:
+        """Yield the decisions about the rows of each file."""
+        start = 0
+        for size, missing in zip(self._sizes, self._missing, strict=True):
+            yield Decisions(self._table.iloc[start : start + size], missing, self._keep_missing)
+            start += size
+
+
+@dataclass
+class Decisions:
+    """What a filter decided about the rows of one file that have a text, and which rows have none."""
+
+    table: Any
+    missing: np.ndarray
+    keep_missing: bool
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, those without a text included."""
+        return len(self.table) + len(self.missing)
+
+    def of(self, start: int, n_rows: int) -> tuple[np.ndarray, Any]:
+        """Return the mask of the rows that survive, and the explanation, of a batch."""
+        import pandas as pd
+
+        first, last = np.searchsorted(self.missing, [start, start + n_rows])
+        without = np.zeros(n_rows, dtype=bool)
+        without[self.missing[first:last] - start] = True
+        rows = self.table.iloc[start - first : start - first + n_rows - (last - first)]
+        kept = np.full(n_rows, self.keep_missing)
+        kept[~without] = rows["kept"].to_numpy()
+        columns = {}
+        for name in rows.columns.drop("kept"):
+            values = rows[name].to_numpy()
+            if values.dtype.kind == "f":
+                column = np.full(n_rows, np.nan)
+            elif values.dtype.kind == "i":
+                column = np.full(n_rows, -1)
+            else:
+                column = np.full(n_rows, _KEPT_MISSING if self.keep_missing else _MISSING, dtype=object)
+            column[~without] = values
+            columns[name] = column
+        return kept, pd.DataFrame(columns)
+
+
+def read_pool(
+    files: list[DataFile], on_missing: str, id: str | None, n_train: int, verbose: int
+) -> tuple[FilePool, list[int], list[np.ndarray]]:
+    """Read the texts of some files once, and return the pool of their rows.
+
+    Returns
+    -------
+    pool : FilePool
+    sizes : list of int
+        Number of rows of each file that have a text.
+    missing : list of ndarray of int
+        The rows of each file that have none.
+    """
+    hashes, blank = Growing((2,), np.uint64), Growing((), np.bool_)
+    sizes, all_missing = [], []
+    n_chars = 0
+    with Progress("reading", len(files), unit="file", verbose=verbose) as progress:
+        for file in files:
+            n_rows, missing = 0, [np.empty(0, dtype=np.intp)]
+            for texts in file.texts():
+                without = is_missing(texts)
+                if without.any():
+                    missing.append(n_rows + np.flatnonzero(without))
+                    if on_missing == "error":
+                        raise ValueError(_about_missing(file, int(missing[-1][0]), id))
+                    texts = texts[~without]
+                hashes.extend(_hashed(texts, file, n_rows))
+                blank.extend(~is_written(texts))
+                n_chars += sum(map(len, texts))
+                n_rows += len(without)
+            all_missing.append(np.concatenate(missing))
+            sizes.append(n_rows - len(all_missing[-1]))
+            progress.update()
+    if not sum(sizes):
+        raise EmptyPoolError("paths hold no row with a text")
+    return FilePool(files, sizes, hashes.taken(), blank.taken(), n_chars, n_train), sizes, all_missing
+
+
+def _hashed(texts: np.ndarray, file: DataFile, start: int) -> np.ndarray:
+    try:
+        return digests(texts)
+    except UnicodeEncodeError as error:
+        row = next(row for row, text in enumerate(texts) if text == error.object)
+        raise ValueError(
+            f"{file.name}, row {start + row}: the text holds a lone surrogate at character {error.start}, so "
+            "it is not valid text"
+        ) from error
+
+
+def _about_missing(file: DataFile, row: int, id: str | None) -> str:
+    name, start = "", 0
+    for batch in () if id is None else file.batches():
+        if id is not None and row < start + len(batch):
+            name = f" ({id} {file.cell(batch, row - start, id)!r})"
+            break
+        start += len(batch)
+    return (
+        f"{file.name}, row {row}{name}: {file.text!r} is missing. on_missing='drop' removes such rows, and "
+        "on_missing='keep' lets them pass"
+    )
