@@ -8,8 +8,13 @@ import rich  # noqa: F401 (so that one that is missing is told at once)
 import typer
 
 import skprune
+from skprune.cli import cache
+from skprune.cli.doctor import doctor
+from skprune.cli.explain import explain
 from skprune.cli.group import Group
 from skprune.cli.prune import prune
+from skprune.cli.score import score
+from skprune.cli.train_lm import train_lm
 
 app = typer.Typer(
     cls=Group,
@@ -19,7 +24,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command()(prune)
+for command in (prune, score, explain, train_lm, doctor):
+    app.command()(command)
+app.add_typer(cache.app, name="cache")
 
 
 @app.callback(invoke_without_command=True)

@@ -43,6 +43,14 @@ Set = Annotated[
         show_default=False,
     ),
 ]
+Keep = Annotated[
+    str | None,
+    typer.Option("--keep", "-k", help="Share (0.25) or count (1000) of kept rows.", show_default=False),
+]
+NTrain = Annotated[
+    int | None,
+    typer.Option("--n-train", help="Most texts to train a model on. [default: 100000]", show_default=False),
+]
 Memory = Annotated[
     str | None,
     typer.Option("--memory", help="Folder that keeps the scores for later runs.", show_default=False),

@@ -15,8 +15,10 @@ from skprune.cli.options import (
     Id,
     Inputs,
     Json,
+    Keep,
     Memory,
     Method,
+    NTrain,
     OnMissing,
     Seed,
     Set,
@@ -33,12 +35,7 @@ def prune(
     inputs: Inputs = None,
     text: Text = None,
     method: Method = None,
-    keep: Annotated[
-        str | None,
-        typer.Option(
-            "--keep", "-k", help="Share (0.25) or count (1000) of rows to keep.", show_default=False
-        ),
-    ] = None,
+    keep: Keep = None,
     out: Annotated[
         str | None,
         typer.Option(
@@ -57,14 +54,7 @@ def prune(
             "--explain-kept", help="Add scores and reasons to the kept rows too.", show_default=False
         ),
     ] = None,
-    n_train: Annotated[
-        int | None,
-        typer.Option(
-            "--n-train",
-            help="Texts that a model of the pool is trained on. [default: 100000]",
-            show_default=False,
-        ),
-    ] = None,
+    n_train: NTrain = None,
     memory: Memory = None,
     seed: Seed = None,
     set: Set = None,

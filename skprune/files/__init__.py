@@ -5,7 +5,17 @@ from skprune._optional import optional_imports
 with optional_imports(extra="files", purpose="skprune.files"):
     from skprune.files.estimating import PruneEstimate, estimate
     from skprune.files.pruning import PruneSummary, prune
-    from skprune.files.reading import read_frame
+    from skprune.files.reading import read_frame, sample_texts
     from skprune.files.scoring import score
+    from skprune.files.training import train_ngram
 
-__all__ = ["PruneEstimate", "PruneSummary", "estimate", "prune", "read_frame", "score"]
+__all__ = [
+    "PruneEstimate",
+    "PruneSummary",
+    "estimate",
+    "prune",
+    "read_frame",
+    "sample_texts",
+    "score",
+    "train_ngram",
+]

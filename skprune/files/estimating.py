@@ -18,9 +18,9 @@ from sklearn.base import clone
 
 from skprune.base import BaseFilter
 from skprune.exceptions import EmptyPoolError
-from skprune.files.base import DataFile, is_missing
 from skprune.files.checks import check_filter, open_files
 from skprune.files.paths import find_files
+from skprune.files.reading import drawn
 from skprune.row_table import is_written
 from skprune.store import open_store
 
@@ -109,9 +109,8 @@ def estimate(
         raise ValueError(f"n_probe must be at least 2, got {n_probe}")
     check_filter(filter)
     start = time.perf_counter()
-    sample, n_rows, n_missing = _sample(
-        open_files(find_files(paths), filter.text if text is None else text), n_probe
-    )
+    files = open_files(find_files(paths), filter.text if text is None else text)
+    sample, n_rows, n_missing = drawn(files, n_probe)
     reading = time.perf_counter() - start
     if not n_rows:
         raise EmptyPoolError("paths hold no row with a text")
@@ -133,27 +132,6 @@ def estimate(
         memory=_peak_memory() + _BYTES_PER_ROW * n_rows,
         probed=len(sample),
     )
-
-
-def _sample(files: list[DataFile], size: int) -> tuple[np.ndarray, int, int]:
-    """Return some rows at random, and the numbers of rows with and without a text."""
-    rng = np.random.default_rng(0)
-    chosen, priorities = np.empty(0, dtype=object), np.empty(0)
-    n_rows = n_missing = 0
-    for file in files:
-        for texts in file.texts():
-            without = is_missing(texts)
-            n_missing += int(without.sum())
-            n_rows += len(texts) - int(without.sum())
-            drawn = rng.random(len(texts))
-            candidates = np.flatnonzero(~without)
-            if len(chosen) == size:
-                candidates = candidates[drawn[candidates] < priorities.max()]
-            chosen = np.concatenate([chosen, texts[candidates]])
-            priorities = np.concatenate([priorities, drawn[candidates]])
-            best = np.argsort(priorities)[:size]
-            chosen, priorities = chosen[best], priorities[best]
-    return chosen, n_rows, n_missing
 
 
 def _fit(filter: BaseFilter, texts: np.ndarray, n_rows: int, memory: str) -> tuple[float, int]:

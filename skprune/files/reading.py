@@ -1,4 +1,4 @@
-"""Rows of files as a frame in memory."""
+"""Rows of files in memory: all of them, or a sample of their texts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
+from skprune.files.base import DataFile, is_missing
 from skprune.files.checks import open_files
 from skprune.files.paths import find_files
+from skprune.streams import draw_seed
 
 
 def read_frame(
@@ -60,3 +64,63 @@ def read_frame(
                 names = ", ".join(map(repr, file.columns))
                 raise ValueError(f"{file.name} has no column {name!r}; its columns are {names}")
     return pd.concat([file.frame(wanted) for file in files], ignore_index=True)
+
+
+def sample_texts(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    size: int,
+    *,
+    text: str | None = None,
+    random_state: Any = 0,
+) -> list[str]:
+    """Return some texts of files at random, all if there are no more; the files need not fit into memory.
+
+    Parameters
+    ----------
+    paths, text
+        As for :func:`prune`. Rows without a text are skipped.
+    size : int
+        Number of rows.
+    random_state : int, RandomState or None, default=0
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    FileNotFoundError, TypeError, ValueError
+        As in :func:`prune`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skprune.files import sample_texts
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "pool.txt").write_text("one\\ntwo\\nthree\\n")
+    ...     len(sample_texts(folder, 2))
+    2
+    """
+    return drawn(open_files(find_files(paths), text), size, draw_seed(random_state))[0].tolist()
+
+
+def drawn(files: list[DataFile], size: int, seed: int = 0) -> tuple[np.ndarray, int, int]:
+    """Return some rows at random, and the numbers of rows with and without a text."""
+    rng = np.random.default_rng(seed)
+    chosen, priorities = np.empty(0, dtype=object), np.empty(0)
+    n_rows = n_missing = 0
+    for file in files:
+        for texts in file.texts():
+            without = is_missing(texts)
+            n_missing += int(without.sum())
+            n_rows += len(texts) - int(without.sum())
+            drawn = rng.random(len(texts))
+            candidates = np.flatnonzero(~without)
+            if len(chosen) == size:
+                candidates = candidates[drawn[candidates] < priorities.max()]
+            chosen = np.concatenate([chosen, texts[candidates]])
+            priorities = np.concatenate([priorities, drawn[candidates]])
+            best = np.argsort(priorities)[:size]
+            chosen, priorities = chosen[best], priorities[best]
+    return chosen, n_rows, n_missing

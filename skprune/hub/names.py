@@ -85,6 +85,18 @@ def find_on_hub(name: str, revision: str | None, *, parameter: str, gguf: bool =
     return HubModel(name, commit, cached_only)
 
 
+def why_unavailable() -> str:
+    """Return why the hub cannot be asked, after a few seconds at most; an empty string if it answers.
+
+    Raises
+    ------
+    ImportError
+        If its client is not installed.
+    """
+    hub = _client("the hub")
+    return _OFFLINE if _is_offline(hub) else _why_silent(hub, "openai-community/gpt2", None)
+
+
 def not_available(name: str, reason: str, parameter: str, gguf: bool) -> ModelLoadError:
     """Return the error for a hub name that cannot be used: the parameter, the name, why, and what to do."""
     remedy = "connect to the hub; with HF_HUB_OFFLINE=1 only the local cache is used, without a wait"

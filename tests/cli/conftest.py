@@ -60,10 +60,9 @@ def folder(tmp_path, monkeypatch, texts):
 def run(folder):
     """Run the command as a process of its own."""
 
-    def run(*args, **options):
-        return subprocess.run(
-            _command(args), cwd=folder, env=ENVIRONMENT, capture_output=True, timeout=120, **options
-        )
+    def run(*args, blocked=None, **options):
+        options = {"cwd": folder, "env": ENVIRONMENT, "capture_output": True, "timeout": 120} | options
+        return subprocess.run(_command(args, blocked), **options)
 
     return run
 
@@ -75,8 +74,12 @@ def start(folder):
     return lambda *args: subprocess.Popen(_command(args), cwd=folder, env=ENVIRONMENT, **pipes)
 
 
-def _command(args):
-    return [sys.executable, "-m", "skprune", *map(str, args)]
+def _command(args, blocked=None):
+    """Return the command line, or one in which a package cannot be imported."""
+    start = ["-m", "skprune"]
+    if blocked is not None:
+        start = ["-c", f"import sys; sys.modules[{blocked!r}] = None; from skprune.cli import main; main()"]
+    return [sys.executable, *start, *map(str, args)]
 
 
 @pytest.fixture

@@ -227,15 +227,8 @@ finally:
         ("pyarrow", ("prune", "pool.jsonl", "-t", "body", "-m", "random", "-o", "x"), "files"),
     ],
 )
-def test_a_missing_package_is_told_with_its_extra(folder, blocked, args, extra):
-    code = f"import sys; sys.modules[{blocked!r}] = None; sys.argv[1:] = {list(args)}"
-    code += "; from skprune.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env=ENVIRONMENT,
-    )
+def test_a_missing_package_is_told_with_its_extra(run, blocked, args, extra):
+    done = run(*args, blocked=blocked, text=True)
     assert done.returncode == 1
     assert f"needs {blocked}: pip install 'skprune[{extra}]'" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -1,0 +1,94 @@
+"""``skprune explain``: why rows went, from the files that ``prune`` or ``score`` wrote."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from skprune.cli.group import Debug
+from skprune.cli.options import Inputs, Json, Text
+from skprune.cli.output import print_json, print_table
+
+_LONGEST = 100  # characters of an example
+
+
+def explain(
+    inputs: Inputs = None,
+    text: Text = None,
+    examples: Annotated[
+        int,
+        typer.Option(
+            "--examples", "-n", min=0, help="Rows to show per reason: those nearest to the threshold."
+        ),
+    ] = 0,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Say why rows were removed, from a folder of removed rows or a table of scores.
+
+    Example: skprune explain removed -t body --examples 3
+    """
+    if not inputs:
+        raise typer.BadParameter("INPUTS is missing")
+    if examples and not text:
+        raise typer.BadParameter("--examples needs --text, the column to show")
+
+    from skprune.files import read_frame
+
+    rows = read_frame(inputs, "reason")
+    reason = max((name for name in rows if name.removeprefix("prune_") == "reason"), key=len, default=None)
+    scores = [] if reason is None else _scores(rows, reason)
+    if reason is None or (text and text not in rows):
+        names = ", ".join(map(str, rows.columns))
+        raise ValueError(
+            f"the inputs have no column {text if reason else 'reason'!r}; their columns are {names}"
+        )
+    found = []
+    for words, group in rows.groupby(reason, sort=False, observed=True):
+        entry: dict[str, Any] = {"reason": words, "rows": len(group)}
+        entry |= {name: float(group[name].median()) for name in scores}
+        if examples:
+            entry["examples"] = [str(value) for value in _nearest(group, scores)[text].head(examples)]
+        found.append(entry)
+    found.sort(key=lambda entry: -entry["rows"])
+    if json:
+        print_json({"rows": len(rows), "reasons": found})
+        return
+    columns = ["reason", "rows", *scores]
+    print_table(
+        ["reason", "rows", *(f"median {name}" for name in scores)],
+        [[entry[name] for name in columns] for entry in found],
+    )
+    for entry in found if examples else ():
+        print(f"{entry['reason']}:")
+        for example in entry["examples"]:
+            line = " ".join(example.split())
+            print(f"  {line[:_LONGEST]}{'…' if len(line) > _LONGEST else ''}")
+
+
+def _scores(rows: Any, reason: str) -> list[str]:
+    """Return the scores of the method, which ``prune`` writes between the rank and the reason."""
+    import pandas as pd
+
+    names = list(rows.columns)
+    first = max(
+        (number for number, name in enumerate(names) if name.removeprefix("prune_") == "rank"), default=-1
+    )
+    between = names[first + 1 : names.index(reason)] if first >= 0 else []
+    numeric = []
+    for name in between:
+        values = pd.to_numeric(rows[name], errors="coerce")  # CSV holds texts
+        if values.notna().any():
+            rows[name] = values
+            numeric.append(name)
+    return numeric
+
+
+def _nearest(group: Any, scores: list[str]) -> Any:
+    """Order rows by the distance of their first score to the threshold."""
+    threshold = next((name for name in scores if name.removeprefix("prune_") == "threshold"), None)
+    if threshold is None or threshold == scores[0]:
+        return group
+    distance = (group[scores[0]] - group[threshold]).abs()
+    return group.loc[distance.sort_values(kind="stable").index]

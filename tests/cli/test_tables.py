@@ -1,0 +1,202 @@
+"""The commands beside ``prune``: each gives what the library gives."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skprune import NGramScorer, PerplexityFilter
+from skprune.files import read_frame, sample_texts
+from skprune.store import open_store
+from tests.tiny_models import save_tiny_gpt2
+
+
+def read(path):
+    if path.endswith(".parquet"):
+        return pd.read_parquet(path)
+    return pd.read_csv(path) if path.endswith(".csv") else pd.read_json(path, lines=True)
+
+
+@pytest.mark.parametrize("out", ["scores.parquet", "scores.csv", "scores.jsonl"])
+def test_scores_are_those_of_the_filter(invoke, texts, out):
+    result = invoke("score", "pool.jsonl", "-t", "body", "-m", "perplexity", "--seed", 0, "-o", out)
+    assert result.exit_code == 0, result.stderr
+    table = read(out)
+    expected = PerplexityFilter(random_state=0).fit(texts).explain()
+    assert list(table.columns) == ["file", "row", "kept", "rank", "log10_perplexity", "threshold", "reason"]
+    assert table["row"].tolist() == list(range(300))
+    assert table["kept"].tolist() == expected["kept"].tolist()
+    np.testing.assert_allclose(table["log10_perplexity"], expected["log10_perplexity"])
+    assert table["reason"].tolist() == expected["reason"].tolist()
+    assert sorted(path.name for path in Path().iterdir()) == sorted(["lines.txt", "pool.jsonl", out])
+
+
+def test_scores_with_ids_to_a_pipe(run, texts):
+    Path("more.jsonl").write_text('{"id": "extra", "body": null}\n')
+    inputs = ("pool.jsonl", "more.jsonl", "-t", "body", "--id", "id")
+    done = run("score", *inputs, "-m", "random", "-o", "-", "--on-missing", "drop", "-k", 10, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["id"] for row in rows] == ["extra"] + [f"doc-{i}" for i in range(300)]
+    assert rows[0]["reason"] == "missing"
+    assert sum(row["kept"] for row in rows) == 10
+    done = run("score", *inputs, "-m", "random", "-o", "-", text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "more.jsonl, row 0 (id 'extra'): 'body' is missing" in done.stderr
+
+
+def test_explain_counts_the_reasons_of_removed_rows(invoke):
+    options = ("-t", "body", "-m", "perplexity", "-k", 60, "-o", "kept", "--removed", "gone")
+    summary = json.loads(invoke("prune", "pool.jsonl", *options, "--json").stdout)
+    result = invoke("explain", "gone", "-t", "body", "--examples", 2, "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["rows"] == summary["removed"]
+    rows = read("gone/pool.jsonl")
+    for entry in found["reasons"]:
+        group = rows[rows["reason"] == entry["reason"]]
+        assert entry["rows"] == summary["reasons"][entry["reason"]] == len(group)
+        assert entry["log10_perplexity"] == pytest.approx(group["log10_perplexity"].median())
+        nearest = group.loc[(group["log10_perplexity"] - group["threshold"]).abs().nsmallest(2).index]
+        assert entry["examples"] == nearest["body"].tolist()
+    table = invoke("explain", "gone", "-t", "body", "-n", 2).stdout
+    assert "perplexity too high" in table
+    assert found["reasons"][0]["examples"][0][:100] in table
+
+
+def test_explain_reads_scores_and_columns_that_were_renamed(invoke):
+    rows = [{"text": f"some words {i}", "reason": "mine", "rank": i} for i in range(20)]
+    Path("own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ("own.jsonl", "-t", "text", "-m", "perplexity", "-o")
+    assert invoke("prune", *command, "k", "--removed", "g").exit_code == 0
+    found = json.loads(invoke("explain", "g", "--json").stdout)
+    assert [entry["reason"] for entry in found["reasons"]] == ["perplexity too high"]
+    assert set(found["reasons"][0]) == {"reason", "rows", "log10_perplexity", "threshold"}
+    assert invoke("score", *command, "scores.csv").exit_code == 0
+    found = json.loads(invoke("explain", "scores.csv", "--json").stdout)
+    assert sum(entry["rows"] for entry in found["reasons"]) == found["rows"] == 20
+    assert found["reasons"][0]["log10_perplexity"] > 0
+
+
+def test_cache_shows_and_clears(invoke):
+    scored = ("score", "pool.jsonl", "-t", "body", "-m", "perplexity", "-o", "s.csv", "--memory", "scores")
+    assert invoke(*scored).exit_code == 0
+    table = json.loads(invoke("cache", "info", "scores", "--json").stdout)
+    with open_store("scores") as store:
+        assert table == json.loads(store.info().to_json(orient="records"))
+    n_values = table[0]["values"]
+    assert n_values > 200
+    assert f"{n_values:,}" in invoke("cache", "info", "scores").stdout
+    refused = invoke("cache", "clear", "scores")
+    assert (refused.exit_code, "--yes" in refused.stderr) == (2, True)
+    assert invoke("cache", "clear", "scores", "--fingerprint", "other", "-y").exit_code == 1
+    cleared = invoke("cache", "clear", "scores", "--fingerprint", table[0]["fingerprint"], "--yes")
+    assert cleared.stdout == f"deleted {n_values:,} values in scores\n"
+    assert json.loads(invoke("cache", "info", "scores", "--json").stdout) == []
+    assert invoke("cache", "info", "nowhere").exit_code == 1
+    assert not Path("nowhere").exists()
+
+
+def test_a_trained_model_scores_as_one_fitted_in_python(invoke, texts):
+    result = invoke("train-lm", "lines.txt", "-o", "model.bin", "--order", 3, "--json")
+    assert result.exit_code == 0, result.stderr
+    fitted = NGramScorer(order=3).fit(texts)
+    assert json.loads(result.stdout) == {
+        "out": "model.bin",
+        "order": 3,
+        "texts": fitted.n_train_texts_,
+        "bytes": Path("model.bin").stat().st_size,
+    }
+    np.testing.assert_array_equal(NGramScorer("model.bin")(texts), fitted(texts))
+    score = ("score", "pool.jsonl", "-t", "body", "-m", "perplexity", "-s", "perplexity=model.bin")
+    assert invoke(*score, "-o", "scores.csv").exit_code == 0
+    np.testing.assert_allclose(read("scores.csv")["log10_perplexity"], fitted(texts))
+
+
+def test_train_lm_takes_the_sample_of_the_library(invoke, texts):
+    options = ("--n-train", 50, "-s", "tokenizer=whitespace")
+    assert invoke("train-lm", "pool.jsonl", "-t", "body", "-o", "m.bin", *options).exit_code == 0
+    fitted = NGramScorer(max_train_texts=50, tokenizer="whitespace").fit(texts)
+    np.testing.assert_array_equal(NGramScorer("m.bin", tokenizer="whitespace")(texts), fitted(texts))
+    Path("m.bin").write_text("earlier")
+    failed = invoke("train-lm", "pool.jsonl", "-t", "body", "-o", "m.bin", "-s", "tokenizer=nowhere.model")
+    assert failed.exit_code == 1
+    assert Path("m.bin").read_text() == "earlier"
+
+
+def test_doctor(invoke, monkeypatch):
+    result = invoke("doctor", "--json")
+    assert result.exit_code == 0, result.stderr
+    checks = {check["what"]: check for check in json.loads(result.stdout)}
+    assert checks["n-gram models"]["ok"] is True
+    assert checks["extra ngram"]["found"] == "installed: n-gram models (perplexity)"
+    assert checks["Hugging Face hub"]["found"].startswith(
+        "HF_HUB_OFFLINE is set"
+    )  # tests/conftest.py sets it
+    assert "n-gram models" in invoke("doctor").stdout
+
+
+def test_doctor_without_kenlm_names_the_extra(run):
+    done = run("doctor", blocked="kenlm", text=True)
+    assert done.returncode == 0
+    assert "pip install 'skprune[ngram]'" in done.stdout
+    assert "a compiler is at" in done.stdout or "needs a C++ compiler" in done.stdout
+
+
+def test_doctor_tells_what_is_wrong_with_a_model(invoke, tmp_path):
+    save_tiny_gpt2(tmp_path / "model", n_positions=1024)
+    for model, message in (
+        (tmp_path / "model", "no single token for 'yes'"),
+        ("no/model", "does not hold it"),
+    ):
+        result = invoke("doctor", "pool.jsonl", "-t", "body", "--model", model, "--json")
+        check = json.loads(result.stdout)[-1]
+        assert (result.exit_code, check["ok"]) == (1, False)
+        assert message in check["found"]
+
+
+@pytest.mark.slow
+def test_doctor_tests_a_model(invoke, smollm2):
+    result = invoke("doctor", "lines.txt", "--model", smollm2, "--json")
+    check = json.loads(result.stdout)[-1]
+    assert "of 200 texts against their shuffled words" in check["found"]
+    assert check["ok"] == check["found"].startswith("passed")
+    assert result.exit_code == (0 if check["ok"] else 1)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (("score", "pool.jsonl", "-m", "random", "-o", "scores.txt"), 2, "does not end in one of .parquet"),
+        (("score", "pool.jsonl", "-t", "body", "-m", "ups", "-o", "s.csv"), 1, "needs the pool in memory"),
+        (("explain", "pool.jsonl"), 1, "no column 'reason'; their columns are id, body"),
+        (("explain", "pool.jsonl", "-n", 3), 2, "--examples needs --text"),
+        (("explain",), 2, "INPUTS is missing"),
+        (("train-lm", "pool.jsonl", "-t", "body"), 2, "--out is missing"),
+        (("train-lm", "pool.jsonl", "-t", "body", "-o", "."), 2, "is a folder"),
+        (("train-lm", "pool.jsonl", "-o", "m.bin", "-s", "beta=1"), 2, "NGramScorer has no parameter 'beta'"),
+        (("doctor", "--model", "some/model"), 2, "--model needs INPUTS"),
+        (("cache", "info"), 2, "PATH"),
+    ],
+)
+def test_errors_are_one_line_with_an_exit_code(invoke, args, code, message):
+    result = invoke(*args)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_library_functions_read_what_the_commands_read(folder, texts):
+    frame = read_frame(["pool.jsonl"], "body", columns=["body"])
+    assert frame["body"].tolist() == texts
+    frame.to_parquet("pool.parquet")
+    pd.testing.assert_frame_equal(read_frame("pool.parquet").astype(object), frame.astype(object))
+    sample = sample_texts("pool.jsonl", 20, text="body", random_state=1)
+    assert len(sample) == 20
+    assert set(sample) <= set(texts)
+    assert sample_texts("pool.jsonl", 1000, text="body") != texts
+    assert sorted(sample_texts("pool.jsonl", 1000, text="body")) == sorted(texts)
+    with pytest.raises(ValueError, match=r"pool.jsonl has no column 'label'; its columns are 'id', 'body'"):
+        read_frame("pool.jsonl", "body", columns=["label"])
