@@ -16,6 +16,7 @@ import typer
 from skprune.cli.group import FAILED, Debug
 from skprune.cli.options import Inputs, Json, Text
 from skprune.cli.output import print_json, print_table
+from skprune.cli.pipes import as_files
 from skprune.cli.values import assignments
 
 _ADDS = {
@@ -77,7 +78,8 @@ def doctor(
     """
     if model is not None and not inputs:
         raise typer.BadParameter("--model needs INPUTS with a few hundred texts to test it on")
-    checks = list(_checks(inputs or [], text, model, assignments(set or [])))
+    with as_files(inputs or [], None) as paths:
+        checks = list(_checks(paths, text, model, assignments(set or [])))
     if json:
         print_json([check._asdict() for check in checks])
     else:

@@ -9,6 +9,7 @@ import typer
 from skprune.cli.group import Debug
 from skprune.cli.options import Inputs, Json, Text
 from skprune.cli.output import print_json, print_table
+from skprune.cli.pipes import as_files
 
 _LONGEST = 100  # characters of an example
 
@@ -36,8 +37,9 @@ def explain(
 
     from skprune.files import read_frame
 
-    rows = read_frame(inputs, "reason")
-    reason = max((name for name in rows if name.removeprefix("prune_") == "reason"), key=len, default=None)
+    with as_files(inputs, None) as paths:
+        rows = read_frame(paths, "reason")
+    reason = next(iter(_called("reason", rows)), None)
     scores = [] if reason is None else _scores(rows, reason)
     if reason is None or (text and text not in rows):
         names = ", ".join(map(str, rows.columns))
@@ -72,10 +74,8 @@ def _scores(rows: Any, reason: str) -> list[str]:
     import pandas as pd
 
     names = list(rows.columns)
-    first = max(
-        (number for number, name in enumerate(names) if name.removeprefix("prune_") == "rank"), default=-1
-    )
-    between = names[first + 1 : names.index(reason)] if first >= 0 else []
+    rank = _called("rank", rows)
+    between = names[names.index(rank[0]) + 1 : names.index(reason)] if rank else []
     numeric = []
     for name in between:
         values = pd.to_numeric(rows[name], errors="coerce")  # CSV holds texts
@@ -87,8 +87,18 @@ def _scores(rows: Any, reason: str) -> list[str]:
 
 def _nearest(group: Any, scores: list[str]) -> Any:
     """Order rows by the distance of their first score to the threshold."""
-    threshold = next((name for name in scores if name.removeprefix("prune_") == "threshold"), None)
-    if threshold is None or threshold == scores[0]:
+    threshold = [name for name in _called("threshold", group) if name in scores[1:]]
+    if not threshold:
         return group
-    distance = (group[scores[0]] - group[threshold]).abs()
+    distance = (group[scores[0]] - group[threshold[0]]).abs()
     return group.loc[distance.sort_values(kind="stable").index]
+
+
+def _called(name: str, rows: Any) -> list[str]:
+    """Return the columns that ``prune`` may have added under a name, the longest first.
+
+    If the inputs have such a column themselves, the added one has a prefix.
+    """
+    return sorted((str(column) for column in rows if str(column).replace("prune_", "") == name), key=len)[
+        ::-1
+    ]

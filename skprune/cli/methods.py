@@ -1,31 +1,44 @@
-"""Filters by the names of their methods: ``active-prune`` is ActivePruneFilter."""
+"""Filters and strategies by the names of their methods: ``active-prune`` is ActivePruneFilter."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 from typing import Any
 
 import typer
 
-import skprune
+FILTERS = "skprune"
+STRATEGIES = "skprune.strategies"
+#: The scorer that a parameter gets if its own parameters are set; the parameter's value is the ``model``.
+_SCORERS = {"perplexity": "NGramScorer", "quality": "QualityScorer"}
 
-_SUFFIX = "Filter"
-#: The scorer that is meant by parameters of one that was not given: its class, and what the parameter says.
-_SCORERS = {"perplexity": ("NGramScorer", "model"), "quality": ("QualityScorer", "model")}
 
-
-def method_names() -> dict[str, str]:
-    """Return the classes of the filters by the names of their methods.
+def method_names(module: str = FILTERS) -> dict[str, str]:
+    """Return the filters or strategies of a module by the names of their methods.
 
     Examples
     --------
     >>> names = method_names()
-    >>> names["active-prune"], names["ask-llm"], names["k-means"], names["seals"]
-    ('ActivePruneFilter', 'AskLLMFilter', 'KMeansFilter', 'SEALSFilter')
+    >>> names["active-prune"], names["ask-llm"], names["k-means"], names["drop"]
+    ('ActivePruneFilter', 'AskLLMFilter', 'KMeansFilter', 'DRoPFilter')
+    >>> method_names("skprune.strategies")["least-confidence"]
+    'LeastConfidence'
     """
-    classes = [name for name in skprune.__all__ if name.endswith(_SUFFIX) and name != "BaseFilter"]
-    return {_kebab(name.removesuffix(_SUFFIX)): name for name in classes}
+    classes = importlib.import_module(module).__all__
+    if module == FILTERS:
+        classes = [name for name in classes if name.endswith("Filter") and name != "BaseFilter"]
+    return {_kebab(name.removesuffix("Filter")): name for name in classes}
+
+
+def class_of(method: str, module: str, option: str) -> Any:
+    """Return the class of a method; hyphens and case of the name do not matter."""
+    names = {_plain(name): name for name in method_names(module)}
+    if _plain(method) not in names:
+        known = ", ".join(names.values())
+        raise typer.BadParameter(f"{method!r} is not one of {known}", param_hint=option)
+    return getattr(importlib.import_module(module), method_names(module)[names[_plain(method)]])
 
 
 def make_filter(method: str, parameters: dict[str, Any]) -> Any:
@@ -34,44 +47,33 @@ def make_filter(method: str, parameters: dict[str, Any]) -> Any:
     Parameters
     ----------
     method : str
-        Its name; hyphens and case do not matter.
     parameters : dict
-        By name. ``quality__n_calls`` names a parameter of the scorer in ``quality``.
+        By name. ``quality__normalize`` names a parameter of the scorer in ``quality``.
 
     Examples
     --------
     >>> make_filter("perplexity", {"keep": 10, "perplexity__order": 3})
     PerplexityFilter(keep=10, perplexity=NGramScorer(order=3))
     """
-    names = {_plain(name): name for name in method_names()}
-    if _plain(method) not in names:
-        raise typer.BadParameter(
-            f"{method!r} is not one of {', '.join(names.values())}", param_hint="--method"
-        )
-    name = names[_plain(method)]
-    class_ = getattr(skprune, method_names()[name])
-    signature = inspect.signature(class_.__init__).parameters.values()
-    required = [
-        p.name for p in signature if p.default is p.empty and p.name != "self" and p.kind is not p.VAR_KEYWORD
-    ]
+    import skprune
+
+    class_ = class_of(method, FILTERS, "--method")
+    signature = inspect.signature(class_).parameters.values()
+    required = [parameter.name for parameter in signature if parameter.default is parameter.empty]
     if required:
-        raise typer.BadParameter(
-            f"{name} needs {', '.join(required)}, which only Python can give: see skprune.{class_.__name__}",
-            param_hint="--method",
-        )
+        what = f"needs {', '.join(required)}, which only Python can give: see skprune.{class_.__name__}"
+        raise typer.BadParameter(f"{method} {what}", param_hint="--method")
     filter = class_()
-    own = set(filter.get_params(deep=False))
-    _set(filter, name, {key: value for key, value in parameters.items() if "__" not in key})
+    _set(filter, method, {key: value for key, value in parameters.items() if "__" not in key})
     nested = {key: value for key, value in parameters.items() if "__" in key}
-    for parameter in {key.partition("__")[0] for key in nested} & own & set(_SCORERS):
-        scorer, says = _SCORERS[parameter]
-        given = getattr(filter, parameter)
-        if given is None or isinstance(given, str):
-            made = getattr(skprune, scorer)(**{says: given})
-            if "task" in own and "task" in made.get_params():
-                made.set_params(task=filter.task)
-            filter.set_params(**{parameter: made})
-    _set(filter, name, nested)
+    own = filter.get_params(deep=False)
+    for parameter in {key.partition("__")[0] for key in nested} & own.keys() & _SCORERS.keys():
+        if own[parameter] is None or isinstance(own[parameter], str):
+            scorer = getattr(skprune, _SCORERS[parameter])(model=own[parameter])
+            if "task" in own and "task" in scorer.get_params():
+                scorer.set_params(task=own["task"])
+            filter.set_params(**{parameter: scorer})
+    _set(filter, method, nested)
     return filter
 
 
@@ -85,6 +87,8 @@ def _set(filter: Any, method: str, parameters: dict[str, Any]) -> None:
 
 
 def _kebab(name: str) -> str:
+    if name == "DRoP":
+        return "drop"
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
 
 

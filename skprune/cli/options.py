@@ -97,7 +97,7 @@ class Settings(dict[str, Any]):
     def __init__(self, given: dict[str, Any], config: Path | None = None) -> None:
         parameters = assignments(given.pop("set") or [])
         if isinstance(given.get("keep"), str):
-            given["keep"] = _number(given["keep"])
+            given["keep"] = number(given["keep"])
         held = {} if config is None else _read(config, {*given, "set"})
         super().__init__({name: held.get(name) if value is None else value for name, value in given.items()})
         self.parameters = {**held.get("set", {}), **parameters}
@@ -156,7 +156,8 @@ def _read(path: Path, known: set[str]) -> dict[str, Any]:
     return read
 
 
-def _number(text: str) -> float | int:
+def number(text: str) -> float | int:
+    """Return the number that --keep gives."""
     value = value_of(text)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise typer.BadParameter(f"{text!r} is neither a share nor a count", param_hint="--keep")

@@ -147,10 +147,8 @@ def test_doctor_without_kenlm_names_the_extra(run):
 
 def test_doctor_tells_what_is_wrong_with_a_model(invoke, tmp_path):
     save_tiny_gpt2(tmp_path / "model", n_positions=1024)
-    for model, message in (
-        (tmp_path / "model", "no single token for 'yes'"),
-        ("no/model", "does not hold it"),
-    ):
+    cases = [(tmp_path / "model", "no single token for 'yes'"), ("no/model", "does not hold it")]
+    for model, message in cases:
         result = invoke("doctor", "pool.jsonl", "-t", "body", "--model", model, "--json")
         check = json.loads(result.stdout)[-1]
         assert (result.exit_code, check["ok"]) == (1, False)
