@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skprune import NGramScorer, PerplexityFilter
+from skprune import NGramScorer, PerplexityFilter, report
 from skprune.files import read_frame, sample_texts
 from skprune.store import open_store
 from tests.tiny_models import save_tiny_gpt2
@@ -78,6 +78,31 @@ def test_explain_reads_scores_and_columns_that_were_renamed(invoke):
     found = json.loads(invoke("explain", "scores.csv", "--json").stdout)
     assert sum(entry["rows"] for entry in found["reasons"]) == found["rows"] == 20
     assert found["reasons"][0]["log10_perplexity"] > 0
+
+
+def test_a_report_is_that_of_the_library(invoke, texts):
+    rows = [{"body": text, "source": "ab"[row % 2]} for row, text in enumerate(texts)]
+    Path("own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ("report", "own.jsonl", "-t", "body", "-m", "perplexity", "-k", 30, "--seed", 0)
+    result = invoke(*command, "--groups", "source", "-o", "page.html", "--json")
+    assert result.exit_code == 0, result.stderr
+    filter = PerplexityFilter(keep=30, random_state=0).fit(texts)
+    expected = report(filter, groups={"source": [row["source"] for row in rows]}).figures
+    assert json.loads(result.stdout)["summary"] == expected["summary"]
+    assert json.loads(Path("page.json").read_text())["groups"] == expected["groups"]
+    shown = next(text for text in texts if text in Path("page.html").read_text())
+    assert invoke(*command, "-o", "page.html", "--sensitive").stdout.startswith("kept ")
+    assert shown not in Path("page.html").read_text()
+    assert "no column 'topic'" in invoke(*command, "-o", "p.html", "--groups", "topic").stderr
+
+
+def test_another_size_asks_no_scorer_again(invoke):
+    command = ("prune", "pool.jsonl", "-t", "body", "-m", "perplexity", "--memory", "scores")
+    assert invoke(*command, "-k", 30, "-o", "a").exit_code == 0
+    table = invoke("cache", "info", "scores", "--json").stdout
+    assert invoke(*command, "-k", 60, "-o", "b").exit_code == 0
+    assert invoke("cache", "info", "scores", "--json").stdout == table
+    assert len(Path("b/pool.jsonl").read_text().splitlines()) == 60
 
 
 def test_cache_shows_and_clears(invoke):
