@@ -44,6 +44,13 @@ class Group(TyperGroup):
             _tell("interrupted")
         sys.exit(code if isinstance(code, int) else 0)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run a subcommand."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:  # some versions of typer turn it into exit code 1
+            raise typer.Exit(INTERRUPTED) from error
+
     def _explain(self, error: Exception) -> int:
         if self.debug:
             traceback.print_exception(error)
@@ -53,7 +60,7 @@ class Group(TyperGroup):
             command = context.command_path if context is not None else "skprune"
             _tell(f"{error.format_message()} (see {command} --help)")
             return WRONG_USE
-        _tell(str(error) or type(error).__name__)
+        _tell("nothing was done" if isinstance(error, typer.Abort) else str(error) or type(error).__name__)
         return FAILED
 
 

@@ -139,6 +139,8 @@ def _print_plan(settings: Settings, found: dict[str, Any], json: bool) -> None:
         print_json({"config": settings.as_config(), "estimate": found})
         return
     print(f"# {found['rows']:,} rows; about {found['llm_calls']:,} texts for an LLM")
-    print(f"# about {found['seconds']:,.0f} seconds and {found['memory'] / 1e6:,.0f} MB of memory,")
+    if found["missing"]:
+        print(f"# {found['missing']:,} rows without a text: see --on-missing")
+    print(f"# about {found['seconds']:,.1f} seconds and {found['memory'] / 1e6:,.0f} MB of memory,")
     print(f"# estimated from {found['probed']:,} rows; save this as a file for --config")
     print(as_toml(settings.as_config()))

@@ -45,7 +45,8 @@ class PruneEstimate:
     seconds : float
         Wall time on this machine, the loading of models included.
     memory : int
-        Peak memory of the process, in bytes, without that on a GPU.
+        Peak memory of the process, in bytes, without that on a GPU and without that of training a model on
+        the pool.
     probed : int
         Rows that were scored to find out.
     """
@@ -88,9 +89,9 @@ def estimate(
 
     Notes
     -----
-    Seconds grow with the number of rows, so the estimate is rough if the work does not, as in a model that
-    is trained on no more than a part of the pool. Values that ``memory`` holds already count as calls, and it
-    gets none of the values computed here.
+    Seconds are assumed to grow with the number of rows. For a model that is trained on no more than a part of
+    the pool, and for short jobs, the estimate is therefore several times too high. Values that ``memory``
+    holds already count as calls, and it gets none of the values computed here.
 
     Examples
     --------

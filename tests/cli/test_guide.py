@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import ENVIRONMENT
 
 GUIDE = Path(__file__).parents[2] / "docs" / "shell.md"
 BLOCK = re.compile(r"^```shell\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_blocks_of_the_guide_run(tmp_path):
     commands = tmp_path / "bin"
     commands.mkdir()
