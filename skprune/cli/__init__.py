@@ -14,4 +14,6 @@ def main() -> None:
             raise
         package = error.name.partition(".")[0]
         sys.exit(f"skprune: the shell command needs {package}: pip install 'skprune[cli]'")
+    except KeyboardInterrupt:
+        sys.exit(130)
     app(prog_name="skprune")
