@@ -43,13 +43,15 @@ def output_folder(out: str) -> Iterator[str]:
     if out != PIPE:
         yield out
         return
-    from skprune.files.paths import find_files
+    from skprune.files.job import STATE
+    from skprune.files.paths import HUGGING_FACE
 
     with tempfile.TemporaryDirectory(prefix="skprune-") as folder:
         yield f"{folder}/out"
-        for path in find_files(f"{folder}/out").values():
-            with path.open("rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer)
+        for path in sorted(Path(folder, "out").rglob("*")):
+            if path.is_file() and STATE not in path.parts and path.name not in HUGGING_FACE:
+                with path.open("rb") as file:
+                    shutil.copyfileobj(file, sys.stdout.buffer)
         sys.stdout.buffer.flush()
 
 

@@ -33,7 +33,8 @@ def train_ngram(
     paths, text, verbose
         As for :func:`prune`. Rows without a text are skipped.
     scorer : NGramScorer, default=None
-        Cloned, and trained. None: one with the default parameters.
+        Cloned, and trained on ``n_train`` texts whatever its ``max_train_texts``. None: one with the default
+        parameters.
     out : path-like
         The file for the model. ``NGramScorer(model=out, ...)`` needs the same normalizer and tokenizer.
     n_train : int, default=100_000

@@ -100,10 +100,10 @@ def test_pipes(run, name, source):
 
 
 def test_several_files_of_lines_to_one_pipe(run):
-    Path("a.txt").write_text("".join(line + "\n" for line in lines("lines.txt")[:100]))
-    done = run("prune", "a.txt", "lines.txt", "-m", "random", "-o", "-", "-k", 20, "--json", text=True)
+    Path("_a.txt").write_text("".join(line + "\n" for line in lines("lines.txt")[:100]))
+    done = run("prune", "_a.txt", "lines.txt", "-m", "random", "-o", "-", "-k", 20, "--json", text=True)
     assert len(done.stdout.splitlines()) == json.loads(done.stderr)["kept"] >= 20
-    done = run("prune", "a.txt", "pool.jsonl", "-m", "random", "-o", "-", text=True)
+    done = run("prune", "_a.txt", "pool.jsonl", "-m", "random", "-o", "-", text=True)
     assert (done.returncode, done.stdout) == (2, "")
 
 
