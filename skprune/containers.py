@@ -110,7 +110,9 @@ def read_rows(X: Any, name: str, text: Any = None) -> Any:
     if hasattr(X, "read_next_batch"):
         raise TypeError(f"{name} is a stream, which can be read once only; pass {name}.read_all()")
     if hasattr(X, "__dask_graph__"):
-        raise TypeError(f"{name} is a dask collection; pass {name}.compute()")
+        raise TypeError(
+            f"{name} is a dask collection; prune a DataFrame with skprune.dask.prune, or pass {name}.compute()"
+        )
     if hasattr(X, "column_names") and hasattr(X, "with_format"):  # datasets.Dataset
         return _read_hugging_face(X, name, text)
     if (frame := frame_of(X)) is not None:
@@ -157,8 +159,34 @@ def _read_frame(frame: Any, name: str, text: Any) -> Any:
     if column in texts:
         return _objects(values)
     if text is not None:
-        raise TypeError(f"{name}[{text!r}] holds {kinds[text]}, not text; text= must name a column of texts")
+        raise _not_text(name, text, kinds[text])
     return _read_sequence(list(values), name)
+
+
+def column_of_texts(frame: Any, text: Any, name: str) -> Any:
+    """Return the column of texts of a frame: the one that ``text`` names, or the only one.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is no such column, or it holds no texts.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> column_of_texts(pd.DataFrame({"body": ["a"], "stars": [1]}), None, "X")
+    'body'
+    """
+    kinds = dict(frame_of(frame).schema)
+    texts = [column for column, kind in kinds.items() if isinstance(kind, _text_kinds())]
+    column = named_column(text, kinds, texts, name)
+    if column not in texts:
+        raise _not_text(name, column, kinds[column])
+    return column
+
+
+def _not_text(name: str, column: Any, kind: Any) -> TypeError:
+    return TypeError(f"{name}[{column!r}] holds {kind}, not text; text= must name a column of texts")
 
 
 def _text_kinds() -> tuple[type, ...]:
@@ -215,7 +243,7 @@ def _read_hugging_face(X: Any, name: str, text: Any) -> Any:
     if column in strings:
         return _objects(X.with_format(None)[column][:])
     if text is not None:
-        raise TypeError(f"{name}[{text!r}] holds {kinds[text]}, not text; text= must name a column of texts")
+        raise _not_text(name, text, kinds[text])
     return _read_array(numbers(column, kinds_within[column]), name)
 
 

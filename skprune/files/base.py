@@ -79,17 +79,6 @@ class DataFile(ABC):
                 f"{self.name} cannot be read; it may be truncated, or of another kind: {error}"
             ) from error
 
-    def names_added(self, names: list[str]) -> list[str]:
-        """Return names for added columns: with the prefix ``prune_`` where the file has that column."""
-        taken = set(self.columns)
-        unique = []
-        for name in names:
-            while name in taken:
-                name = f"prune_{name}"
-            taken.add(name)
-            unique.append(name)
-        return unique
-
 
 class Writer(ABC):
     """Takes the rows of one file."""

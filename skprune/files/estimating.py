@@ -18,11 +18,12 @@ from sklearn.base import clone
 
 from skprune.base import BaseFilter
 from skprune.exceptions import EmptyPoolError
-from skprune.files.checks import check_filter, open_files
+from skprune.files.checks import open_files
 from skprune.files.paths import find_files
 from skprune.files.reading import drawn
 from skprune.row_table import is_written
 from skprune.store import open_store
+from skprune.streaming.decisions import check_filter
 
 # Memory of a row while a job runs: its hash, its scores and the decision about it.
 _BYTES_PER_ROW = 150
@@ -108,7 +109,7 @@ def estimate(
     """
     if n_probe < 2:
         raise ValueError(f"n_probe must be at least 2, got {n_probe}")
-    check_filter(filter)
+    check_filter(filter, "the files")
     start = time.perf_counter()
     files = open_files(find_files(paths), filter.text if text is None else text)
     sample, n_rows, n_missing = drawn(files, n_probe)

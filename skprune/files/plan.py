@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -16,11 +14,10 @@ from skprune.exceptions import EmptyPoolError
 from skprune.files.base import DataFile, is_missing
 from skprune.files.growing import Growing
 from skprune.files.job import Job
-from skprune.files.pool import FilePool
+from skprune.files.reader import FileReader
 from skprune.row_table import digests, is_written
-
-_MISSING = "missing"  # the reason of a row without a text
-_KEPT_MISSING = "kept: missing"
+from skprune.streaming.decisions import Decisions, by_part
+from skprune.streaming.pool import StreamedPool
 
 
 class Plan:
@@ -48,61 +45,21 @@ class Plan:
                 warnings.filterwarnings("ignore", message=r".* has no \.fingerprint, so memory=")
             fitted.fit(pool)
             job.close_scores()  # its pages would count as memory of this process
-            self._table = fitted.explain(pool).drop(columns="stage", errors="ignore")
+            self._table = fitted.explain(pool)
 
     def decisions(self) -> Iterator[Decisions]:
-        """Yield the decisions about the rows of each file."""
-        start = 0
-        for size, missing in zip(self._sizes, self._missing, strict=True):
-            yield Decisions(self._table.iloc[start : start + size], missing, self._keep_missing)
-            start += size
-
-
-@dataclass
-class Decisions:
-    """What a filter decided about the rows of one file that have a text, and which rows have none."""
-
-    table: Any
-    missing: np.ndarray
-    keep_missing: bool
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows, those without a text included."""
-        return len(self.table) + len(self.missing)
-
-    def of(self, start: int, n_rows: int) -> tuple[np.ndarray, Any]:
-        """Return the mask of the rows that survive, and the explanation, of a batch."""
-        import pandas as pd
-
-        first, last = np.searchsorted(self.missing, [start, start + n_rows])
-        without = np.zeros(n_rows, dtype=bool)
-        without[self.missing[first:last] - start] = True
-        rows = self.table.iloc[start - first : start - first + n_rows - (last - first)]
-        kept = np.full(n_rows, self.keep_missing)
-        kept[~without] = rows["kept"].to_numpy()
-        columns = {}
-        for name in rows.columns.drop("kept"):
-            values = rows[name].to_numpy()
-            if values.dtype.kind == "f":
-                column = np.full(n_rows, np.nan)
-            elif values.dtype.kind == "i":
-                column = np.full(n_rows, -1)
-            else:
-                column = np.full(n_rows, _KEPT_MISSING if self.keep_missing else _MISSING, dtype=object)
-            column[~without] = values
-            columns[name] = column
-        return kept, pd.DataFrame(columns)
+        """Return the decisions about the rows of each file."""
+        return by_part(self._table, self._sizes, self._missing, self._keep_missing)
 
 
 def read_pool(
     files: list[DataFile], on_missing: str, id: str | None, n_train: int, verbose: int
-) -> tuple[FilePool, list[int], list[np.ndarray]]:
+) -> tuple[StreamedPool, list[int], list[np.ndarray]]:
     """Read the texts of some files once, and return the pool of their rows.
 
     Returns
     -------
-    pool : FilePool
+    pool : StreamedPool
     sizes : list of int
         Number of rows of each file that have a text.
     missing : list of ndarray of int
@@ -130,7 +87,8 @@ def read_pool(
             progress.update()
     if not sum(sizes):
         raise EmptyPoolError("paths hold no row with a text")
-    return FilePool(files, sizes, hashes.taken(), blank.taken(), n_chars, n_train), sizes, all_missing
+    pool = StreamedPool(FileReader(files, sizes, n_chars), hashes.taken(), blank.taken(), n_train)
+    return pool, sizes, all_missing
 
 
 def _hashed(texts: np.ndarray, file: DataFile, start: int) -> np.ndarray:

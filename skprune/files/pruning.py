@@ -18,11 +18,12 @@ import pyarrow as pa
 from skprune._progress import Progress
 from skprune.base import BaseFilter
 from skprune.files.base import DataFile
-from skprune.files.checks import check_filter, check_options, open_files
+from skprune.files.checks import open_files
 from skprune.files.job import Job, read_done
 from skprune.files.paths import HUGGING_FACE, find_files
-from skprune.files.plan import Decisions, Plan
+from skprune.files.plan import Plan
 from skprune.settings import plain_settings
+from skprune.streaming.decisions import Decisions, check_filter, check_options, names_added
 from skprune.streams import draw_seed
 
 
@@ -161,7 +162,7 @@ def prune(
     """
     start = time.perf_counter()
     check_options(on_missing, n_train)
-    check_filter(filter)
+    check_filter(filter, "the files")
     found = find_files(paths)
     folders = [_folder(name, path, found) for name, path in (("out", out), ("removed", removed)) if path]
     if len(folders) == 2 and (folders[0].is_relative_to(folders[1]) or folders[1].is_relative_to(folders[0])):
@@ -253,7 +254,7 @@ def _added(table: Any, file: DataFile, start: int, id: str | None) -> pa.Table:
     if id is None:
         columns["file"] = pa.array([file.name] * len(table), pa.string())
         columns["row"] = pa.array(np.arange(start, start + len(table)), pa.int64())
-    return pa.table(list(columns.values()), names=file.names_added(list(columns)))
+    return pa.table(list(columns.values()), names=names_added(list(columns), file.columns))
 
 
 def _folder(name: str, path: str | os.PathLike[str], found: dict[str, Path]) -> Path:

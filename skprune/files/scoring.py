@@ -12,10 +12,11 @@ import numpy as np
 
 from skprune.base import BaseFilter
 from skprune.files.base import DataFile
-from skprune.files.checks import check_filter, check_options, open_files
+from skprune.files.checks import open_files
 from skprune.files.job import Job
 from skprune.files.paths import find_files
 from skprune.files.plan import Plan
+from skprune.streaming.decisions import check_filter, check_options
 from skprune.streams import draw_seed
 
 
@@ -69,7 +70,7 @@ def score(
     import pandas as pd
 
     check_options(on_missing, n_train)
-    check_filter(filter)
+    check_filter(filter, "the files")
     files = open_files(find_files(paths), filter.text if text is None else text, id=id)
     random_state = getattr(filter, "random_state", None)
     seed = None if random_state is None else draw_seed(random_state)

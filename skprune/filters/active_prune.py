@@ -365,8 +365,9 @@ class ActivePruneFilter(BaseFilter):
                 limit = 0 if self._stored_only else None
                 if limit is None and self.llm_budget is not None:
                     limit = max(0, self.llm_budget - self._ask.n_computed)
-                answers[unknown] = self._ask(np.asarray(texts[unknown]), limit=limit)
                 known = rows >= 0
+                keys = self._table.digests[rows[unknown]] if known.all() else None
+                answers[unknown] = self._ask(texts[unknown], keys, limit)
                 self._quality[rows[known]] = answers[known]
             return answers
 

@@ -164,27 +164,13 @@ class Remembered:
         """Yield checked ``(positions, values)`` per batch."""
         if not len(texts):
             return
-        batches: Batches = (
-            self.compute.iter_scores(texts)
-            if hasattr(self.compute, "iter_scores") and isinstance(texts, np.ndarray)
-            else self._in_batches(texts)
-        )
+        if isinstance(texts, np.ndarray):
+            batches = scored(self.compute, texts, self.batch_size)
+        else:  # they are elsewhere, and whatever holds them says where they are scored
+            batches = texts.scored(self.compute, self.batch_size)
         for rows, values in batches:
             if len(rows):
                 yield rows, self._checked(texts, rows, values)
-
-    def _in_batches(self, texts: np.ndarray) -> Batches:
-        size = min(self.batch_size, getattr(texts, "max_rows", self.batch_size))
-        for start in range(0, len(texts), size):
-            rows = np.arange(start, min(start + size, len(texts)))
-            batch = texts[rows]
-            if hasattr(
-                self.compute, "iter_scores"
-            ):  # texts that are read from files: only a batch is in memory
-                for positions, values in self.compute.iter_scores(np.asarray(batch)):
-                    yield rows[positions], values
-            else:
-                yield rows, self.compute(batch.tolist())
 
     def _checked(self, texts: np.ndarray, rows: np.ndarray, values: Any) -> np.ndarray:
         """Return values in the precision of the store: float64 scalars or float32 vectors."""
@@ -209,6 +195,26 @@ class Remembered:
                 )
             raise ValueError(f"{self.name} returned no finite value for the text {text[:60]!r}")
         return values
+
+
+def scored(compute: Any, texts: np.ndarray, batch_size: int) -> Batches:
+    """Yield ``(positions, values)`` of a scorer or encoder per batch, unchecked.
+
+    Parameters
+    ----------
+    compute : callable
+        See :class:`Remembered`.
+    texts : ndarray of object, shape (n,)
+        Distinct texts.
+    batch_size : int
+        Texts per call of a plain callable.
+    """
+    if hasattr(compute, "iter_scores"):
+        yield from compute.iter_scores(texts)
+        return
+    for start in range(0, len(texts), batch_size):
+        rows = np.arange(start, min(start + batch_size, len(texts)))
+        yield rows, compute(texts[rows].tolist())
 
 
 class _Known:

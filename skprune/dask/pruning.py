@@ -1,0 +1,213 @@
+"""Prune a dask DataFrame: score its partitions where they are, decide on the client, and mask them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import dask
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from skprune.base import BaseFilter
+from skprune.containers import column_of_texts
+from skprune.dask.partitions import Content, PartitionReader, content_of, explained, kept_of, removed_of
+from skprune.dask.scheduling import completed
+from skprune.exceptions import EmptyPoolError
+from skprune.streaming.decisions import Decisions, by_part, check_filter, check_options, names_added
+from skprune.streaming.pool import StreamedPool
+
+
+@dataclass(frozen=True)
+class PruneResult:
+    """What :func:`prune` decided.
+
+    Attributes
+    ----------
+    kept : dask.dataframe.DataFrame
+        The rows that survive, with the columns, partitions, divisions and index of the frame given.
+    removed : dask.dataframe.DataFrame
+        The other rows, with more columns: ``rank`` (−1), the scores of the method, ``threshold`` and
+        ``reason``. A name that the frame has already gets the prefix ``prune_``.
+    n_rows, n_kept, n_removed : int
+        Numbers of rows.
+    reasons : dict of str to int
+        Number of rows, kept ones too, by the reason of the decision.
+    seconds : float
+        Wall time of the call.
+    """
+
+    kept: dd.DataFrame
+    removed: dd.DataFrame
+    n_rows: int
+    n_kept: int
+    n_removed: int
+    reasons: dict[str, int]
+    seconds: float
+
+
+def prune(
+    ddf: dd.DataFrame,
+    filter: BaseFilter,
+    *,
+    text: Any = None,
+    on_missing: str = "error",
+    n_train: int = 100_000,
+) -> PruneResult:
+    """Prune a dask DataFrame, which need not fit into memory.
+
+    The texts are scored by the workers of the current ``distributed.Client``, or by the scheduler that dask
+    would use without one. Hashes and scores come to this process, where the filter decides about the whole
+    pool: a threshold is that of all partitions together.
+
+    Parameters
+    ----------
+    ddf : dask.dataframe.DataFrame
+        Its column of texts is computed once per pass: to hash the texts, to train a model if there is one,
+        and per scorer. Persist it if that is expensive.
+    filter : BaseFilter
+        Cloned, never changed. It must decide by scores of single rows; see Notes.
+    text : column name, default=None
+        The column of texts. None: the parameter ``text`` of the filter, else the only column of texts.
+    on_missing : {"error", "drop", "keep"}, default="error"
+        What happens to a row whose text is null. Such rows are never scored, and do not count in a size that
+        is a share.
+    n_train : int, default=100_000
+        Maximum number of distinct texts that come to this process for a component that learns from the pool,
+        such as the n-gram model of ``PerplexityFilter``: those with the lowest content hashes.
+
+    Returns
+    -------
+    PruneResult
+        With two lazy frames. Computing one of them scores nothing again.
+
+    Raises
+    ------
+    TypeError
+        If ``ddf`` is not a dask DataFrame, the filter needs the pool in memory, or a row is not text.
+    EmptyPoolError
+        If no row has a text.
+    ValueError
+        If there is no column ``text``, a row has no text, or a partition is not the same when it is computed
+        again. The message names partition and row. Nothing is scored before all rows are checked.
+
+    See Also
+    --------
+    skprune.files.prune : The same for files, without dask.
+    skprune.BaseFilter.transform : The same for a pool in memory.
+
+    Notes
+    -----
+    *The same rows as in memory* survive: those that ``filter.fit(frame).select(frame)`` gives for
+    ``frame = ddf.compute()``, however it is partitioned. This holds for ``RandomFilter``,
+    ``PerplexityFilter``, ``AskLLMFilter``, ``ActivePruneFilter`` and ``EntropyIntervalFilter``. A scorer that
+    is trained on the pool sees ``n_train`` texts; an :class:`~skprune.NGramScorer` takes the same sample in
+    memory if its ``max_train_texts`` is not larger. Other filters need all vectors, labels or a learner, and
+    are refused.
+
+    *Scorers* travel to the workers as one pickle. A worker scores one partition at a time, and ``n_jobs`` has
+    no effect there. A model that learns from the pool is trained in this process. A scorer that asks a server
+    (``base_url``) runs in this process too, because its key and its limits belong to one process.
+
+    *A worker that dies* changes nothing: dask computes its partitions again. If the filter has a folder as
+    ``memory``, this process keeps the scores there: on a Client as the partitions are done, otherwise after
+    each scorer. A call that was interrupted finds them when it is repeated.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import dask.dataframe as dd
+    >>> from skprune import PerplexityFilter
+    >>> from skprune.dask import prune
+    >>> def length(texts):
+    ...     return [len(text) for text in texts]
+    >>> frame = pd.DataFrame({"body": ["ccc", "a", "bb", "dddd"], "stars": [1, 2, 3, 4]})
+    >>> ddf = dd.from_pandas(frame, npartitions=2)
+    >>> result = prune(ddf, PerplexityFilter(keep=2, perplexity=length), text="body")
+    >>> result.kept.compute()
+      body  stars
+    1    a      2
+    2   bb      3
+    >>> result.removed.compute()[["body", "log10_perplexity", "threshold"]]
+       body  log10_perplexity  threshold
+    0   ccc               3.0        2.0
+    3  dddd               4.0        2.0
+    """
+    start = time.perf_counter()
+    if not isinstance(ddf, dd.DataFrame):
+        raise TypeError(f"ddf must be a dask DataFrame, got {type(ddf).__name__}")
+    check_options(on_missing, n_train)
+    check_filter(filter, "the dask DataFrame")
+    column = column_of_texts(ddf._meta, filter.text if text is None else text, "ddf")
+    parts = ddf[column].to_delayed()
+    contents = _read(parts, column, on_missing)
+    sizes = [len(content.hashes) for content in contents]
+    checksums = [content.checksum for content in contents]
+    missing = [content.missing for content in contents]
+    if not sum(sizes):
+        raise EmptyPoolError("ddf holds no row with a text")
+    hashes = np.concatenate([content.hashes for content in contents])
+    blank = np.concatenate([content.blank for content in contents])
+    del contents
+    pool = StreamedPool(PartitionReader(parts, checksums, sizes), hashes, blank, n_train)
+    fitted = clone(filter).fit(pool)
+    decided = list(by_part(fitted.explain(pool), sizes, missing, on_missing == "keep"))
+    return _result(ddf, column, decided, checksums, start)
+
+
+def _read(parts: Any, column: Any, on_missing: str) -> list[Content]:
+    """Return what the client needs to know about the texts of each partition."""
+    read = dask.delayed(content_of, pure=False)
+    contents: Any = [None] * len(parts)
+    for number, content in completed([read(part, number) for number, part in enumerate(parts)]):
+        contents[number] = content
+    for number, content in enumerate(contents):
+        if on_missing == "error" and len(content.missing):
+            raise ValueError(
+                f"partition {number}, row {content.missing[0]} (index {content.label!r}): {column!r} is "
+                "missing. on_missing='drop' removes such rows, and on_missing='keep' lets them pass"
+            )
+    return contents
+
+
+def _result(
+    ddf: dd.DataFrame, column: Any, decided: list[Decisions], checksums: list[bytes], start: float
+) -> PruneResult:
+    """Return lazy frames of the rows on either side of the decision, and their numbers."""
+    reasons: Counter[str] = Counter()
+    masks, explanations = [], []
+    n_rows = n_kept = 0
+    for part in decided:
+        n_rows_here = len(part.table) + len(part.missing)
+        kept, table = part.of(0, n_rows_here)
+        reasons.update(table["reason"].value_counts().to_dict())
+        n_rows += n_rows_here
+        n_kept += int(kept.sum())
+        masks.append(np.packbits(kept))
+        explanations.append(table[~kept])
+    words = pd.CategoricalDtype(sorted(map(str, reasons)))
+    names = names_added(list(explanations[0].columns), ddf.columns)
+    explanations = [table.astype({"reason": words}).set_axis(names, axis=1) for table in explanations]
+    parts = ddf.to_delayed()
+
+    def frame(function: Any, meta: pd.DataFrame, *details: list[Any]) -> dd.DataFrame:
+        task = dask.delayed(function, pure=False)
+        tasks = [
+            task(part, number, column, *detail)
+            for number, (part, *detail) in enumerate(zip(parts, checksums, masks, *details, strict=True))
+        ]
+        return dd.from_delayed(tasks, meta=meta, divisions=ddf.divisions, verify_meta=False)
+
+    return PruneResult(
+        kept=frame(kept_of, ddf._meta),
+        removed=frame(removed_of, explained(ddf._meta, explanations[0][:0]), explanations),
+        n_rows=n_rows,
+        n_kept=n_kept,
+        n_removed=n_rows - n_kept,
+        reasons=dict(reasons.most_common()),
+        seconds=time.perf_counter() - start,
+    )
