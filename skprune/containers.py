@@ -111,7 +111,7 @@ def read_rows(X: Any, name: str, text: Any = None) -> Any:
         raise TypeError(f"{name} is a stream, which can be read once only; pass {name}.read_all()")
     if hasattr(X, "__dask_graph__"):
         raise TypeError(
-            f"{name} is a dask collection; prune a DataFrame with skprune.dask.prune, or pass {name}.compute()"
+            f"{name} is a dask collection; prune it with skprune.dask.prune, or pass {name}.compute()"
         )
     if hasattr(X, "column_names") and hasattr(X, "with_format"):  # datasets.Dataset
         return _read_hugging_face(X, name, text)

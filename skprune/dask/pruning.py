@@ -16,7 +16,7 @@ from sklearn.base import clone
 from skprune.base import BaseFilter
 from skprune.containers import column_of_texts
 from skprune.dask.partitions import Content, PartitionReader, content_of, explained, kept_of, removed_of
-from skprune.dask.scheduling import completed
+from skprune.dask.scheduling import completed, partitions_of
 from skprune.exceptions import EmptyPoolError
 from skprune.streaming.decisions import Decisions, by_part, check_filter, check_options, names_added
 from skprune.streaming.pool import StreamedPool
@@ -143,7 +143,7 @@ def prune(
     check_options(on_missing, n_train)
     check_filter(filter, "the dask DataFrame")
     column = column_of_texts(ddf._meta, filter.text if text is None else text, "ddf")
-    parts = ddf[column].to_delayed()
+    parts = partitions_of(ddf[column])
     contents = _read(parts, column, on_missing)
     sizes = [len(content.hashes) for content in contents]
     checksums = [content.checksum for content in contents]
@@ -192,7 +192,7 @@ def _result(
     words = pd.CategoricalDtype(sorted(map(str, reasons)))
     names = names_added(list(explanations[0].columns), ddf.columns)
     explanations = [table.astype({"reason": words}).set_axis(names, axis=1) for table in explanations]
-    parts = ddf.to_delayed()
+    parts = partitions_of(ddf)
 
     def frame(function: Any, meta: pd.DataFrame, *details: list[Any]) -> dd.DataFrame:
         task = dask.delayed(function, pure=False)

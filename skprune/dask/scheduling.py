@@ -24,7 +24,7 @@ def completed(tasks: Sequence[Delayed]) -> Iterator[tuple[int, Any]]:
     >>> list(completed([delayed(len)("a"), delayed(len)("bb")]))
     [(0, 1), (1, 2)]
     """
-    client = getattr(get_scheduler(), "__self__", None)
+    client: Any = getattr(get_scheduler(), "__self__", None)
     if not hasattr(client, "futures"):
         yield from enumerate(dask.compute(*tasks))
         return
@@ -39,6 +39,15 @@ def completed(tasks: Sequence[Delayed]) -> Iterator[tuple[int, Any]]:
     del futures  # the results that have been used can go
     for future, result in arriving:
         yield number_of[future.key], result
+
+
+def partitions_of(frame: Any) -> list[Delayed]:
+    """Return the partitions of a dask DataFrame or Series as tasks, which read only the columns they need.
+
+    Dask would read small Parquet files together. Then a column would have fewer partitions than its frame.
+    """
+    with dask.config.set({"optimization.tune.active": False}):
+        return list(frame.to_delayed())
 
 
 class Shipped:
