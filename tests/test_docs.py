@@ -107,6 +107,7 @@ def test_the_reference_lists_every_public_name():
         "skprune.scorers",
         "skprune.plotting",
         "skprune.files",
+        "skprune.dask",
         "skprune.datasets",
     ):
         public = set(importlib.import_module(module).__all__) - {"BOILERPLATE_SECTIONS"}

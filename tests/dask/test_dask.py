@@ -77,15 +77,6 @@ FILTERS = {
 
 
 @pytest.fixture(scope="module")
-def client():
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, memory_limit=0, dashboard_address=":0") as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
-
-
-@pytest.fixture(scope="module")
 def frame():
     """Rows with copies that are far apart, blank texts, other columns and an index of words."""
     texts = [*TEXTS[:230], *TEXTS[:30], "", "  \t", *TEXTS[230:240]]
