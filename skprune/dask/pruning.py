@@ -150,10 +150,13 @@ def prune(
     missing = [content.missing for content in contents]
     if not sum(sizes):
         raise EmptyPoolError("ddf holds no row with a text")
-    hashes = np.concatenate([content.hashes for content in contents])
-    blank = np.concatenate([content.blank for content in contents])
-    del contents
-    pool = StreamedPool(PartitionReader(parts, checksums, sizes), hashes, blank, n_train)
+    pool = StreamedPool(
+        PartitionReader(parts, checksums, sizes),
+        np.concatenate([content.hashes for content in contents]),
+        np.concatenate([content.blank for content in contents]),
+        n_train,
+    )
+    del contents  # the pool has a copy of the hashes, and drops those it does not need
     fitted = clone(filter).fit(pool)
     decided = list(by_part(fitted.explain(pool), sizes, missing, on_missing == "keep"))
     return _result(ddf, column, decided, checksums, start)

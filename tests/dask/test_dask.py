@@ -373,6 +373,29 @@ def test_scores_are_kept_in_the_folder_of_the_filter(frame, client, tmp_path):
     )
 
 
+def test_a_scorer_that_asks_a_server_runs_here(frame, client):
+    class Served:
+        """Its key does not travel."""
+
+        base_url = "http://localhost"
+
+        def __call__(self, texts):
+            assert os.getpid() == here
+            return length(texts)
+
+        def __reduce__(self):
+            raise TypeError("the key must not be pickled")
+
+        def __deepcopy__(self, memo):
+            return self
+
+    here = os.getpid()
+    result = prune(
+        in_partitions(frame, 3), PerplexityFilter(0.3, perplexity=Served(), random_state=0), text="body"
+    )
+    check_same(result, frame, PerplexityFilter(0.3, perplexity=length, random_state=0))
+
+
 class Identified:
     """A scorer with a fingerprint that fails while a file exists."""
 
