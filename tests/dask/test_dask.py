@@ -29,6 +29,7 @@ from skprune import (
 )
 from skprune.dask import prune
 from skprune.datasets import load_movie_snippets
+from skprune.store import clear_process_store
 
 # Deprecations of pandas that dask itself runs into.
 pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword:pandas.errors.Pandas4Warning")
@@ -132,15 +133,28 @@ def test_schedulers_without_a_client(name, scheduler, frame):
         check_same(prune(in_partitions(frame, 5), FILTERS[name], text="body"), frame, FILTERS[name])
 
 
-def test_a_scheduler_named_in_the_configuration_comes_before_the_client(frame, client):
+def process_of(texts):
+    return [os.getpid() for _ in texts]
+
+
+@pytest.mark.parametrize(
+    ("pruner", "column"),
+    [
+        (PerplexityFilter(0.3, perplexity=process_of), "log10_perplexity"),
+        (ActivePruneFilter(0.3, perplexity=length, quality=process_of), "quality"),
+    ],
+)
+def test_a_scheduler_named_in_the_configuration_comes_before_the_client(pruner, column, frame, client):
     def pids():
-        pruner = PerplexityFilter(0.3, perplexity=lambda texts: [os.getpid() for _ in texts])
+        clear_process_store()
         removed = prune(in_partitions(frame, 3), pruner, text="body").removed.compute()
-        return set(removed["log10_perplexity"].replace(np.inf, np.nan).dropna())
+        return set(removed[column].replace(np.inf, np.nan).dropna())
 
     with dask.config.set(scheduler="synchronous"):
         assert pids() == {os.getpid()}
-    assert pids() <= set(client.run(os.getpid).values())
+    on_cluster = pids()
+    assert on_cluster
+    assert on_cluster <= set(client.run(os.getpid).values())
 
 
 def test_divisions_are_kept(frame, client):
