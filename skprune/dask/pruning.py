@@ -185,10 +185,9 @@ def _result(
     masks, explanations = [], []
     n_rows = n_kept = 0
     for part in decided:
-        n_rows_here = len(part.table) + len(part.missing)
-        kept, table = part.of(0, n_rows_here)
+        kept, table = part.of(0, part.n_rows)
         reasons.update(table["reason"].value_counts().to_dict())
-        n_rows += n_rows_here
+        n_rows += part.n_rows
         n_kept += int(kept.sum())
         masks.append(np.packbits(kept))
         explanations.append(table[~kept])
