@@ -25,9 +25,11 @@ def take_rows(X: Any, indices: np.ndarray) -> Any:
         # One call for all rows is twice as fast as one call per row.
         return type(X)(itemgetter(*rows)(X) if len(rows) > 1 else map(X.__getitem__, rows))
     if hasattr(X, "to_pylist"):  # whatever pyarrow has, also what narwhals does not read
-        return X.take(np.asarray(indices))
+        return _take_arrow(X, np.asarray(indices))
     if hasattr(X, "select") and hasattr(X, "with_format"):  # datasets.Dataset
         return X.select(indices)
+    if hasattr(X, "iloc"):  # columns of pandas may share a name, which narwhals refuses
+        return X.iloc[np.asarray(indices)]
     if (frame := frame_of(X)) is not None:
         return frame[np.asarray(indices)].to_native()
     if sp.issparse(X):
@@ -41,6 +43,14 @@ def take_rows(X: Any, indices: np.ndarray) -> Any:
 
         return Subset(X, indices.tolist())
     return [X[row] for row in np.asarray(indices).tolist()]
+
+
+def _take_arrow(X: Any, rows: np.ndarray) -> Any:
+    """Take rows of whatever pyarrow has, also of arrays of views, whose rows pyarrow cannot take."""
+    if hasattr(X, "column_names"):
+        return type(X).from_arrays([_take_arrow(column, rows) for column in X.columns], schema=X.schema)
+    as_stored = {"string_view": "large_string", "binary_view": "large_binary"}.get(str(X.type))
+    return X.take(rows) if as_stored is None else X.cast(as_stored).take(rows).cast(X.type)
 
 
 def frame_of(X: Any) -> Any:
@@ -113,16 +123,16 @@ def read_rows(X: Any, name: str, text: Any = None) -> Any:
         raise TypeError(
             f"{name} is a dask collection; prune it with skprune.dask.prune, or pass {name}.compute()"
         )
+    if isinstance(X, Mapping):  # also datasets.DatasetDict
+        raise TypeError(f"{name} is a {type(X).__name__}; pass one of its values: {', '.join(map(repr, X))}")
     if hasattr(X, "column_names") and hasattr(X, "with_format"):  # datasets.Dataset
         return _read_hugging_face(X, name, text)
-    if (frame := frame_of(X)) is not None:
+    if (frame := frame_of(_with_unique_columns(X, name, text))) is not None:
         return _read_frame(frame, name, text)
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         raise ValueError(
             f"{name} is a masked array with masked values; drop or fill them: {name}.filled(value)"
         )
-    if isinstance(X, Mapping):
-        raise TypeError(f"{name} is a {type(X).__name__}; pass one of its values: {', '.join(map(repr, X))}")
     if hasattr(X, "detach"):  # a torch.Tensor, which may need a gradient or be on a GPU
         return _read_array(X.detach().cpu().numpy(), name)
     if hasattr(X, "__array__"):
@@ -131,6 +141,19 @@ def read_rows(X: Any, name: str, text: Any = None) -> Any:
         rows = (X[i] for i in range(len(X)))
         return _read_sequence([row[0] if isinstance(row, tuple) else row for row in rows], name)
     raise TypeError(f"{name} must be a list, array, Series, DataFrame or Dataset, got {type(X)}")
+
+
+def _with_unique_columns(X: Any, name: str, text: Any) -> Any:
+    """Return a frame in which no two columns share a name: later ones get a number."""
+    # Only pandas and pyarrow allow it.
+    names = column_names(X) if hasattr(X, "iloc") or hasattr(X, "to_pylist") else []
+    if len(set(names)) == len(names):
+        return X
+    if text is not None:
+        named_column(text, names, (), name)
+    occurrence = [names[:place].count(column) for place, column in enumerate(names)]
+    unique = [f"{c} ({n + 1})" if n else c for c, n in zip(names, occurrence, strict=True)]
+    return X.set_axis(unique, axis=1) if hasattr(X, "iloc") else X.rename_columns(unique)
 
 
 def _read_frame(frame: Any, name: str, text: Any) -> Any:
@@ -254,9 +277,12 @@ def _is_numeric(kind: str) -> bool:
 def named_column(text: Any, columns: Iterable[Any], candidates: Sequence[Any], name: str) -> Any:
     """Return the column that ``text`` names, or the only candidate."""
     if text is not None:
-        if text not in columns:
+        n_found = list(columns).count(text)
+        if not n_found:
             names = ", ".join(map(repr, columns)) or "none"
             raise ValueError(f"{name} has no column {text!r}, which text= names; its columns are {names}")
+        if n_found > 1:
+            raise ValueError(f"{name} has {n_found} columns {text!r}, which text= names; rename them")
         return text
     if len(candidates) != 1:
         found = ", ".join(map(repr, candidates)) or "none"

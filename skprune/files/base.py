@@ -14,6 +14,8 @@ import pyarrow as pa
 #: Most rows of a batch, and bytes as far as a file tells them.
 MAX_ROWS = 65_536
 MAX_BYTES = 2**24
+#: pyarrow's name of each compression, by its suffix.
+_CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
 
 
 class DataFile(ABC):
@@ -86,6 +88,28 @@ class Writer(ABC):
     @abstractmethod
     def write(self, batch: Any, rows: np.ndarray, added: pa.Table | None) -> None:
         """Write the rows of a batch at the positions ``rows``, with their added columns."""
+
+
+def codec_of(path: Path) -> str | None:
+    """Return pyarrow's name of the compression that a suffix tells; None if it tells none.
+
+    Examples
+    --------
+    >>> codec_of(Path("a.jsonl.GZ")), codec_of(Path("a.jsonl"))
+    ('gzip', None)
+    """
+    return _CODECS.get(path.suffix.lower())
+
+
+def format_suffix(path: Path) -> str:
+    """Return the suffix that tells the format, in lower case, without that of a compression.
+
+    Examples
+    --------
+    >>> format_suffix(Path("a.jsonl.gz")), format_suffix(Path("b.tsv.CSV"))
+    ('.jsonl', '.csv')
+    """
+    return (path if codec_of(path) is None else path.with_suffix("")).suffix.lower()
 
 
 def is_missing(texts: np.ndarray) -> np.ndarray:

@@ -74,6 +74,11 @@ class Job:
         """Return the file whose existence says that a part is done."""
         return self._state / f"{self._fingerprint}-{number:05d}.json"
 
+    def forget_unless_written(self, marker: Path, names: dict[str, str]) -> None:
+        """Remove the marker of a part unless all its files, by folder, are still there."""
+        if not all((self._folders[folder] / name).is_file() for folder, name in names.items()):
+            marker.unlink(missing_ok=True)
+
     @contextmanager
     def replacing(self, name: str, path: str) -> Iterator[Path]:
         """Give a path for a file that appears in a folder, ``"out"`` or ``"removed"``, when it is whole."""

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from skprune.containers import named_column
-from skprune.files.base import MAX_BYTES, MAX_ROWS, DataFile, Writer
+from skprune.files.base import MAX_BYTES, MAX_ROWS, DataFile, Writer, codec_of
 
 Lines = list[bytes]
 
@@ -30,8 +30,8 @@ class TextLines(DataFile):
     @property
     def explained_name(self) -> str:
         """The path in the output of rows with added columns."""
-        stem, dot, compression = self.name.rpartition(".txt")
-        return f"{stem}{dot}.jsonl{compression}"
+        compression = Path(self.name).suffix if codec_of(self.path) else ""
+        return f"{self.name.removesuffix(compression)}.jsonl{compression}"
 
     def texts(self) -> Iterator[np.ndarray]:
         """Yield the texts in batches."""
@@ -52,7 +52,7 @@ class TextLines(DataFile):
         """Yield lines in batches, without their ends."""
         with (
             self.naming_file(),
-            pa.input_stream(str(self.path)) as stream,
+            pa.input_stream(str(self.path), compression=codec_of(self.path)) as stream,
             io.BufferedReader(stream, 2**20) as file,
         ):
             batch, size = [], 0
@@ -87,9 +87,8 @@ class TextLines(DataFile):
     @contextmanager
     def writer(self, path: Path, added: pa.Schema | None) -> Iterator[Writer]:
         """Open a file of lines, compressed like this one."""
-        suffix = Path(self.name).suffix
         with open(path, "wb") as file:
-            compression = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}.get(suffix)
+            compression = codec_of(self.path)
             sink = file if compression is None else pa.CompressedOutputStream(file, compression)
             try:
                 yield _LineWriter(self, sink)
@@ -147,7 +146,10 @@ class _LineWriter(Writer):
             lines = [batch[row] for row in rows.tolist()]
         else:
             lines = [
-                json.dumps(self._file.row_of(batch[row]) | _as_json(extra), ensure_ascii=False).encode()
+                # A lone surrogate, which only an escape of JSON can hold, stays that escape.
+                json.dumps(self._file.row_of(batch[row]) | _as_json(extra), ensure_ascii=False).encode(
+                    errors="backslashreplace"
+                )
                 for row, extra in zip(rows.tolist(), added.to_pylist(), strict=True)
             ]
         self._sink.write(b"".join(line + b"\n" for line in lines))

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from skprune.files.base import DataFile
+from skprune.files.base import DataFile, format_suffix
 from skprune.files.lines import JsonLines, TextLines
 from skprune.files.tables import ArrowFile, CsvFile, ParquetFile
 
@@ -22,7 +22,6 @@ FORMATS: dict[str, Callable[[Path, str, str | None], DataFile]] = {
     ".json": JsonLines,
     ".txt": TextLines,
 }
-COMPRESSED = {".gz", ".bz2", ".zst", ".lz4"}
 #: What a Hugging Face Dataset keeps beside its data.
 HUGGING_FACE = ("dataset_info.json", "state.json", "dataset_dict.json")
 
@@ -67,10 +66,8 @@ def kind_of(path: Path) -> str:
     >>> kind_of(Path("a.jsonl.gz")), kind_of(Path("notes.md")), kind_of(Path("a.parquet"))
     ('.jsonl', '', '.parquet')
     """
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in COMPRESSED:
-        suffixes.pop()
-    return suffixes[-1] if suffixes and suffixes[-1] in FORMATS else ""
+    suffix = format_suffix(path)
+    return suffix if suffix in FORMATS else ""
 
 
 def _files_at(given: str) -> Iterator[Path]:

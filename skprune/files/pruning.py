@@ -186,6 +186,8 @@ def prune(
         job.explaining_a_full_disk(),
     ):
         markers = [job.marker(number) for number in range(len(files))]
+        for file, marker in zip(files, markers, strict=True):  # what was removed since is written again
+            job.forget_unless_written(marker, _written(file, removed is not None, explain_kept))
         if not all(marker.exists() for marker in markers):
             plan = Plan(files, filter, job, on_missing, id, n_train, verbose)
             with Progress("writing", len(files), unit="file", verbose=verbose) as progress:
@@ -224,11 +226,12 @@ def _write(
     n_rows = n_kept = 0
     schema = _added(decided.of(0, 0)[1], file, 0, id).schema
     with ExitStack() as stack:
+        names = _written(file, writes_removed, explain_kept)
         # The outermost context renames the file, after the innermost one has closed it.
-        path = stack.enter_context(job.replacing("out", file.explained_name if explain_kept else file.name))
+        path = stack.enter_context(job.replacing("out", names["out"]))
         kept_rows = stack.enter_context(file.writer(path, schema if explain_kept else None))
         if writes_removed:
-            path = stack.enter_context(job.replacing("removed", file.explained_name))
+            path = stack.enter_context(job.replacing("removed", names["removed"]))
             removed_rows = stack.enter_context(file.writer(path, schema))
         for batch in file.batches():
             kept, table = decided.of(n_rows, len(batch))
@@ -242,6 +245,12 @@ def _write(
             n_rows += len(batch)
             n_kept += int(kept.sum())
     return {"rows": n_rows, "kept": n_kept, "reasons": {str(k): int(v) for k, v in reasons.items()}}
+
+
+def _written(file: DataFile, writes_removed: bool, explain_kept: bool) -> dict[str, str]:
+    """Return the paths of what is written for one file, by the folder that holds it."""
+    names = {"out": file.explained_name if explain_kept else file.name}
+    return names | ({"removed": file.explained_name} if writes_removed else {})
 
 
 def _added(table: Any, file: DataFile, start: int, id: str | None) -> pa.Table:

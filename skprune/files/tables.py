@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from skprune.containers import named_column
-from skprune.files.base import MAX_BYTES, MAX_ROWS, DataFile, Writer
+from skprune.containers import named_column, take_rows
+from skprune.files.base import MAX_BYTES, MAX_ROWS, DataFile, Writer, codec_of, format_suffix
 
 # Most bytes of a row group that is written.
 _GROUP_BYTES = 2**26
@@ -174,18 +174,17 @@ class CsvFile(_TableFile):
         parse = pa.csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True)
         read = pa.csv.ReadOptions(block_size=2**24, use_threads=False)
         with (
-            pa.input_stream(str(self.path)) as stream,
+            pa.input_stream(str(self.path), compression=codec_of(self.path)) as stream,
             pa.csv.open_csv(stream, read, parse, convert) as reader,
         ):
             yield reader
 
     @property
     def _delimiter(self) -> str:
-        return "\t" if ".tsv" in Path(self.name).suffixes else ","
+        return "\t" if format_suffix(self.path) == ".tsv" else ","
 
     def _open_writer(self, file: Any, schema: pa.Schema) -> Any:
-        suffix = Path(self.name).suffix
-        compression = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}.get(suffix)
+        compression = codec_of(self.path)
         sink = file if compression is None else pa.CompressedOutputStream(file, compression)
         options = pa.csv.WriteOptions(delimiter=self._delimiter)
         return _Csv(sink, pa.csv.CSVWriter(sink, schema, write_options=options))
@@ -213,7 +212,7 @@ class _TableWriter(Writer):
         self._n_rows = self._n_bytes = 0
 
     def write(self, batch: pa.RecordBatch, rows: np.ndarray, added: pa.Table | None) -> None:
-        part = pa.Table.from_batches([batch]).take(pa.array(rows))
+        part = take_rows(pa.Table.from_batches([batch]), rows)
         if added is not None:
             for name in added.column_names:
                 part = part.append_column(name, added.column(name))

@@ -384,6 +384,48 @@ def test_a_file_of_an_unknown_kind_is_refused(tmp_path):
         prune(tmp_path / "pool.docx", RandomFilter(), out=tmp_path / "out")
 
 
+def test_suffixes_in_upper_case_tell_the_same(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.TSV").write_text("id\ttext\n100000\ta\n1\tbbbb\n")
+    (tmp_path / "in" / "b.tsv.csv").write_text("id,text\n100000,cc\n1,ddddd\n")
+    (tmp_path / "in" / "c.TXT").write_text("eee\nffffff\n")
+    (tmp_path / "in" / "d.txt.GZ").write_bytes(gzip.compress(b"gggggggg\nhhhhhhh\n"))
+    out, removed = tmp_path / "out", tmp_path / "removed"
+    prune(tmp_path / "in", PerplexityFilter(3, perplexity=length), text="text", out=out, removed=removed)
+    assert (out / "a.TSV").read_text() == '"id"\t"text"\n"100000"\t"a"\n'
+    assert (out / "b.tsv.csv").read_text() == '"id","text"\n"100000","cc"\n'
+    assert (out / "c.TXT").read_text() == "eee\n"
+    assert json.loads((removed / "c.TXT.jsonl").read_text())["text"] == "ffffff"
+    assert len(gzip.decompress((removed / "d.txt.jsonl.GZ").read_bytes()).splitlines()) == 2
+
+
+@pytest.mark.parametrize("name", ["pool.parquet", "pool.csv"])
+def test_two_columns_of_the_name_of_text_are_refused(name, tmp_path):
+    table = pa.table([pa.array(["a", "bb"]), pa.array(["cc", "d"])], ["text", "text"])
+    KINDS[name](table, tmp_path / name)
+    with pytest.raises(ValueError, match=f"{name} has 2 columns 'text', which text= names"):
+        prune(tmp_path / name, RandomFilter(), text="text", out=tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["pool.parquet", "pool.arrow"])
+def test_views_travel_along(name, tmp_path):
+    texts = ["a", "bbbb", "cc", "ddddd"]
+    columns = {"text": pa.array(texts).cast("string_view"), "b": pa.array([b"1"] * 4).cast("binary_view")}
+    KINDS[name](pa.table(columns), tmp_path / name)
+    summary = prune(
+        tmp_path / name, PerplexityFilter(2, perplexity=length), text="text", out=tmp_path / "out"
+    )
+    assert summary.kept == 2
+
+
+def test_a_lone_surrogate_beside_the_text_stays_as_it_is(tmp_path):
+    rows = [{"text": "a"}, {"text": "bb", "emoji": "\ud83d"}]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pruner = PerplexityFilter(1, perplexity=length)
+    prune(tmp_path / "pool.jsonl", pruner, out=tmp_path / "out", removed=tmp_path / "removed")
+    assert json.loads((tmp_path / "removed" / "pool.jsonl").read_bytes())["emoji"] == "\ud83d"
+
+
 def test_files_without_rows(tmp_path):
     (tmp_path / "pool.txt").write_text("")
     with pytest.raises(EmptyPoolError, match="no row with a text"):

@@ -153,6 +153,17 @@ def test_a_job_that_is_done_is_not_repeated(folder, monkeypatch):
     assert (again.rows, again.kept, again.reasons) == (first.rows, first.kept, first.reasons)
 
 
+@pytest.mark.parametrize("lost", ["out/b.parquet", "gone/b.parquet"])
+def test_a_file_that_was_removed_since_is_written_again(folder, lost, monkeypatch):
+    monkeypatch.chdir(folder)
+    arguments = {"text": "text", "out": "out", "removed": "gone"}
+    prune("in", RandomFilter(0.3, random_state=0), **arguments)
+    before = contents(folder)
+    (folder / lost).unlink()
+    prune("in", RandomFilter(0.3, random_state=0), **arguments)
+    assert contents(folder) == before
+
+
 def test_another_job_in_the_folder_is_refused(folder, monkeypatch):
     monkeypatch.chdir(folder)
     prune("in", RandomFilter(0.3, random_state=0), text="text", out="out", removed="gone")
