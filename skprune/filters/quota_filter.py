@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skprune.base import BaseFilter
+from skprune.containers import column_names
 from skprune.filters.meta_filter import MetaFilter
 from skprune.pools import Pool
 from skprune.row_table import RowTable
@@ -270,11 +271,11 @@ class QuotaFilter(MetaFilter):
         """Return the groups that the column or the callable gives; None if there is neither."""
         groups = np.full(len(rows), None, dtype=object)
         if isinstance(self.groups, str):
-            columns = getattr(pool.data, "columns", getattr(pool.data, "column_names", ()))
+            columns = column_names(pool.data)
             if self.groups in columns:
                 groups[:] = np.asarray(pool.data[self.groups], dtype=object)[rows]
             elif required:
-                raise ValueError(f"groups={self.groups!r} is not a column of X, which has {list(columns)}")
+                raise ValueError(f"groups={self.groups!r} is not a column of X, which has {columns}")
         elif self.groups is not None:
             texts, vectors = pool.texts, pool.vectors
             groups[:] = [

@@ -6,7 +6,10 @@ from zlib import crc32
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
+from datasets import Dataset
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import make_classification
@@ -77,6 +80,15 @@ def test_the_three_ways_to_name_the_groups_agree():
     assert sorted(of_frame.select(frame)) == sorted(given)
     labels = QuotaFilter(shortest(), **quota).fit(TEXTS, GROUPS).select(TEXTS).tolist()
     assert labels == given
+
+
+def test_groups_may_be_a_column_of_a_frame_of_any_library():
+    columns = {"text": ["a", "bb", "ccc", "dddd"], "language": ["de", "en", "en", "fr"]}
+    pruner = QuotaFilter(PerplexityFilter(3, perplexity=lambda texts: [len(t) for t in texts], text="text"))
+    pruner.set_params(groups="language", min_per_group=1)
+    for make in (pd.DataFrame, pl.DataFrame, pa.table, pa.RecordBatch.from_pydict, Dataset.from_dict):
+        assert list(pruner.fit(make(columns)).explain()["group"]) == columns["language"]
+        assert sorted(pruner.select(make(columns))) == [0, 1, 3]
 
 
 @pytest.mark.parametrize("keep", [1, 4, 12, 18, 30, 60, 89, 90])
