@@ -5,7 +5,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -101,6 +101,49 @@ def test_a_chain_reads_the_column_that_its_first_filter_names(frame):
 def test_a_missing_column_is_named_with_those_there_are(frame):
     with pytest.raises(ValueError, match=r"no column 'txt'.*its columns are 'title', 'body', 'stars'"):
         RandomFilter(text="txt").fit(frame)
+
+
+def test_filters_of_one_chain_cannot_read_different_columns(frame):
+    short = PerplexityFilter(keep=20, perplexity=by_length, text="body")
+    chain = FilterChain([("short", short), ("random", RandomFilter(keep=5, text="title"))])
+    with pytest.raises(ValueError, match=r"read one column, 'body', but 'random' has text='title'"):
+        chain.fit(frame)
+
+
+@pytest.mark.parametrize("text", [None, "body"])
+def test_columns_without_texts_may_share_a_name(text):
+    pandas = pd.DataFrame({"body": COLUMNS["body"], "a": COLUMNS["stars"], "b": COLUMNS["stars"]})
+    pandas.columns = ["body", "stars", "stars"]
+    arrow = pa.table(
+        list(map(pa.array, (COLUMNS["body"], COLUMNS["stars"], COLUMNS["stars"]))), pandas.columns
+    )
+    shortest = PerplexityFilter(keep=5, perplexity=by_length, text=text, random_state=0)
+    for frame in (pandas, arrow):
+        kept = shortest.fit_transform(frame)
+        assert (type(kept), kept.shape) == (type(frame), (5, 3))
+
+
+def test_columns_of_texts_that_share_a_name_are_refused():
+    frame = pd.DataFrame([["a", "bb"], ["cc", "d"]], columns=["body", "body"])
+    with pytest.raises(ValueError, match="X has 2 columns 'body', which text= names; rename them"):
+        RandomFilter(keep=1, text="body").fit(frame)
+    with pytest.raises(ValueError, match=r"found 'body', 'body \(2\)'"):
+        RandomFilter(keep=1).fit(frame)
+
+
+@pytest.mark.parametrize("wrap", [lambda t: t, lambda t: pa.chunked_array([t]), lambda t: pa.table({"t": t})])
+def test_views_of_strings_come_out_as_they_came_in(wrap):
+    pool = wrap(pa.array(COLUMNS["body"]).cast(pa.string_view()))
+    kept = RandomFilter(keep=5, random_state=0).fit_transform(pool)
+    assert type(kept) is type(pool)
+    assert getattr(kept, "schema", None) == getattr(pool, "schema", None)
+    rows = RandomFilter(keep=5, random_state=0).fit(COLUMNS["body"]).get_support(indices=True)
+    assert kept.to_pylist() == [pool.to_pylist()[row] for row in rows]
+
+
+def test_a_dict_of_datasets_is_refused_with_the_remedy():
+    with pytest.raises(TypeError, match="X is a DatasetDict; pass one of its values: 'train'"):
+        RandomFilter(keep=5).fit(DatasetDict({"train": Dataset.from_dict(COLUMNS)}))
 
 
 def test_a_column_of_numbers_is_not_text(frame):

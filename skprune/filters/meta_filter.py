@@ -103,6 +103,11 @@ class MetaFilter(BaseFilter):
             if not isinstance(part, BaseFilter):
                 raise TypeError(f"{type(self).__name__} is made of filters, but {name!r} is {part!r}")
             part._validate_params()
+            if part.text not in (None, self.text):
+                raise ValueError(
+                    f"all filters of a {type(self).__name__} read one column, {self.text!r}, but {name!r} "
+                    f"has text={part.text!r}; give all of them the same, or only the first"
+                )
 
     @property
     def _takes_texts(self) -> bool:  # type: ignore[override]
