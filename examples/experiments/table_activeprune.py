@@ -6,7 +6,7 @@ ablations of its Table 3, there are controls: something else in the place of the
 LLM's scores are computed once; every call that a filter asks for is counted. A command that was killed
 continues where it stopped.
 
-    python examples/experiments/table_activeprune.py  # an hour on one core, twenty minutes of it the LLM
+    python examples/experiments/table_activeprune.py  # an hour on one core, ten minutes of it the LLM
     python examples/experiments/table_activeprune.py --data movies --learners vectors --seeds 80
     python examples/experiments/table_activeprune.py --llm Qwen/Qwen2.5-1.5B-Instruct
 """
@@ -378,10 +378,11 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     """Play the loops and write the page."""
-    args = with_packaged_models(parse())
+    given = parse()
+    args = with_packaged_models(argparse.Namespace(**vars(given)))
     warnings.simplefilter("ignore")
     runs = run_all(args)
-    publish("table_activeprune", args, runs.round(4), page(runs, args))
+    publish("table_activeprune", args, runs.round(4), page(runs, given))
 
 
 if __name__ == "__main__":
