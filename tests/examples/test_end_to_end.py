@@ -65,7 +65,7 @@ def test_the_demo_prunes_labels_trains_and_continues_after_a_kill(tmp_path):
     subprocess.run(demo(whole), check=True, capture_output=True)
     with (whole / "comparison.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [r["filter"] for r in rows] == ["none", "random", "activeprune", "anchoral"]
+    assert [r["filter"] for r in rows] == ["none", "random", "activeprune", "anchoral", "proxy"]
     assert all(0 <= float(r["F1 at the end"]) <= 1 and r["labels"] == "25" for r in rows)
     assert (whole / "learning-curves.png").stat().st_size > 10_000
 
