@@ -11,6 +11,8 @@ from skprune.significance import holm
 
 # A group whose rate is below this share of the highest rate is flagged: the "four-fifths rule".
 FOUR_FIFTHS = 0.8
+# Smaller groups do not set the highest rate: a few rows kept to meet a floor would flag all others.
+SMALL = 0.02
 LEVEL = 0.05
 _POWER = 0.8
 # More different numbers than this are cut into quarters; of more words, the most frequent are shown.
@@ -34,7 +36,8 @@ def keep_rates(kept: np.ndarray, groups: Any, decided: np.ndarray) -> Any:
     -------
     DataFrame of one row per group, lowest ratio first
         ``by`` and ``group`` name it; ``rows``, ``kept`` and ``rate`` describe it. ``ratio`` is its rate,
-        divided by the highest rate of a group of the same division; ``flagged`` is ``ratio < 0.8``. ``p`` is
+        divided by the highest rate of a group of the same division; groups of less than 2 % of the rows do
+        not count for that, unless all are as small. ``flagged`` is ``ratio < 0.8``. ``p`` is
         that of Fisher's exact test against all other rows, ``p_holm`` is adjusted for all groups, and
         ``detectable`` is the smallest difference of the rate from that of the other rows which the test finds
         with a probability of 0.8. ``floor`` is the number of rows to keep so that the ratio becomes 0.8, and
@@ -68,7 +71,8 @@ def keep_rates(kept: np.ndarray, groups: Any, decided: np.ndarray) -> Any:
         table = pd.crosstab(values[decided], kept[decided]).reindex(columns=[False, True], fill_value=0)
         counts = table.to_numpy()
         sizes, hits = counts.sum(axis=1), counts[:, 1]
-        highest = (hits / sizes).max()
+        large = sizes >= SMALL * n
+        highest = (hits / sizes)[large if large.any() else slice(None)].max()
         for group, size, hit in zip(table.index, sizes.tolist(), hits.tolist(), strict=True):
             others = [n_kept - hit, n - size - (n_kept - hit)]
             p = stats.fisher_exact([[hit, size - hit], others]).pvalue

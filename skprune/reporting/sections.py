@@ -384,7 +384,8 @@ def _groups(facts: Facts) -> Section:
     ]  # fmt: skip
     notes = [
         "Rate: share of the group's rows without a label that are kept. Ratio: the rate divided by the "
-        "highest rate of the same division; below 0.8 it is flagged (four-fifths rule, 29 CFR 1607.4 D).",
+        "highest rate of a group of at least 2 % of the rows in the same division; below 0.8 it is flagged "
+        "(four-fifths rule, 29 CFR 1607.4 D).",
         "p: Fisher's exact test against all other rows, adjusted by Holm's procedure for all groups of the "
         "table. Smallest detectable: the difference in rate that the test finds with a probability of 0.8.",
         "Floor: the number of rows of the group to keep so that its ratio becomes 0.8.",

@@ -44,6 +44,13 @@ def test_counts_p_values_and_flags():
     assert table.loc["b", "flagged"]
 
 
+def test_a_tiny_group_does_not_flag_the_others():
+    kept = np.r_[np.ones(3), np.tile([1, 0], 100)].astype(bool)
+    table = rates_of(kept, {"site": ["floored"] * 3 + ["a"] * 100 + ["b"] * 100}).set_index("group")
+    assert not table["flagged"].any()
+    assert table.loc["floored", "ratio"] == 2
+
+
 def test_all_divisions_are_adjusted_together():
     kept, site = pool()
     alone = rates_of(kept, {"site": site}).set_index("group")["p_holm"]
@@ -56,7 +63,7 @@ def test_all_divisions_are_adjusted_together():
 def test_a_floor_is_the_smallest_number_that_lifts_the_flag(seed, n):
     kept, site = pool(seed, n)
     table = rates_of(kept, {"site": site})
-    highest = table["rate"].max()
+    highest = table.loc[table["rows"] >= 0.02 * table["rows"].sum(), "rate"].max()
     for row in table.itertuples():
         if row.missing:
             assert row.flagged
