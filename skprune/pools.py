@@ -116,7 +116,7 @@ class Pool:
         return self.texts
 
     def __getstate__(self) -> dict[str, Any]:
-        made_on_demand = {"table", "_isin_last"}
+        made_on_demand = {"table", "_isin_last", "_content_numbers"}
         state = {name: value for name, value in self.__dict__.items() if name not in made_on_demand}
         return state | {"_numbers": ()}
 
@@ -146,33 +146,24 @@ class Pool:
         copy_of : ndarray of intp, shape (n,)
             For each of the rows, which of ``first`` has the same content.
         """
-        import pandas as pd
+        return _distinct_numbers((self._content_numbers if numbers is None else numbers)[rows])
 
-        if numbers is None and "table" in self.__dict__:  # the rows are numbered already
-            numbers = self.table.row_of
-        if numbers is not None:
-            return _distinct_numbers(numbers[rows])
-        contents = self.texts[rows] if self.texts is not None else self._marks_of_content(rows)
-        copy_of, distinct = pd.factorize(contents, use_na_sentinel=False)
-        first = np.empty(len(distinct), dtype=np.intp)
-        first[copy_of[::-1]] = np.arange(len(rows))[::-1]
-        return first, copy_of
-
-    def _marks_of_content(self, rows: np.ndarray) -> np.ndarray:
-        """Return one number per numeric row that equal rows share, and no others.
+    @cached_property
+    def _content_numbers(self) -> np.ndarray:
+        """One number per row that equal rows share, and no others.
 
         Hashing all features of a million rows would cost more than a search among them, so that only the rows
         that agree in a few features are hashed in full.
         """
         import pandas as pd
 
-        if sp.issparse(self.vectors):
-            return row_hashes(self.vectors, rows)[:, 0]
+        if "table" in self.__dict__ or self.texts is not None or sp.issparse(self.vectors):
+            return self.table.row_of
         columns = np.unique(np.linspace(0, self.vectors.shape[1] - 1, _SIEVE_COLUMNS).astype(int))
-        marks = row_hashes(self.vectors[:, columns], rows)[:, 0]
+        marks = row_hashes(self.vectors[:, columns])[:, 0]
         shared = np.flatnonzero(pd.Index(marks).duplicated(keep=False))
-        marks[shared] ^= row_hashes(self.vectors, rows[shared])[:, 1]
-        return marks
+        marks[shared] ^= row_hashes(self.vectors, shared)[:, 1]
+        return pd.factorize(marks, use_na_sentinel=False)[0]
 
     @cached_property
     def _row_marks(self) -> np.ndarray:
