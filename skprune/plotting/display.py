@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from skprune._optional import require
 
 # Okabe and Ito's palette, which people with any color vision tell apart; yellow is too pale for lines.
@@ -33,6 +35,37 @@ class Display:
         self.figure_ = self.ax_.figure
         self.ax_.spines[["top", "right"]].set_visible(False)
         return self.ax_
+
+
+def scatter_by_status(
+    axes: Any, positions: np.ndarray, status: np.ndarray, drawn: np.ndarray, **style: Any
+) -> dict[str, Any]:
+    """Draw the rows at ``drawn`` as points, colored and marked by their status; return the points of each.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+    positions : ndarray of float64, shape (n_rows, 2)
+    status : ndarray of object, shape (n_rows,)
+        ``"kept"``, ``"removed"`` or ``"labeled"``.
+    drawn : ndarray of bool, shape (n_rows,)
+    **style : dict
+        Further options of ``axes.scatter``.
+    """
+    points = {}
+    for name, color in STATUS_COLORS.items():
+        rows = drawn & (status == name)
+        if rows.any():
+            points[name] = axes.scatter(
+                *positions[rows].T,
+                c=color,
+                marker=STATUS_MARKERS[name],
+                linewidths=0.9,
+                alpha=0.7,
+                label=f"{name} ({rows.sum():,})",
+                **style,
+            )
+    return points
 
 
 def require_pyplot(purpose: str) -> ModuleType:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skprune.plotting.display import STATUS_COLORS, STATUS_MARKERS, Display
+from skprune.plotting.display import Display, scatter_by_status
 from skprune.plotting.explanations import check_column, fitted_filter, label_of, score_columns, status_of
 
 
@@ -107,21 +107,9 @@ class ScoreScatterDisplay(Display):
         unknown = low - 0.12 * ((high - low) or 1.0)  # where rows without a y are drawn
         y = np.where(known, self.y, unknown)
         drawn = np.isfinite(self.x)
-        self.points_ = {}
-        for status, color in STATUS_COLORS.items():
-            rows = drawn & (self.status == status)
-            if rows.any():
-                self.points_[status] = axes.scatter(
-                    self.x[rows],
-                    y[rows],
-                    s=18,
-                    c=color,
-                    marker=STATUS_MARKERS[status],
-                    linewidths=0.9,
-                    alpha=0.7,
-                    rasterized=len(drawn) > 5_000,
-                    label=f"{status} ({rows.sum():,})",
-                )
+        positions = np.column_stack([self.x, y])
+        many = len(drawn) > 5_000
+        self.points_ = scatter_by_status(axes, positions, self.status, drawn, s=18, rasterized=many)
         axes.set(xlabel=self.x_label, ylabel=self.y_label)
         if not known.all():
             axes.axhline((low + unknown) / 2, color="#7F7F7F", linewidth=0.6, linestyle=":")

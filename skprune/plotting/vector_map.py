@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.utils import check_random_state
 
 from skprune.filters.vector_filter import VectorFilter
-from skprune.plotting.display import STATUS_COLORS, STATUS_MARKERS, Display
+from skprune.plotting.display import Display, scatter_by_status
 from skprune.plotting.explanations import fitted_filter, status_of
 from skprune.pools import Pool, check_pool
 
@@ -120,19 +120,8 @@ class VectorMapDisplay(Display):
         self
         """
         axes = self._prepare(ax)
-        self.points_ = {}
-        for status, color in STATUS_COLORS.items():
-            rows = self.status == status
-            if rows.any():
-                self.points_[status] = axes.scatter(
-                    *self.positions[rows].T,
-                    s=14,
-                    c=color,
-                    marker=STATUS_MARKERS[status],
-                    linewidths=0.9,
-                    alpha=0.7,
-                    label=f"{status} ({rows.sum():,})",
-                )
+        all_rows = np.ones(len(self.status), dtype=bool)
+        self.points_ = scatter_by_status(axes, self.positions, self.status, all_rows, s=14)
         axes.set(xlabel=self.axis_labels[0], ylabel=self.axis_labels[1])
         sampled = len(self.positions) < self.n_total
         axes.legend(title=f"{len(self.positions):,} of {self.n_total:,} rows" if sampled else None)
