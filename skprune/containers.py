@@ -192,7 +192,7 @@ def column_of_texts(frame: Any, text: Any, name: str) -> Any:
     Raises
     ------
     ValueError, TypeError
-        If there is no such column, or it holds no texts.
+        If the column is missing, or does not hold texts.
 
     Examples
     --------

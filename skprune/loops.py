@@ -35,7 +35,7 @@ def save_loop(learner: ActiveLearner, path: Any) -> None:
         If the strategy is not a PrunedQuery, or rows or labels cannot be written as JSON: sparse rows, and
         labels other than words and numbers.
     NotFittedError
-        If there was no query yet.
+        If the learner has not been queried.
 
     Notes
     -----

@@ -188,7 +188,7 @@ class PrunedQuery(BaseEstimator):
         Raises
         ------
         NotFittedError
-            If there was no query yet, or this object was loaded from a file since.
+            If the query has not run since it was made or loaded from a file.
         ValueError
             If the pool or the filter has changed since the query.
 

@@ -102,7 +102,7 @@ def distill(
 
 
 def run_all(args: argparse.Namespace) -> pd.DataFrame:
-    """Run what has not run yet; return one row per student and seed."""
+    """Play the missing runs; return one row per student and seed."""
     runs = Runs(args.out / "runs.jsonl")
     memory = args.memory or args.out / "memory"
     rows = []

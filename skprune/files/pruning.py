@@ -114,7 +114,7 @@ def prune(
     Raises
     ------
     FileNotFoundError
-        If a path does not exist, or there are no data files.
+        If a path does not exist, or none of the files holds data.
     FileExistsError
         If ``out`` or ``removed`` holds anything else.
     BlockingIOError
@@ -281,7 +281,7 @@ def _state_of(path: Path) -> tuple[int, int]:
 
 
 def _copy_hugging_face(files: list[DataFile], folders: list[Path]) -> None:
-    """Put beside the data what makes a folder a Hugging Face Dataset, without what is no longer true."""
+    """Write the metadata of a Hugging Face Dataset beside the data, without outdated entries."""
     inputs = {(file.path.parent, Path(file.name).parent) for file in files}
     inputs |= {(source.parent, target.parent) for source, target in inputs if target != Path()}
     for source, target in sorted(inputs):

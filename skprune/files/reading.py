@@ -73,7 +73,7 @@ def sample_texts(
     text: str | None = None,
     random_state: Any = 0,
 ) -> list[str]:
-    """Return some texts of files at random, all if there are no more; the files need not fit into memory.
+    """Return a random sample of the texts in files; the files need not fit into memory.
 
     Parameters
     ----------

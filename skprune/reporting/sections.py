@@ -389,7 +389,7 @@ def _groups(facts: Facts) -> Section:
         "p: Fisher's exact test against all other rows, adjusted by Holm's procedure for all groups of the "
         "table. Smallest detectable: the difference in rate that the test finds with a probability of 0.8.",
         "Floor: the number of rows of the group to keep so that its ratio becomes 0.8.",
-        "Not established does not mean that there is no difference.",
+        "If a difference is not established, it may still exist.",
     ]
     weight = PROBLEM if established else NOTABLE if flagged else INFORMATION
     return Section(

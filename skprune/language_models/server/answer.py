@@ -80,7 +80,7 @@ def _first_listed(logprobs: Any) -> list[tuple[Any, Any]]:
 
 
 def _checked(listed: list[tuple[Any, Any]]) -> list[tuple[str, float]]:
-    """Return the tokens with a probability, or refuse what are no log probabilities."""
+    """Return the tokens with a probability; refuse invalid log probabilities."""
     tokens = [
         (token, float(logprob))
         for token, logprob in listed
