@@ -80,7 +80,7 @@ def sample_texts(
     paths, text
         As for :func:`prune`. Rows without a text are skipped.
     size : int
-        Number of rows.
+        Number of texts; all of them if there are fewer.
     random_state : int, RandomState or None, default=0
 
     Returns
