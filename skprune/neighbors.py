@@ -103,7 +103,7 @@ class ExactNeighbors:
                 similarity[~allowed[start:stop]] = -np.inf
             hits = np.flatnonzero(similarity > (floor - _SLACK).astype(similarity.dtype))
             rows, query_of = np.divmod(hits, len(queries))
-            for q in np.unique(query_of):
+            for q in np.flatnonzero(np.bincount(query_of)):
                 near = rows[query_of == q]
                 pieces[q].append((start + near, similarity[near, q]))
                 pieces[q], floor[q] = _prune(pieces[q], k)
