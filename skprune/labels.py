@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from skprune.pools import Pool
+from skprune.vectors import dense
 
 
 class Labeled:
@@ -161,4 +162,6 @@ def _append(known: Pool | None, pool: Pool, rows: np.ndarray) -> Pool:
     if known is None:
         return Pool(fresh)
     old = known.data
-    return Pool(sp.vstack([old, fresh], format="csr") if sp.issparse(old) else np.concatenate([old, fresh]))
+    if sp.issparse(old):
+        return Pool(sp.vstack([old, fresh], format="csr"))
+    return Pool(np.concatenate([old, dense(fresh)]))

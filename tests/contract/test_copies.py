@@ -1,5 +1,7 @@
 """Sizes count content: copies go with their first row in every form, and blank rows are not proposed."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -158,12 +160,20 @@ def test_a_row_is_the_same_row_dense_or_sparse(dense_first):
     assert sorted(kept) == list(range(6, 20))
 
 
-def test_anchors_take_labels_dense_and_sparse_in_turn():
-    X = RNG.normal(size=(30, 4))
-    anchors = AnchorFilter(2, 3, random_state=0).fit(X)
-    anchors.partial_fit(sp.csr_array(X[:2]), [0, 1]).partial_fit(X[2:5], [1, 0, 1])
-    assert len(anchors.labeled_) == 5
-    assert not set(anchors.select(X).tolist()) & set(range(5))
+@pytest.mark.parametrize(
+    "name", ["anchors", "k-means", "plausibility", "proxy", "random", "seals", "semi-prune", "ups"]
+)
+def test_containers_may_change_between_dense_and_sparse_in_any_order(name):
+    X = RNG.normal(size=(120, 6)) * (RNG.random((120, 6)) < 0.6)
+    y = np.where(np.arange(120) < 20, np.arange(120) % 2, -1)
+    kept = []
+    for forms in product((np.asarray, sp.csr_array), repeat=4):
+        fitted, first, second, asked = (form(X) for form in forms)
+        each = clone(FILTERS[name]).fit(fitted, y)
+        each.partial_fit(first[20:23], [0, 1, 0]).partial_fit(second[23:26], [0, 1, 1])
+        kept.append(each.select(asked).tolist())
+        assert len(each.labeled_) == 26
+    assert all(rows == kept[0] for rows in kept)
 
 
 def test_minus_one_is_a_class_where_the_other_one_is_one():
