@@ -4,6 +4,7 @@
     python tests/benchmarks/bench_pools.py --rows 100000
 
 Each figure is a ratio in one run: a shrinking list against one that stays, hashing against BLAKE2b per row.
+Memory is what Python and NumPy allocate for a filter by perplexity, beyond the list of texts.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import time
+import tracemalloc
 from functools import partial
 from statistics import median
 
 import numpy as np
 
-from skprune import RandomFilter
+from skprune import PerplexityFilter, RandomFilter
 from skprune.hashing import row_hashes
 
 
@@ -26,10 +28,14 @@ def cpu_seconds(action) -> float:
     return time.process_time() - start
 
 
-def lists(n_rows: int, n_rounds: int) -> None:
-    rng = np.random.default_rng(0)
+def made_up_texts(n_rows: int) -> list[str]:
     words = np.array(["red", "green", "blue", "fox", "dog", "sea", "sky", "old"])
-    texts = [" ".join(row) + f" {i}" for i, row in enumerate(rng.choice(words, size=(n_rows, 8)).tolist())]
+    chosen = np.random.default_rng(0).choice(words, size=(n_rows, 8)).tolist()
+    return [" ".join(row) + f" {i}" for i, row in enumerate(chosen)]
+
+
+def lists(n_rows: int, n_rounds: int) -> None:
+    texts = made_up_texts(n_rows)
     stays = RandomFilter(0.01, random_state=0).fit(texts)
     shrinks = RandomFilter(0.01, random_state=0).fit(texts)
     left = texts
@@ -62,6 +68,19 @@ def arrays(n_rows: int) -> None:
         )
 
 
+def memory(n_rows: int) -> None:
+    texts = made_up_texts(n_rows)
+    pruner = PerplexityFilter(0.25)
+    tracemalloc.start()
+    for method in (pruner.fit, pruner.select, pruner.explain):
+        tracemalloc.reset_peak()
+        result = method(texts)
+        held, peak = (size / n_rows for size in tracemalloc.get_traced_memory())
+        print(f"{method.__name__}: {held:.0f} bytes per row held, peak {peak:.0f}")
+        del result
+    tracemalloc.stop()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
@@ -69,6 +88,7 @@ def main() -> None:
     arguments = parser.parse_args()
     lists(arguments.rows, arguments.rounds)
     arrays(arguments.rows)
+    memory(arguments.rows)
 
 
 if __name__ == "__main__":

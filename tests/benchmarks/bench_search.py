@@ -6,8 +6,10 @@ search runs in one process.
 
 With "ngram", the scores are those of a fitted n-gram model, a thousand times faster, so that the search's own
 work shows: PrunedClassifier around a classifier that does nothing, less the same search without a filter.
+With "workers", the same n-gram model and a linear classifier are searched in one process and in two, whose
+workers have started before.
 
-python tests/benchmarks/bench_search.py [ngram] [n_rows] [n_settings] [n_folds]
+python tests/benchmarks/bench_search.py [ngram | workers] [n_rows] [n_settings] [n_folds]
 """
 
 import os
@@ -23,6 +25,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -31,7 +34,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 
-from skprune import ActiveLearningSimulator, ActivePruneFilter, LearningCurveScorer, PrunedClassifier
+from skprune import (
+    ActiveLearningSimulator,
+    ActivePruneFilter,
+    LearningCurveScorer,
+    PerplexityFilter,
+    PrunedClassifier,
+)
 from skprune.datasets import fetch_model, load_movie_snippets
 from skprune.scorers import CausalLMScorer, NGramScorer
 from skprune.store import clear_process_store
@@ -96,10 +105,39 @@ def ngram(n_rows: int, n_settings: int = 12, n_folds: int = 3) -> None:
     print(f"filter {1000 * own / n_fits:.1f} per fit; {own / scoring:.2f} × the scoring pass in all")
 
 
+def workers(n_rows: int, n_settings: int = 8, n_folds: int = 3, n_runs: int = 3) -> None:
+    """Print the elapsed seconds of a search in one process and in two, in turn."""
+    data = load_movie_snippets()
+    texts, y = data.data[:n_rows], data.target[:n_rows]
+    classifier = make_pipeline(TfidfVectorizer(), LogisticRegression(C=10, max_iter=300))
+    fitted = FrozenEstimator(NGramScorer().fit(texts))
+    Parallel(n_jobs=2)(delayed(len)(texts) for _ in range(4))
+    for name, scorer in (("trained before", fitted), ("trained on each fold", None)):
+        model = PrunedClassifier(classifier, PerplexityFilter(perplexity=scorer))
+        seconds: dict[int, list[float]] = {1: [], 2: []}
+        for n_jobs in [2, *[1, 2] * n_runs]:
+            search = GridSearchCV(
+                model,
+                {"filter__keep": np.linspace(0.1, 0.9, n_settings)},
+                cv=StratifiedKFold(n_folds),
+                refit=False,
+                n_jobs=n_jobs,
+            )
+            clear_process_store()
+            start = time.perf_counter()
+            search.fit(texts, y)
+            seconds[n_jobs].append(time.perf_counter() - start)
+        one, two = seconds[1], seconds[2][1:]  # the first one imports
+        print(f"n-gram model {name}, {len(texts)} texts, {n_settings} settings × {n_folds} folds, elapsed s")
+        speedup = np.median(one) / np.median(two)
+        print(f"one {np.round(one, 2)}, two {np.round(two, 2)}: {speedup:.2f} times as fast")
+
+
 def main() -> None:
     """Print the CPU seconds of each part."""
-    if sys.argv[1:2] == ["ngram"]:
-        ngram(*(int(argument) for argument in sys.argv[2:] or ["10000"]))
+    if sys.argv[1:2] in (["ngram"], ["workers"]):
+        mode = ngram if sys.argv[1] == "ngram" else workers
+        mode(*(int(argument) for argument in sys.argv[2:] or ["10000"]))
         return
     given = [int(argument) for argument in sys.argv[1:]]
     n_rows, n_betas, n_folds = (*given, *(400, 12, 5)[len(given) :])
