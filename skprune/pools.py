@@ -354,7 +354,7 @@ def _distinct_numbers(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     first_of = first_place[numbers]
     is_first = first_of == places
     if is_first.all():
-        return places, places.copy()
+        return places, places
     return places[is_first], (np.cumsum(is_first) - 1)[first_of]
 
 

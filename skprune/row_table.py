@@ -127,8 +127,12 @@ def _table_of(texts: tuple[str, ...]) -> RowTable:
 
 def digests(keys: np.ndarray) -> np.ndarray:
     """128-bit content hash (BLAKE2b) of each key, uint64 of shape (n, 2)."""
-    joined = b"".join(_digest(k.encode()) if isinstance(k, str) else k for k in keys)
-    return np.frombuffer(joined, dtype="<u8").reshape(-1, 2)
+    found = np.empty((len(keys), 2), dtype="<u8")
+    for start in range(0, len(keys), _CHUNK):  # a bytes object takes 57 bytes
+        stop = start + _CHUNK
+        joined = b"".join(_digest(k.encode()) if isinstance(k, str) else k for k in keys[start:stop])
+        found[start:stop] = np.frombuffer(joined, dtype="<u8").reshape(-1, 2)
+    return found
 
 
 def is_written(texts: np.ndarray) -> np.ndarray:
