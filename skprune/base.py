@@ -188,8 +188,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             ``keep`` says: a query must never get fewer rows than it asks for.
         copies : bool, default=True
             Whether the copies of a row survive with it. Sizes count different rows either way: a label is
-            known
-            for all copies of its row.
+            known for all copies of its row.
 
         Returns
         -------
@@ -539,6 +538,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
     def _eligible(self, X: Any) -> tuple[Pool, np.ndarray]:
         """Read the current pool and find the rows without a label."""
         check_is_fitted(self)
+        self._check_sizes(len(self.pool_))
         pool = X if isinstance(X, Pool) else self.pool_
         if X is not pool and (X is not pool.data or not pool.is_as_read()):
             pool = read_pool(X, text=self.text)

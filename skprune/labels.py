@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,25 @@ def check_labels(y: Any, n_rows: int, name: str = "y") -> tuple[np.ndarray, np.n
     if labels.dtype.kind == "f":
         return labels, ~np.isnan(labels) & (labels != -1)
     return labels, ~np.array([_is_missing(label) for label in labels.tolist()], dtype=bool)
+
+
+def check_classes(labels: Any) -> None:
+    """Refuse labels that are not classes: several per row, or numbers with a fractional part.
+
+    Raises
+    ------
+    ValueError
+        The message quotes the first such label.
+
+    Examples
+    --------
+    >>> check_classes(["a", 1, 2.0])
+    """
+    for label in np.asarray(labels).tolist():
+        if isinstance(label, tuple):
+            raise ValueError(f"y must hold one class per row, got several labels such as {label!r}")
+        if isinstance(label, Real) and not float(label).is_integer():
+            raise ValueError(f"y must hold class labels, got continuous values such as {label!r}")
 
 
 def lost_classes(labels: np.ndarray, kept: np.ndarray) -> dict[Any, int]:

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skprune.filters.vector_filter import NeighborFilter, Search, nearest_rows, pick_kmeans_plusplus
+from skprune.labels import check_classes
 from skprune.neighbors import ExactNeighbors
 from skprune.pools import Pool
 from skprune.probabilities import entropy, predict_proba
@@ -168,12 +169,16 @@ class AnchorFilter(NeighborFilter):
                         f"got {method!r}"
                     )
 
+    def _check_labels(self, labels: np.ndarray) -> None:
+        check_classes(labels)
+
     def _fit(self, pool: Pool) -> None:
         self._fit_index(pool)
         self.anchor_labels_ = np.empty(0, dtype=object)
         self.anchors_ = self._seed_vectors(self.n_anchors)
 
     def _learn(self, pool: Pool, *, learner: Any) -> None:
+        check_classes(self.labeled_.y)
         rows: Any = self.labeled_.pool
         self._embed_labeled()
         entropies = None

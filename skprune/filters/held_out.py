@@ -13,8 +13,9 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.utils._param_validation import HasMethods, Interval
 
-from skprune.filters.semi_prune.scaling import CommonScaler, check_classes
+from skprune.filters.semi_prune.scaling import CommonScaler
 from skprune.filters.vector_filter import VectorFilter
+from skprune.labels import check_classes
 from skprune.streams import generator, seed_open_states
 
 # The random stream of a seed that seeds the classifier.

@@ -201,6 +201,30 @@ def test_a_filter_that_is_a_step_of_a_pipeline_says_what_to_use():
                 step.fit_transform(X, target) if not hasattr(step, "steps") else step.fit(X, y)
 
 
+@pytest.mark.parametrize(
+    "pruner",
+    [
+        AnchorFilter(),
+        EntropyIntervalFilter(combine="information", interval="search"),
+        PlausibilityFilter(),
+        SemiPruneFilter(),
+    ],
+)
+def test_several_labels_a_row_are_refused_where_classes_are_read(pruner):
+    y = np.ones((len(TEXTS), 2), dtype=int)
+    with pytest.raises(
+        ValueError, match=r"y must hold one class per row, got several labels such as \(1, 1\)"
+    ):
+        pruner.fit(TEXTS, y)
+
+
+def test_anchors_refuse_several_labels_a_row_between_rounds():
+    anchors = AnchorFilter(2, 3).fit(TEXTS, np.arange(100) % 2)
+    with pytest.raises(ValueError, match="y must hold one class per row"):
+        anchors.partial_fit(["one", "two"], [[0, 1], [1, 1]])
+    assert len(anchors.labeled_) == 100
+
+
 def test_several_labels_a_row_are_fine_where_no_class_is_read():
     X = RNG.normal(size=(30, 3))
     y = (RNG.normal(size=(30, 4)) > 0).astype(int)

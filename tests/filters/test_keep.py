@@ -83,3 +83,14 @@ def test_one_search_compares_filters_and_sizes():
     }
     search = GridSearchCV(model, grid, cv=3, error_score="raise").fit(X, Y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize("keep", [0, -3, 2.0, 10**9, "x", True])
+def test_a_size_that_is_set_after_fit_is_checked(keep):
+    pruner = RandomFilter(0.5, random_state=0).fit(X)
+    kept = pruner.select(X)
+    pruner.set_params(keep=keep)
+    for method in (pruner.select, pruner.explain, pruner.transform):
+        with pytest.raises(ValueError, match="keep"):
+            method(X)
+    np.testing.assert_array_equal(pruner.set_params(keep=0.5).select(X), kept)

@@ -11,6 +11,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 
+from skprune.labels import check_classes
+
 _TENTHS = 10
 
 
@@ -20,10 +22,11 @@ def check_search_labels(labels: np.ndarray, cv: int) -> None:
     Raises
     ------
     ValueError
-        If fewer than two classes have ``cv`` rows (four rows if ``cv`` is two).
+        If a row has several labels, or fewer than two classes have ``cv`` rows (four rows if ``cv`` is two).
     """
     if not len(labels):
         raise ValueError("interval='search' needs labels: fit(X, y), with -1 where there is none")
+    check_classes(labels)
     classes, counts = np.unique(labels.astype(str), return_counts=True)
     if (counts >= _rows_needed(cv)).sum() < 2:
         raise ValueError(

@@ -21,9 +21,10 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skprune.filters.semi_prune.coresets import CORESETS, WITHOUT_MISLABELED, Candidates
 from skprune.filters.semi_prune.dynamics import TrainingDynamics, aum, dual, dyn_unc, el2n, forgetting
-from skprune.filters.semi_prune.scaling import CommonScaler, check_classes
+from skprune.filters.semi_prune.scaling import CommonScaler
 from skprune.filters.semi_prune.training_rows import TrainingRows
 from skprune.filters.vector_filter import VectorFilter
+from skprune.labels import check_classes
 from skprune.pools import Pool
 from skprune.row_table import digests
 from skprune.selections import Selection, either, mask_of

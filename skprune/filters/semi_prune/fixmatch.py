@@ -10,8 +10,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skprune.filters.semi_prune.net_classifier import NetClassifier, run_epochs
 from skprune.filters.semi_prune.nets import FixMatchBatches, FixMatchModule, FixMatchNet, Rows
-from skprune.filters.semi_prune.scaling import check_classes
-from skprune.labels import check_labels
+from skprune.labels import check_classes, check_labels
 
 
 class FixMatchClassifier(NetClassifier):

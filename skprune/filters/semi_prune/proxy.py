@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 from skprune._optional import optional_imports
 from skprune.filters.semi_prune.net_classifier import NetClassifier, run_epochs
 from skprune.filters.semi_prune.nets import Rows, ShuffledBatches
-from skprune.filters.semi_prune.scaling import check_classes
+from skprune.labels import check_classes
 
 with optional_imports(extra="models", purpose="Training a neural net"):
     from skorch import NeuralNet

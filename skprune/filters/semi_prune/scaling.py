@@ -1,8 +1,7 @@
-"""A scaler with one scale for all features, and a check that labels are classes."""
+"""A scaler with one scale for all features."""
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -56,20 +55,3 @@ class CommonScaler(TransformerMixin, BaseEstimator):
         if sp.issparse(X):
             return X.astype(np.float32) / np.float32(self.scale_)
         return (np.asarray(X, dtype=np.float32) - self.mean_) / np.float32(self.scale_)
-
-
-def check_classes(labels: Any) -> None:
-    """Refuse continuous labels: numbers with a fractional part.
-
-    Raises
-    ------
-    ValueError
-        The message quotes the first such label.
-
-    Examples
-    --------
-    >>> check_classes(["a", 1, 2.0])
-    """
-    for label in np.asarray(labels).tolist():
-        if isinstance(label, Real) and not float(label).is_integer():
-            raise ValueError(f"y must hold class labels, got continuous values such as {label!r}")
