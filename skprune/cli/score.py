@@ -90,7 +90,7 @@ def score(
     filter = settings.filter()
 
     from skprune import files
-    from skprune.language_models.ngram.saving import replacing
+    from skprune._atomic import replacing
 
     with as_files(settings["inputs"], format) as paths:
         options = settings.given_only("text", "id", "on_missing", "n_train")

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import clone
 
+from skprune._atomic import replacing
 from skprune.files.checks import open_files
 from skprune.files.paths import find_files
 from skprune.files.plan import read_pool
-from skprune.language_models.ngram.saving import replacing
 from skprune.scorers.ngram import NGramScorer
 from skprune.streaming.decisions import check_options
 

@@ -19,11 +19,12 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skprune._atomic import replacing
 from skprune.exceptions import ModelLoadError
 from skprune.hub.fingerprints import content_digest, digest_of
 from skprune.language_models.ngram.file_checks import MAX_ORDER, MODEL_KIND
 from skprune.language_models.ngram.model import NGramModel, open_model, train_model
-from skprune.language_models.ngram.saving import replacing, store_file
+from skprune.language_models.ngram.saving import store_file
 from skprune.language_models.ngram.token_pipeline import TokenPipeline, count_tokens, score_texts
 from skprune.language_models.ngram.tokens import TokenizerCallable
 from skprune.pools import check_texts
