@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from _frozen import FrozenOnceClassifier
 from _pages import command, origin, paired, paragraphs, publish, verdict
 from _runs import Runs, cut, make_parser, markdown, play
 from demo import make_classifier
@@ -119,7 +120,7 @@ def make_learner(name: str) -> Any:
             return MLPClassifier((32,), max_iter=60, learning_rate_init=0.01)
         case _:  # as in the demo; the lower four of six layers stay as they are
             transformer = make_classifier(argparse.Namespace(model=None, seed=None))
-            return make_pipeline(ContentOf("texts"), transformer)
+            return make_pipeline(ContentOf("texts"), FrozenOnceClassifier(**transformer.get_params()))
 
 
 def make_filter(name: str, args: argparse.Namespace) -> BaseFilter | None:
