@@ -1,0 +1,134 @@
+"""Runs with a filter against runs of the same seed without one: the tables, and what they say in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from _pages import origin, paired, verdict
+from significance import holm
+
+BY = ["rare", "learner"]
+
+
+def with_kept(runs: pd.DataFrame, path: Path | None, key: list[str]) -> pd.DataFrame:
+    """Return the rows of a CSV that exists, and after them the runs that it does not hold.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        May be empty.
+    path : Path or None
+        The CSV, if there is one.
+    key : list of str
+        The columns that tell two runs apart.
+
+    Returns
+    -------
+    DataFrame
+        Rounded to four digits, as they are written. The column "origin" says where and when a run was made.
+    """
+    runs = runs.assign(origin=origin()).round(4)
+    if path is None or not path.exists():
+        return runs
+    kept = pd.read_csv(path)
+    if runs.empty:
+        return kept
+    return pd.concat([kept, runs], ignore_index=True).drop_duplicates(key, keep="first", ignore_index=True)
+
+
+def against_none(runs: pd.DataFrame, negligible: float) -> pd.DataFrame:
+    """Compare each filter with no pruning, paired by seed.
+
+    Each filter is a family of tests; if only one pair of a class and a learner was run, all filters are one.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        One row per run: ``rare``, ``learner``, ``filter``, ``seed``, "F1, mean" and "found".
+    negligible : float
+        The largest difference that does not matter, in percent.
+
+    Returns
+    -------
+    DataFrame
+        One row per filter and pair, with numbers; `shown` formats it.
+    """
+    rows = []
+    for name in runs["filter"].unique()[1:]:
+        for (rare, learner), group in runs.groupby(BY, sort=False):
+            table = group.pivot(index="seed", columns="filter", values="F1, mean")
+            more = group.pivot(index="seed", columns="filter", values="found")
+            mean, half, visible, p = paired(100 * (table[name] - table["none"]) / table["none"].mean())
+            found, found_half, _, _ = paired(more[name] - more["none"])
+            rows.append(
+                {"filter": name, "rare": rare, "learner": learner, "seeds": len(table)}
+                | {"mean": mean, "half": half, "visible": visible, "p": p}
+                | {"found": found, "found half": found_half}
+            )
+    table = pd.DataFrame(rows)
+    families = table.groupby("filter") if len(runs.groupby(BY)) > 1 else [("all", table)]
+    for _, family in families:
+        table.loc[family.index, "p"] = holm(family["p"])
+    table["verdict"] = [verdict(row.mean, row.half, row.p, negligible) for row in table.itertuples()]
+    return table
+
+
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the comparisons of `against_none` as text."""
+    return pd.DataFrame(
+        {
+            "filter": table["filter"],
+            "rare": table["rare"],
+            "learner": table["learner"],
+            "seeds": table["seeds"],
+            "F1 of the curve, %": with_interval(table["mean"], table["half"]),
+            "smallest detectable, %": table["visible"].map("{:.1f}".format),
+            "p, Holm": ["< 0.001" if p < 0.001 else f"{p:.3f}" for p in table["p"]],
+            "verdict": table["verdict"],
+            "rare rows found": with_interval(table["found"], table["found half"]),
+        }
+    )
+
+
+def what_holds(table: pd.DataFrame, negligible: float) -> str:
+    """Return the verdicts on each filter as a list in Markdown."""
+    lines = []
+    for name, family in table.groupby("filter", sort=False):
+        established, excluded = (family["verdict"].str.startswith(word) for word in ("established", "excluded"))
+        parts = {
+            "lower, established": family[established & (family["mean"] < 0)],
+            "higher, established": family[established & (family["mean"] > 0)],
+            f"a difference of more than {negligible:.0f} % excluded": family[excluded],
+            "not established": family[~established & ~excluded],
+        }
+        text = "; ".join(_counted(words, part) for words, part in parts.items() if len(part))
+        lines.append(f"* **{name}**, {len(family)} pairs of a class and a learner: {text}.")
+    return "\n".join(lines).replace("1 pairs", "1 pair")
+
+
+def _counted(words: str, part: pd.DataFrame) -> str:
+    """Return how many comparisons got a verdict, and which; those without a difference only as a range."""
+    if "excluded" in words:
+        return f"{words} in {len(part)} ({part['mean'].min():+.1f} to {part['mean'].max():+.1f} %)"
+    intervals = with_interval(part["mean"], part["half"])
+    pairs = (
+        f"{rare} with {learner} {interval} %"
+        for rare, learner, interval in zip(part["rare"], part["learner"], intervals, strict=True)
+    )
+    return f"{words} in {len(part)} ({', '.join(pairs)})"
+
+
+def with_interval(means: pd.Series, halves: pd.Series) -> list[str]:
+    """Return means with half their intervals."""
+    return [f"{mean:+.1f} ± {half:.1f}" for mean, half in zip(means, halves, strict=True)]
+
+
+def levels(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the means over seeds."""
+    columns = ["rare rows", "rare rows of the test set", "F1, mean", "F1 at the end", "found", "subpool"]
+    table = runs.groupby([*BY, "filter"], sort=False)[[*columns, "CPU s selecting"]].mean()
+    formats = {"F1, mean": "{:.3f}", "F1 at the end": "{:.3f}", "CPU s selecting": "{:.2f}"}
+    for column in table:
+        table[column] = table[column].map(formats.get(column, "{:.0f}").format)
+    return table.reset_index()
