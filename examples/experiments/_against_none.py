@@ -95,7 +95,9 @@ def what_holds(table: pd.DataFrame, negligible: float) -> str:
     """Return the verdicts on each filter as a list in Markdown."""
     lines = []
     for name, family in table.groupby("filter", sort=False):
-        established, excluded = (family["verdict"].str.startswith(word) for word in ("established", "excluded"))
+        established, excluded = (
+            family["verdict"].str.startswith(word) for word in ("established", "excluded")
+        )
         parts = {
             "lower, established": family[established & (family["mean"] < 0)],
             "higher, established": family[established & (family["mean"] > 0)],

@@ -216,7 +216,8 @@ def page(runs: pd.DataFrame) -> str:
     """Return the page of the results, one section per combination of settings."""
     sections = [group for _, group in runs.groupby(SETTINGS, sort=False)]
     tables = [against_none(group, NEGLIGIBLE) for group in sections]
-    text = f"""**How to read it.** The F1 of the rare class is averaged over the curve. The first table of a section
+    text = f"""**How to read it.** The F1 of the rare class is averaged over the curve. The first table of
+a section
 shows its difference
 from no pruning in the same seed, in percent of the mean without pruning: the paired mean, its 95 % interval
 (Student's t), and the smallest difference that this number of seeds detects with a probability of
