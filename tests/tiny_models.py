@@ -29,6 +29,28 @@ def save_tiny_gpt2(folder: Path, **config: object) -> Path:
     return folder
 
 
+def save_tiny_bert(folder: Path) -> Path:
+    """Save a BERT of two layers, whose tokenizer pads with its first token."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        tokenizer = _byte_tokenizer(["[PAD]"])
+        model = transformers.BertModel(
+            transformers.BertConfig(
+                vocab_size=tokenizer.get_vocab_size(),
+                hidden_size=32,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                intermediate_size=64,
+                initializer_range=0.2,
+            )
+        )
+    model.save_pretrained(folder)
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]").save_pretrained(
+        folder
+    )
+    return folder
+
+
 def save_tiny_t5(folder: Path) -> Path:
     """Save a T5 of two layers, whose tokenizer ends each text with an end token."""
     with torch.random.fork_rng(devices=[]):

@@ -21,8 +21,9 @@ def paired(differences: pd.Series) -> tuple[float, float, float, float]:
     n = len(differences)
     error = float(differences.std(ddof=1)) / n**0.5
     t = stats.t(n - 1)
-    p = float(stats.ttest_1samp(differences, 0).pvalue) if error else float(differences.mean() == 0)
-    return float(differences.mean()), error * t.ppf(0.975), error * (t.ppf(0.975) + t.ppf(POWER)), p
+    mean = float(differences.mean())
+    p = float(2 * t.sf(abs(mean) / error)) if error else float(mean == 0)
+    return mean, error * t.ppf(0.975), error * (t.ppf(0.975) + t.ppf(POWER)), p
 
 
 def verdict(mean: float, half: float, p: float, negligible: float, unit: str = "%") -> str:

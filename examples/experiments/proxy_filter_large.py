@@ -44,7 +44,7 @@ SETTINGS = ["test_size", "max_words", "keep", "n_seeds", "batch", "rounds"]
 @lru_cache(maxsize=2)
 def encoded(balanced: bool, max_words: int, memory: Path) -> Bunch:
     """Return a set with the distinct vectors of its texts."""
-    bunch = load_movie_snippets() if balanced else load_debian(None, drop=())
+    bunch = load_movie_snippets() if balanced else load_debian(None)
     texts = cut(bunch.data, max_words)
     vectors = encode(texts, fetch_model("minilm"), memory)
     rows = np.sort(np.unique(vectors, axis=0, return_index=True)[1])  # learners tell texts by their vectors
@@ -151,7 +151,7 @@ def page(runs: pd.DataFrame) -> str:
     pools = runs.groupby("rare", sort=False)["pool"].mean()
     text = f"""Command: `{given}`, seeds {runs["seed"].min()} to {runs["seed"].max()}, {first["origin"]}.
 
-**Data.** All Debian package descriptions ({first["release"]}), split by source package for each seed; the
+**Data.** All Debian package descriptions of `load_debian(None)` ({first["release"]}), split by source package for each seed; the
 pool is the larger side, {pools.iloc[0]:,.0f} rows on average, and the test set {first["test_size"]:,} rows of
 the other. One section against all others. Film-review snippets are the balanced set: the pool has
 {pools.iloc[-1]:,.0f} rows. Texts are cut at {first["max_words"]} words. **Vectors.** Those of MiniLM.
