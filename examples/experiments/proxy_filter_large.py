@@ -151,8 +151,9 @@ def page(runs: pd.DataFrame) -> str:
     pools = runs.groupby("rare", sort=False)["pool"].mean()
     text = f"""Command: `{given}`, seeds {runs["seed"].min()} to {runs["seed"].max()}, {first["origin"]}.
 
-**Data.** All Debian package descriptions of `load_debian(None)` ({first["release"]}), split by source package for each seed; the
-pool is the larger side, {pools.iloc[0]:,.0f} rows on average, and the test set {first["test_size"]:,} rows of
+**Data.** All rows of `load_debian(None)`, the package descriptions of {first["release"]} without
+near-boilerplate sections, split by source package for each seed; the pool is the larger
+side, {pools.iloc[0]:,.0f} rows on average, and the test set {first["test_size"]:,} rows of
 the other. One section against all others. Film-review snippets are the balanced set: the pool has
 {pools.iloc[-1]:,.0f} rows. Texts are cut at {first["max_words"]} words. **Vectors.** Those of MiniLM.
 **Loop.** {first["n_seeds"]} initial labels, {N_RARE} of them rare, or random ones for the film reviews;
