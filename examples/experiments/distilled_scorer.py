@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from functools import lru_cache
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ NEGLIGIBLE = 5.0  # points of recall; a smaller difference does not matter to us
 KEY = ["teacher", "pool", "texts", "max_words", "calls", "student", "seed"]
 
 
-@lru_cache(maxsize=1)
+@cache
 def different_texts(pool: str) -> np.ndarray:
     """Return the different texts of a pool, sorted."""
     return np.array(sorted(set(POOLS[pool][0]().data)), dtype=object)
@@ -118,7 +118,7 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
     runs = Runs(args.out / "runs.jsonl")
     memory = args.memory or args.out / "memory"
     rows = []
-    for teacher, pool, seed in product(args.teachers, args.data, range(args.seeds)):
+    for teacher, seed, pool in product(args.teachers, range(args.seeds), args.data):
         n = {"Qwen-Coder-0.5B, P(yes)": args.qwen_size, NGRAM: args.ngram_size}.get(teacher, args.pool_size)
         texts = texts_of(pool, n, args.max_words, seed if teacher == NGRAM else 0)
         scorer = teacher_of(teacher, pool, texts)
