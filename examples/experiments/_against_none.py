@@ -126,6 +126,14 @@ def with_interval(means: pd.Series, halves: pd.Series) -> list[str]:
     return [f"{mean:+.1f} ± {half:.1f}" for mean, half in zip(means, halves, strict=True)]
 
 
+def seeds_of(runs: pd.DataFrame) -> str:
+    """Return the seeds of runs in words."""
+    seeds = sorted(runs["seed"].unique())
+    if seeds == list(range(seeds[0], seeds[-1] + 1)):
+        return f"seeds {seeds[0]} to {seeds[-1]}"
+    return f"seeds {', '.join(map(str, seeds))}"
+
+
 def levels(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the means over seeds."""
     columns = ["rare rows", "rare rows of the test set", "F1, mean", "F1 at the end", "found", "subpool"]

@@ -220,29 +220,27 @@ def page(runs: pd.DataFrame) -> str:
         for (teacher, origin), group in runs.groupby(["teacher", "origin"], sort=False)
     ]
     text = f"""**Data.** Random different texts of each pool, cut at
-{", ".join(map(str, runs["max_words"].unique()))}
-words. For the n-gram teacher each seed draws a pool; for an LLM the pool is the same for all seeds, so its
-intervals are those of the sample alone. **Teachers.** P("yes") of small LLMs (QualityScorer, default prompt;
-float32, Qwen bfloat16), and the perplexity of a 5-gram model of the pool. **Students.** Ridge regression on
-MiniLM vectors and length (*default*: half of the calls close to the cut); the same with a *random sample* of
-equal size; *length only* (the default with vectors of zeros). A recall of {TOP} is chance.
+{", ".join(map(str, runs["max_words"].unique()))} words. For the n-gram teacher each seed draws a
+pool; for an LLM the pool is the same for all seeds, so its intervals are those of the sample alone.
+**Teachers.** P("yes") of small LLMs (QualityScorer, default prompt; float32, Qwen bfloat16), and
+the perplexity of a 5-gram model of the pool. **Students.** Ridge regression on MiniLM vectors and
+length (*default*: half of the calls close to the cut); the same with a *random sample* of equal
+size; *length only* (the default with vectors of zeros). A recall of {TOP} is chance.
 
 **How to read it.** Recall is the share of the teacher's best quarter of the whole pool that is in the
-scorer's
-best quarter: mean over the seeds ± half its 95 % interval (Student's t). *Out of fold* is what the scorer
-says
-about itself (`recall_`), and *warned* how often that fell below the default `min_recall=0.8`. *Cheaper*
-compares CPU seconds: the teacher on the whole pool against the teacher on the sample plus vectors, fit and
-prediction (median over seeds). A difference is paired by seed, in points of recall; p is adjusted by Holm's
-method over the comparisons of a teacher in a table. *Established*: adjusted p < 0.05. *Excluded beyond
-± {NEGLIGIBLE:.0f} points*: not established, and the interval lies within them. *Not established*: neither.
-The smallest detectable difference is found with a probability of 80 %.
+scorer's best quarter: mean over the seeds ± half its 95 % interval (Student's t). *Out of fold* is what
+the scorer says about itself (`recall_`), and *warned* how often that fell below the default
+`min_recall=0.8`. *Cheaper* compares CPU seconds: the teacher on the whole pool against the teacher on
+the sample plus vectors, fit and prediction (median over seeds). A difference is paired by seed, in
+points of recall; p is adjusted by Holm's method over the comparisons of a teacher in a table.
+*Established*: adjusted p < 0.05. *Excluded beyond ± {NEGLIGIBLE:.0f} points*: not established, and the
+interval lies within them. *Not established*: neither. The smallest detectable difference is found with
+a probability of 80 %.
 """
     cost = """**Cost.** The vectors are most of the cost of a student. Calls alone bound the factor at 50 ×
-for
-2 % of the calls; 150 × needs at most 0.67 %, with vectors that cost nothing. n-gram perplexity is so cheap
-that to distill it makes no sense; here it only serves as a teacher that is not noise. **Not measured.** LLMs
-whose answers are worth imitating, other encoders, larger pools.
+for 2 % of the calls; 150 × needs at most 0.67 %, with vectors that cost nothing. n-gram perplexity is so
+cheap that to distill it makes no sense; here it only serves as a teacher that is not noise. **Not
+measured.** LLMs whose answers are worth imitating, other encoders, larger pools.
 """
     parts = ["# DistilledScorer against its teacher", "## What holds", what_holds(runs, tables)]
     parts += paragraphs(cost)

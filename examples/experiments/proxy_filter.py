@@ -28,7 +28,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from _against_none import against_none, levels, shown, what_holds, with_kept
+from _against_none import against_none, levels, seeds_of, shown, what_holds, with_kept
 from _frozen import FrozenOnceClassifier
 from _pages import command, paragraphs, publish
 from _runs import Runs, cut, make_parser, markdown, play
@@ -216,17 +216,15 @@ def page(runs: pd.DataFrame) -> str:
     """Return the page of the results, one section per combination of settings."""
     sections = [group for _, group in runs.groupby(SETTINGS, sort=False)]
     tables = [against_none(group, NEGLIGIBLE) for group in sections]
-    text = f"""**How to read it.** The F1 of the rare class is averaged over the curve. The first table of
-a section
-shows its difference
-from no pruning in the same seed, in percent of the mean without pruning: the paired mean, its 95 % interval
-(Student's t), and the smallest difference that this number of seeds detects with a probability of
-80 %. p is adjusted by Holm's method over the comparisons of a filter in the section; where a section has one
-pair of a class and a learner, over its filters.
-*Established*: adjusted p < 0.05. *Excluded beyond ± {NEGLIGIBLE:.0f} %*: not established, and the interval
-lies within ± {NEGLIGIBLE:.0f} %. *Not established*: neither. "Rare rows found" is the paired difference at
-the end.
-The intervals do not cover other data sets: all pools are drawn from one collection and overlap.
+    text = f"""**How to read it.** The F1 of the rare class is averaged over the curve. The first table of a
+section shows its difference from no pruning in the same seed, in percent of the mean without
+pruning: the paired mean, its 95 % interval (Student's t), and the smallest difference that this
+number of seeds detects with a probability of 80 %. p is adjusted by Holm's method over the
+comparisons of a filter in the section; where a section has one pair of a class and a learner, over
+its filters. *Established*: adjusted p < 0.05. *Excluded beyond ± {NEGLIGIBLE:.0f} %*: not
+established, and the interval lies within ± {NEGLIGIBLE:.0f} %. *Not established*: neither. "Rare
+rows found" is the paired difference at the end. The intervals do not cover other data sets: all
+pools are drawn from one collection and overlap.
 """
     parts = ["# ProxyFilter against no pruning", "## What holds"]
     for group, table in zip(sections, tables, strict=True):
@@ -253,14 +251,15 @@ def describe(runs: pd.DataFrame) -> str:
     options |= {"rare": list(runs["rare"].unique()), "learners": [names[x] for x in runs["learner"].unique()]}
     usual = parse([])
     given = command("proxy_filter", argparse.Namespace(**vars(usual) | options), usual)
-    text = f"""Command: `{given}`, seeds {runs["seed"].min()} to {runs["seed"].max()}, {first["origin"]}.
+    text = f"""Command: `{given}`, {seeds_of(runs)}, {first["origin"]}.
 
 **Data.** Debian package descriptions ({first["release"]}). Each seed splits them by source package, and
 draws {first["pool_size"]:,} rows for its pool and {first["test_size"]:,} for its test set, cut at
-{first["max_words"]} words; one section against all others. **Vectors.** TF-IDF with SVD, fitted on the pool
-(the default encoder), not sentence vectors. **Loop.** {first["n_seeds"]} initial labels, {N_RARE} of them
-rare, {first["rounds"]} rounds of {first["batch"]} by entropy. **Filters.** ProxyFilter and random keep
-{first["keep"]} rows; AnchorAL with A = 10 and K = {first["keep"] // 20} retrieves at most as many.
+{first["max_words"]} words; one section against all others. **Vectors.** TF-IDF with SVD, fitted on the
+pool (the default encoder), not sentence vectors. **Loop.** {first["n_seeds"]} initial labels, {N_RARE}
+of them rare, {first["rounds"]} rounds of {first["batch"]} by entropy. **Filters.** ProxyFilter and
+random keep {first["keep"]} rows; AnchorAL with A = 10 and K = {first["keep"] // 20} retrieves at most
+as many.
 """
     if LEARNERS["minilm"] in set(runs["learner"]):
         return text + TRANSFORMER

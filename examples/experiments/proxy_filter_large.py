@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _against_none import against_none, levels, shown, what_holds, with_kept
+from _against_none import against_none, levels, seeds_of, shown, what_holds, with_kept
 from _pages import command, paragraphs, publish
 from _runs import Runs, cut, encode, make_parser, markdown, play
 from proxy_filter import LEARNERS, N_RARE, NEGLIGIBLE, ContentOf, make_learner, measured
@@ -36,7 +36,7 @@ from skprune.datasets import fetch_model, load_debian, load_movie_snippets, spli
 from skprune.strategies import Entropy
 
 FILTERS = ("none", "ProxyFilter", "AnchorAL", "SEALS", "UPS", "random")
-BALANCED = "film reviews (balanced)"
+BALANCED = "film-reviews"
 KEEP = {BALANCED: 450}  # about the share that the others keep
 SETTINGS = ["test_size", "max_words", "keep", "n_seeds", "batch", "rounds"]
 
@@ -149,29 +149,26 @@ def page(runs: pd.DataFrame) -> str:
     usual = parse([])
     given = command("proxy_filter_large", argparse.Namespace(**vars(usual) | options), usual)
     pools = runs.groupby("rare", sort=False)["pool"].mean()
-    text = f"""Command: `{given}`, seeds {runs["seed"].min()} to {runs["seed"].max()}, {first["origin"]}.
+    text = f"""Command: `{given}`, {seeds_of(runs)}, {first["origin"]}.
 
 **Data.** All rows of `load_debian(None)`, the package descriptions of {first["release"]} without
-near-boilerplate sections, split by source package for each seed; the pool is the larger
-side, {pools.iloc[0]:,.0f} rows on average, and the test set {first["test_size"]:,} rows of
-the other. One section against all others. Film-review snippets are the balanced set: the pool has
+near-boilerplate sections, split by source package for each seed; the pool is the larger side,
+{pools.iloc[0]:,.0f} rows on average, and the test set at most {first["test_size"]:,} rows of the other.
+One section against all others. Film-review snippets, split at random, are a balanced set: the pool has
 {pools.iloc[-1]:,.0f} rows. Texts are cut at {first["max_words"]} words. **Vectors.** Those of MiniLM.
 **Loop.** {first["n_seeds"]} initial labels, {N_RARE} of them rare, or random ones for the film reviews;
 {first["rounds"]} rounds of {first["batch"]} by entropy. **Filters.** ProxyFilter, UPS and random keep
-{first["keep"]} rows ({KEEP[BALANCED]} film reviews); SEALS keeps at most as many, and AnchorAL with A = 10
-and K = {first["keep"] // 20} ({KEEP[BALANCED] // 20}) retrieves at most as many.
+{first["keep"]} rows ({KEEP[BALANCED]} film reviews); SEALS keeps at most as many, and AnchorAL with A =
+10 and K = {first["keep"] // 20} ({KEEP[BALANCED] // 20}) retrieves at most as many.
 
 **How to read it.** The score is the F1 of the rare class, for the film reviews the mean F1 of both
-classes; it
-is averaged over the curve. The first table shows its difference from no pruning in the same seed, in percent
-of the mean without pruning: the paired mean, its 95 % interval (Student's t), and the smallest difference
-that
-this number of seeds detects with a probability of 80 %. p is adjusted by Holm's method over the
-{len(seeds)} comparisons of a filter. *Established*: adjusted p < 0.05. *Excluded beyond ± {NEGLIGIBLE:.0f}
-%*:
-not established, and the interval lies within ± {NEGLIGIBLE:.0f} %. *Not established*: neither. "Rare rows
-found" is the paired difference at the end. The intervals do not cover other data sets: the pools of a set
-overlap.
+classes; it is averaged over the curve. The first table shows its difference from no pruning in the same
+seed, in percent of the mean without pruning: the paired mean, its 95 % interval (Student's t), and the
+smallest difference that this number of seeds detects with a probability of 80 %. p is adjusted by
+Holm's method over the {len(seeds)} comparisons of a filter. *Established*: adjusted p < 0.05. *Excluded
+beyond ± {NEGLIGIBLE:.0f} %*: not established, and the interval lies within ± {NEGLIGIBLE:.0f} %. *Not
+established*: neither. "Rare rows found" is the paired difference at the end; it says nothing about the
+film reviews. The intervals do not cover other data sets: the pools of a set overlap.
 """
     parts = ["# ProxyFilter on a large pool with sentence vectors", "## What holds"]
     parts += [
