@@ -187,8 +187,8 @@ def what_holds(runs: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> str:
         factors = least.groupby("pool")["factor"].median()
         lines += [
             f"* **{teacher}**, {group['seed'].nunique()} seeds:",
-            f"    * recall of the best quarter for {share:g} % of the calls: {text}. The aim, {AIM} for 2 %, is "
-            f"{'missed' if highest < AIM else 'not excluded'}.",
+            f"    * recall of the best quarter for {share:g} % of the calls: {text}. The aim, {AIM} for 2 %, "
+            f"is {'missed' if highest < AIM else 'not excluded'}.",
         ]
         lines += [
             f"    * against {student}: {_counted(table[table['teacher'] == teacher])}."
