@@ -104,21 +104,21 @@ def what_holds(table: pd.DataFrame, negligible: float) -> str:
             f"a difference of more than {negligible:.0f} % excluded": family[excluded],
             "not established": family[~established & ~excluded],
         }
-        text = "; ".join(_counted(words, part) for words, part in parts.items() if len(part))
-        lines.append(f"* **{name}**, {len(family)} pairs of a class and a learner: {text}.")
-    return "\n".join(lines).replace("1 pairs", "1 pair")
+        lines.append(f"* **{name}**, {len(family)} pairs of a class and a learner:")
+        lines += [f"    * {_counted(words, part)}" for words, part in parts.items() if len(part)]
+    return "\n".join(lines).replace(" 1 pairs", " 1 pair")
 
 
 def _counted(words: str, part: pd.DataFrame) -> str:
-    """Return how many comparisons got a verdict, and which; those without a difference only as a range."""
-    if "excluded" in words:
-        return f"{words} in {len(part)} ({part['mean'].min():+.1f} to {part['mean'].max():+.1f} %)"
+    """Return how many comparisons got a verdict, and which; several without a difference as a range."""
+    if "excluded" in words and len(part) > 1:
+        return f"{words} in {len(part)}: {part['mean'].min():+.1f} to {part['mean'].max():+.1f} %"
     intervals = with_interval(part["mean"], part["half"])
     pairs = (
         f"{rare} with {learner} {interval} %"
         for rare, learner, interval in zip(part["rare"], part["learner"], intervals, strict=True)
     )
-    return f"{words} in {len(part)} ({', '.join(pairs)})"
+    return f"{words} in {len(part)}: {'; '.join(pairs)}"
 
 
 def with_interval(means: pd.Series, halves: pd.Series) -> list[str]:

@@ -99,11 +99,11 @@ def test_what_holds_counts_every_comparison_once(tables: ModuleType) -> None:
     rng = np.random.default_rng(0)
     none = rng.uniform(0.5, 0.6, 30)
     runs = played({"none": none, "random": none - rng.uniform(0.1, 0.2, 30), "ours": none + 1e-4})
-    text = tables.what_holds(tables.against_none(runs, 5.0), 5.0)
-    assert (
-        "**random**, 1 pair of a class and a learner: lower, established in 1 (games with a model -2" in text
-    )
-    assert "**ours**, 1 pair of a class and a learner: higher, established in 1" in text
+    random, worse, ours, better = tables.what_holds(tables.against_none(runs, 5.0), 5.0).splitlines()
+    assert random == "* **random**, 1 pair of a class and a learner:"
+    assert worse.startswith("    * lower, established in 1: games with a model -2")
+    assert ours == "* **ours**, 1 pair of a class and a learner:"
+    assert better.startswith("    * higher, established in 1: games with a model +0")
 
 
 def test_a_csv_keeps_its_rows_and_gains_the_new_ones(tables: ModuleType, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_csv_keeps_its_rows_and_gains_the_new_ones(tables: ModuleType, tmp_pat
     pd.testing.assert_frame_equal(tables.with_kept(first.iloc[:0], path, key), kept)
 
 
-@pytest.mark.parametrize("name", ["proxy_filter", "distilled_scorer"])
+@pytest.mark.parametrize("name", ["proxy_filter", "proxy_filter_large", "distilled_scorer"])
 def test_the_page_is_made_from_the_csv(
     experiment: ModuleType, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
