@@ -157,10 +157,9 @@ near-boilerplate sections, split by source package for each seed; the pool is th
 One section against all others. Film-review snippets, split at random, are a balanced set: the pool has
 {pools.iloc[-1]:,.0f} rows. Texts are cut at {first["max_words"]} words. **Vectors.** Those of MiniLM.
 **Loop.** {first["n_seeds"]} initial labels, {N_RARE} of them rare, or random ones for the film reviews;
-{first["rounds"]} rounds of {first["batch"]} by entropy. **Filters.** ProxyFilter, UPS and random keep
-{first["keep"]} rows ({KEEP[BALANCED]} film reviews); so does SEALS, whose
-paper sets no limit, and AnchorAL with A = 10 and K = {first["keep"] // 20} ({KEEP[BALANCED] // 20})
-retrieves at most as many.
+{first["rounds"]} rounds of {first["batch"]} by entropy. **Filters.** ProxyFilter, SEALS, UPS and random
+keep {first["keep"]:,} rows ({KEEP[BALANCED]} film reviews); the paper of SEALS sets no such limit. AnchorAL
+with A = 10 and K = {first["keep"] // 20} ({KEEP[BALANCED] // 20}) retrieves at most as many.
 
 **How to read it.** The score is the F1 of the rare class, for the film reviews the mean F1 of both
 classes; it is averaged over the curve. The first table shows its difference from no pruning in the same
