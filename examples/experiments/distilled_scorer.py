@@ -195,7 +195,8 @@ def what_holds(runs: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> str:
             for student, table in tables.items()
         ]
         if factors.min() > 1:
-            lines.append(f"    * {factors.min():.1f} to {factors.max():.1f} times cheaper than the teacher.")
+            span = " to ".join(dict.fromkeys([f"{factors.min():.1f}", f"{factors.max():.1f}"]))
+            lines.append(f"    * {span} times cheaper than the teacher.")
     return "\n".join(lines)
 
 
