@@ -19,6 +19,8 @@ POWER = 0.8
 def paired(differences: pd.Series) -> tuple[float, float, float, float]:
     """Return the mean, half its 95 % interval, the effect seen with 80 % power, and p of Student's t."""
     n = len(differences)
+    if n < 2:
+        raise ValueError("a paired interval needs at least two seeds")
     error = float(differences.std(ddof=1)) / n**0.5
     t = stats.t(n - 1)
     mean = float(differences.mean())

@@ -153,7 +153,7 @@ def page(runs: pd.DataFrame) -> str:
     seeds_used = "; ".join(f"{', '.join(part['rare'].unique())}: {seeds_of(part)}" for _, part in parts)
     seconds = runs.groupby(["filter", "rare", "learner"])["CPU s selecting"].mean().groupby("filter")
     low, high = seconds.min(), seconds.max()
-    text = f"""Command: `{given}`, {seeds_used}. Made at {first["origin"]}.
+    text = f"""Command: `{given}`, {seeds_used}. Measured at {first["origin"]}.
 Two processes took the seeds from both ends, and were stopped at a fixed time; only whole seeds count.
 
 **Cost.** To select in all rounds takes {low["ProxyFilter"]:.2f} to {high["ProxyFilter"]:.2f} CPU seconds with
