@@ -60,7 +60,8 @@ TRANSFORMER = """
 **The transformer.** As in the demo: MiniLM (22.7 M parameters), 32 tokens, bfloat16, no dropout, three epochs
 or 30 steps of 12 texts, the upper two of six layers trained. The output of the lower four is computed once
 per text, so the CPU seconds count a third of what a whole pass costs. To fit on one core, pool, test set,
-rounds and epochs are small.
+rounds and epochs are small; these sizes were set after one run without pruning had been timed, before any
+comparison was seen.
 """
 SMALL_MODELS = """
 **Seeds.** The first ten seeds were looked at before the other ten were run; no setting changed between them.
