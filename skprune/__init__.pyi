@@ -1,4 +1,5 @@
 # The public names and where they are defined; __init__.py attaches them lazily from this file.
+from .annotation import read_labels, write_tasks
 from .base import BaseFilter
 from .compose import PrunedClassifier, PrunedEstimator
 from .encoders import SentenceEncoder, TfidfEncoder
@@ -93,5 +94,7 @@ __all__ = [
     "make_filter_chain",
     "make_filter_union",
     "pool_recall",
+    "read_labels",
     "report",
+    "write_tasks",
 ]
