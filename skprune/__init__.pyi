@@ -25,6 +25,7 @@ from .filters.ups import UPSFilter
 from .models.classifier import TransformerClassifier
 from .models.seq2seq import TransformerSeq2Seq
 from .pool_scoring import pool_recall
+from .prefetch import Prefetch
 from .query import PrunedQuery
 from .reporting.page import report
 from .sampler import PruneSampler
@@ -70,6 +71,7 @@ __all__ = [
     "PerplexityFilter",
     "PlausibilityFilter",
     "PoolExhaustedError",
+    "Prefetch",
     "ProxyClassifier",
     "ProxyFilter",
     "PruneSampler",

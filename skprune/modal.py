@@ -149,7 +149,7 @@ class ActiveLearner(_Queries, _modal.ActiveLearner):  # type: ignore[name-define
         self.random_state = random_state
         self.query_strategy = query_strategy
         if X_training is not None:
-            _check(X_training, y_training, self)
+            check_taught(X_training, y_training, self)
         super().__init__(
             estimator,
             query_strategy,
@@ -188,7 +188,7 @@ class ActiveLearner(_Queries, _modal.ActiveLearner):  # type: ignore[name-define
             If a row has no label: None, NaN, or, if the strategy is a :class:`~skprune.PrunedQuery`, −1 among
             other labels than −1 and 1.
         """
-        _check(X, y, self, None if only_new else self.y_training)
+        check_taught(X, y, self, None if only_new else self.y_training)
         with unchanged_on_error(self, *_parts(self.estimator)):
             if only_new:
                 self._fit_on_new(X, y, bootstrap=bootstrap, **fit_kwargs)
@@ -198,7 +198,7 @@ class ActiveLearner(_Queries, _modal.ActiveLearner):  # type: ignore[name-define
 
     def fit(self, X: Any, y: Any, bootstrap: bool = False, **fit_kwargs: Any) -> ActiveLearner:
         """Replace the training data with these rows, and fit the estimator on them."""
-        _check(X, y, self)
+        check_taught(X, y, self)
         with unchanged_on_error(self, *_parts(self.estimator)):
             self.X_training, self.y_training = X, y
             return self._fit_to_known(bootstrap=bootstrap, **fit_kwargs)
@@ -290,13 +290,13 @@ class Committee(_Queries, _modal.Committee):  # type: ignore[name-defined]
         See :meth:`ActiveLearner.teach`, with two differences. Rows are added even with ``only_new``, as in
         modAL. Each learner draws its own bootstrap sample.
         """
-        _check(X, y, self, self.y_training)
+        check_taught(X, y, self, self.y_training)
         with self._unchanged_on_error():
             super().teach(X, y, bootstrap=bootstrap, only_new=only_new, **fit_kwargs)
 
     def fit(self, X: Any, y: Any, **fit_kwargs: Any) -> Committee:
         """Replace the training data with these rows, and fit every learner on them."""
-        _check(X, y, self)
+        check_taught(X, y, self)
         with self._unchanged_on_error():
             super().fit(X, y, **fit_kwargs)
             self.X_training = self.y_training = None
@@ -341,7 +341,7 @@ class Committee(_Queries, _modal.Committee):  # type: ignore[name-defined]
     def _add_taught(self, X: Any, y: Any) -> None:
         if self.X_training is not None:
             X, y = _concatenate(self.X_training, X), _concatenate(self.y_training, y)
-        _, first = np.unique(Pool(X, text=_text_column(self)).table.row_of, return_index=True)
+        _, first = np.unique(Pool(X, text=text_column(self)).table.row_of, return_index=True)
         self.X_training, self.y_training = take_rows(X, np.sort(first)), take_rows(y, np.sort(first))
 
 
@@ -467,7 +467,7 @@ def _parts(estimator: Any) -> list[Any]:
     return [part for part in parts if hasattr(part, "__dict__") and not isinstance(part, type)]
 
 
-def _check(X: Any, y: Any, learner: ActiveLearner | Committee, y_known: Any = None) -> None:
+def check_taught(X: Any, y: Any, learner: ActiveLearner | Committee, y_known: Any = None) -> None:
     """Refuse rows that cannot be read, and rows without a label, before anything changes.
 
     Raises
@@ -475,7 +475,7 @@ def _check(X: Any, y: Any, learner: ActiveLearner | Committee, y_known: Any = No
     ValueError
         The message names the row.
     """
-    pool = check_pool(X, text=_text_column(learner))
+    pool = check_pool(X, text=text_column(learner))
     check_consistent_length(np.arange(len(pool)), y)
     labels, known = check_labels(y, len(pool))
     if not isinstance(learner.query_strategy, PrunedQuery):
@@ -488,7 +488,7 @@ def _check(X: Any, y: Any, learner: ActiveLearner | Committee, y_known: Any = No
         )
 
 
-def _text_column(learner: ActiveLearner | Committee) -> Any:
+def text_column(learner: ActiveLearner | Committee) -> Any:
     """Return the column of texts that the filter of the learner's query reads, if it names one."""
     return getattr(getattr(learner.query_strategy, "filter", None), "text", None)
 
