@@ -14,6 +14,7 @@ from skprune.cli.explain import explain
 from skprune.cli.group import Group
 from skprune.cli.prune import prune
 from skprune.cli.report import report
+from skprune.cli.rethreshold import rethreshold
 from skprune.cli.score import score
 from skprune.cli.simulate import simulate
 from skprune.cli.train_lm import train_lm
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (prune, score, explain, report, simulate, train_lm, doctor):
+for command in (prune, rethreshold, score, explain, report, simulate, train_lm, doctor):
     app.command()(command)
 app.add_typer(cache.app, name="cache")
 

@@ -80,6 +80,22 @@ Verbose = Annotated[
     typer.Option("--verbose", "-v", help="Show progress at once, everywhere.", show_default=False),
 ]
 
+#: The keys of a configuration file of ``skprune prune``, beside the table ``set``.
+PRUNE_OPTIONS = (
+    "inputs",
+    "text",
+    "method",
+    "keep",
+    "out",
+    "removed",
+    "id",
+    "on_missing",
+    "explain_kept",
+    "n_train",
+    "memory",
+    "seed",
+    "format",
+)
 _FILTER_PARAMETERS = {"keep": "keep", "memory": "memory", "seed": "random_state"}
 
 

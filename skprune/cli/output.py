@@ -31,6 +31,16 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], file: Tex
     Console(file=stream, width=width, markup=False, highlight=False, emoji=False).print(table)
 
 
+def print_summary(result: dict[str, Any], json: bool, stream: TextIO) -> None:
+    """Print how many rows a job kept, and the reasons, as a table or as JSON."""
+    if json:
+        print_json(result, stream)
+        return
+    share = result["kept"] / result["rows"]
+    print(f"kept {result['kept']:,} of {result['rows']:,} rows ({share:.1%}) in {result['out']}", file=stream)
+    print_table(("reason", "rows"), list(result["reasons"].items()), stream)
+
+
 def _shown(value: Any) -> str:
     if value is None:
         return ""

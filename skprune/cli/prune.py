@@ -26,8 +26,9 @@ from skprune.cli.options import (
     Text,
     Verbose,
 )
-from skprune.cli.output import print_json, print_table
+from skprune.cli.output import print_json, print_summary
 from skprune.cli.pipes import PIPE, as_files, check_one_stream, output_folder
+from skprune.cli.rethreshold import record
 from skprune.cli.values import as_toml
 
 
@@ -79,7 +80,8 @@ def prune(
 
     Example: skprune prune pool/ -t body -m perplexity --keep 0.25 -o kept --removed removed
 
-    If a job was interrupted, the same command resumes it. The inputs are never changed.
+    If a job was interrupted, the same command resumes it. The inputs are never changed. The folder --out
+    keeps the scores, hidden, for skprune rethreshold.
     """
     given = {
         "inputs": inputs or None,
@@ -115,23 +117,17 @@ def prune(
         options = settings.given_only("text", "removed", "id", "on_missing", "explain_kept", "n_train")
         try:
             with output_folder(settings["out"]) as folder:
-                summary = files.prune(paths, filter, out=folder, verbose=int(verbose), **options)
+                summary = files.prune(
+                    paths, filter, out=folder, keep_scores=not to_stdout, verbose=int(verbose), **options
+                )
         except KeyboardInterrupt:
             if not to_stdout:
                 typer.echo("The same command resumes the job.", err=True)
             raise
+    if not to_stdout:
+        record(settings)
     result = asdict(summary) | {"out": settings["out"]}
-    _print_summary(result, json, to_stdout)
-
-
-def _print_summary(result: dict[str, Any], json: bool, to_stdout: bool) -> None:
-    stream = sys.stderr if to_stdout else sys.stdout  # standard output has the rows then
-    if json:
-        print_json(result, stream)
-        return
-    share = result["kept"] / result["rows"]
-    print(f"kept {result['kept']:,} of {result['rows']:,} rows ({share:.1%}) in {result['out']}", file=stream)
-    print_table(("reason", "rows"), list(result["reasons"].items()), stream)
+    print_summary(result, json, sys.stderr if to_stdout else sys.stdout)  # the rows are on standard output
 
 
 def _print_plan(settings: Settings, found: dict[str, Any], json: bool) -> None:

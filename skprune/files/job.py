@@ -115,10 +115,11 @@ class Job:
                 "are done",
             ) from error
 
-    def finish(self) -> None:
+    def finish(self, keep_scores: bool) -> None:
         """Remove what is needed only until the job is done."""
         self.close_scores()
-        shutil.rmtree(self.scores, ignore_errors=True)
+        if not keep_scores:
+            shutil.rmtree(self.scores, ignore_errors=True)
 
     def close_scores(self) -> None:
         """Close the store of the scores until it is used again."""

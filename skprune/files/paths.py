@@ -58,6 +58,12 @@ def find_files(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]])
     return {path.relative_to(root).as_posix(): path for path in found}
 
 
+def state_of(path: Path) -> list[int]:
+    """Return the size of a file, and its time of modification in nanoseconds: a job tells inputs by them."""
+    state = path.stat()
+    return [state.st_size, state.st_mtime_ns]
+
+
 def kind_of(path: Path) -> str:
     """Return the suffix that tells the format, without that of a compression; empty if it is not known.
 

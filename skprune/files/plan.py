@@ -32,6 +32,7 @@ class Plan:
         id: str | None,
         n_train: int,
         verbose: int,
+        rethreshold: float | int | None = None,
     ) -> None:
         self._keep_missing = on_missing == "keep"
         pool, self._sizes, self._missing = read_pool(files, on_missing, id, n_train, verbose)
@@ -44,6 +45,8 @@ class Plan:
                 fitted.set_params(memory=job.scores)
                 warnings.filterwarnings("ignore", message=r".* has no \.fingerprint, so memory=")
             fitted.fit(pool)
+            if rethreshold is not None:
+                fitted.rethreshold(rethreshold)
             job.close_scores()  # its pages would count as memory of this process
             self._table = fitted.explain(pool)
 

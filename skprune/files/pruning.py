@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from sklearn.base import clone
 
 from skprune._progress import Progress
 from skprune.base import BaseFilter
 from skprune.files.base import DataFile
 from skprune.files.checks import open_files
 from skprune.files.job import Job, read_done
-from skprune.files.paths import HUGGING_FACE, find_files
+from skprune.files.paths import HUGGING_FACE, find_files, state_of
 from skprune.files.plan import Plan
 from skprune.settings import plain_settings
 from skprune.streaming.decisions import Decisions, check_filter, check_options, names_added
@@ -68,6 +69,8 @@ def prune(
     on_missing: str = "error",
     explain_kept: bool = False,
     n_train: int = 100_000,
+    rethreshold: float | int | None = None,
+    keep_scores: bool = False,
     verbose: int = 0,
 ) -> PruneSummary:
     """Prune files that need not fit into memory.
@@ -104,6 +107,12 @@ def prune(
     n_train : int, default=100_000
         Maximum number of distinct texts that are in memory for a component that learns from the pool, such as
         the n-gram model of ``PerplexityFilter``: those with the lowest content hashes.
+    rethreshold : float or int, default=None
+        Decide as the filter, fitted as it is, would after :meth:`BaseFilter.rethreshold` with this size. With
+        the scores of an earlier job as ``memory`` and the same ``random_state``, no model is asked again.
+    keep_scores : bool, default=False
+        Leave the scores in ``out/.skprune/scores`` when the job is done: about 32 bytes per different text
+        and model. They serve as ``memory`` of another job. Ignored if the filter has a ``memory``.
     verbose : int, default=0
         1 shows the progress bars at once, everywhere; see the parameter of that name of the filters.
 
@@ -163,6 +172,8 @@ def prune(
     start = time.perf_counter()
     check_options(on_missing, n_train)
     check_filter(filter, "the files")
+    if rethreshold is not None:
+        check_filter(clone(filter).set_params(keep=rethreshold), "the files")
     found = find_files(paths)
     folders = [_folder(name, path, found) for name, path in (("out", out), ("removed", removed)) if path]
     if len(folders) == 2 and (folders[0].is_relative_to(folders[1]) or folders[1].is_relative_to(folders[0])):
@@ -171,14 +182,14 @@ def prune(
     files = open_files(found, column, id=id)
     settings = {
         "filter": plain_settings(filter),
-        "files": {name: list(_state_of(path)) for name, path in found.items()},
+        "files": {name: state_of(path) for name, path in found.items()},
         "text": column,
         "removed": removed is not None,
         "id": id,
         "on_missing": on_missing,
         "explain_kept": explain_kept,
         "n_train": n_train,
-    }
+    } | ({} if rethreshold is None else {"rethreshold": rethreshold})
     random_state = getattr(filter, "random_state", None)
     seed = None if random_state is None else draw_seed(random_state)
     with (
@@ -189,7 +200,7 @@ def prune(
         for file, marker in zip(files, markers, strict=True):  # what was removed since is written again
             job.forget_unless_written(marker, _written(file, removed is not None, explain_kept))
         if not all(marker.exists() for marker in markers):
-            plan = Plan(files, filter, job, on_missing, id, n_train, verbose)
+            plan = Plan(files, filter, job, on_missing, id, n_train, verbose, rethreshold)
             with Progress("writing", len(files), unit="file", verbose=verbose) as progress:
                 for file, marker, decided in zip(files, markers, plan.decisions(), strict=True):
                     if read_done(marker) is None:
@@ -198,10 +209,10 @@ def prune(
                         )
                     progress.update()
             for name, path in found.items():
-                if list(_state_of(path)) != settings["files"][name]:
+                if state_of(path) != settings["files"][name]:
                     raise ValueError(f"{name} was changed while it was read; remove {out}, and prune again")
             _copy_hugging_face(files, folders)
-        job.finish()
+        job.finish(keep_scores)
         done = [read_done(marker) or {} for marker in markers]
     reasons: Counter[str] = Counter()
     for part in done:
@@ -273,11 +284,6 @@ def _folder(name: str, path: str | os.PathLike[str], found: dict[str, Path]) -> 
     if folder == inputs or any(file.is_relative_to(folder) for file in found.values()):
         raise ValueError(f"{name}={os.fspath(path)!r} holds input files; choose another folder")
     return folder
-
-
-def _state_of(path: Path) -> tuple[int, int]:
-    state = path.stat()
-    return state.st_size, state.st_mtime_ns
 
 
 def _copy_hugging_face(files: list[DataFile], folders: list[Path]) -> None:

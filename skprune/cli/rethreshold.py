@@ -1,0 +1,119 @@
+"""``skprune rethreshold``: another size for a job of ``skprune prune``, from its stored scores."""
+
+from __future__ import annotations
+
+import json as json_
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from skprune.cli.group import Debug
+from skprune.cli.options import PRUNE_OPTIONS, Json, Settings, Verbose, number
+from skprune.cli.output import print_summary
+from skprune.cli.pipes import PIPE
+from skprune.cli.values import as_toml
+
+_COMMAND = "command.toml"
+
+
+def rethreshold(
+    earlier: Annotated[
+        str | None,
+        typer.Argument(help="The folder that --out of skprune prune named.", show_default=False),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            "--keep", "-k", help="New share (0.25) or count (1000) of kept rows.", show_default=False
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", help="Folder for the rows that survive.", show_default=False),
+    ] = None,
+    removed: Annotated[
+        str | None,
+        typer.Option("--removed", help="Folder for the removed rows, with reasons.", show_default=False),
+    ] = None,
+    explain_kept: Annotated[
+        bool,
+        typer.Option(
+            "--explain-kept", help="Add scores and reasons to the kept rows too.", show_default=False
+        ),
+    ] = False,
+    json: Json = False,
+    verbose: Verbose = False,
+    debug: Debug = False,
+) -> None:
+    """Prune the same files to another size, with the scores of an earlier job: no text is scored again.
+
+    Example: skprune rethreshold kept --keep 0.5 -o half --removed half-removed
+
+    active-prune considers as candidates only the texts that its LLM has scored; perplexity picks the others.
+    """
+    size = number(_given(keep, "--keep"))
+    target = _given(out, "--out")
+    settings, job = _recorded(_given(earlier, "EARLIER"))
+
+    from skprune import files
+    from skprune.files.job import STATE
+    from skprune.files.paths import find_files, state_of
+
+    states = {name: state_of(path) for name, path in find_files(settings["inputs"]).items()}
+    before = job["settings"]["files"]
+    changed = [name for name in {**before, **states} if before.get(name) != states.get(name)]
+    if changed:
+        raise ValueError(f"{changed[0]} is not what it was when {earlier} was made; prune again")
+    scores = Path(settings["memory"] or f"{earlier}/{STATE}/scores")
+    if settings["method"] != "random" and not scores.is_dir():
+        raise ValueError(f"{scores}, which held the scores of {earlier}, does not exist; prune again")
+    filter = settings.filter()
+    stored = {"memory": str(scores), "random_state": job["seed"]}
+    filter.set_params(**{name: stored[name] for name in stored.keys() & filter.get_params(deep=False).keys()})
+    summary = files.prune(
+        settings["inputs"],
+        filter,
+        out=target,
+        removed=removed,
+        explain_kept=explain_kept,
+        rethreshold=size,
+        verbose=int(verbose),
+        **settings.given_only("text", "id", "on_missing", "n_train"),
+    )
+    print_summary(asdict(summary), json, sys.stdout)
+
+
+def record(settings: Settings) -> None:
+    """Write the options of a job into its folder, for :func:`rethreshold`."""
+    from skprune.files.job import STATE
+    from skprune.language_models.ngram.saving import replacing
+
+    options = settings.as_config()
+    options["inputs"] = [path if path == PIPE else os.path.abspath(path) for path in options["inputs"]]
+    if "memory" in options:
+        options["memory"] = os.path.abspath(os.path.expanduser(options["memory"]))
+    with replacing(Path(options["out"], STATE, _COMMAND)) as file:
+        file.write(as_toml(options).encode())
+
+
+def _recorded(earlier: str) -> tuple[Settings, dict[str, Any]]:
+    """Return the options of a job, and the state that it left."""
+    from skprune.files.job import STATE
+
+    folder = Path(earlier, STATE)
+    if not (folder / _COMMAND).exists():
+        raise ValueError(f"{earlier} is not the folder --out of a finished skprune prune")
+    settings = Settings(dict.fromkeys((*PRUNE_OPTIONS, "set")), folder / _COMMAND)
+    if settings["inputs"] == [PIPE]:
+        raise ValueError(f"{earlier} was read from a pipe, which cannot be read again; prune again")
+    return settings, json_.loads((folder / "job.json").read_text(encoding="utf-8"))
+
+
+def _given(value: Any, name: str) -> Any:
+    if value is None:
+        raise typer.BadParameter(f"{name} is missing")
+    return value
