@@ -47,6 +47,27 @@ Keep = Annotated[
     str | None,
     typer.Option("--keep", "-k", help="Share (0.25) or count (1000) of kept rows.", show_default=False),
 ]
+GroupColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--group-column",
+        help="Column of groups, such as languages or sources, for --min-per-group and --balance.",
+        show_default=False,
+    ),
+]
+MinPerGroup = Annotated[
+    int | None,
+    typer.Option(
+        "--min-per-group",
+        min=0,
+        help="Least number of different rows of each group that survive; the size stays --keep.",
+        show_default=False,
+    ),
+]
+Balance = Annotated[
+    str | None,
+    typer.Option("--balance", help="equal: every group gets the same number of places.", show_default=False),
+]
 NTrain = Annotated[
     int | None,
     typer.Option("--n-train", help="Most texts to train a model on. [default: 100000]", show_default=False),
@@ -94,6 +115,9 @@ PRUNE_OPTIONS = (
     "n_train",
     "memory",
     "seed",
+    "group_column",
+    "min_per_group",
+    "balance",
     "format",
 )
 _FILTER_PARAMETERS = {"keep": "keep", "memory": "memory", "seed": "random_state"}
@@ -138,7 +162,21 @@ class Settings(dict[str, Any]):
         made = make_filter(self["method"], named | self.parameters)
         if verbose and "verbose" in made.get_params(deep=False):
             made.set_params(verbose=1)
-        return made
+        return self._with_quotas(made)
+
+    def _with_quotas(self, filter: Any) -> Any:
+        """Return the filter with the places that groups are guaranteed."""
+        quotas = {name: self[name] for name in ("min_per_group", "balance") if self.get(name) is not None}
+        if self.get("group_column") is None:
+            if quotas:
+                option = f"--{next(iter(quotas)).replace('_', '-')}"
+                raise typer.BadParameter(f"{option} needs --group-column, the column of the groups")
+            return filter
+        if not quotas:
+            raise typer.BadParameter("--group-column needs --min-per-group or --balance")
+        import skprune
+
+        return skprune.QuotaFilter(filter, groups=self["group_column"], **quotas)
 
     def given_only(self, *names: str) -> dict[str, Any]:
         """Return the options of some names that have a value."""

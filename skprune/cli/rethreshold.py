@@ -62,6 +62,7 @@ def rethreshold(
     from skprune import files
     from skprune.files.job import STATE
     from skprune.files.paths import find_files, state_of
+    from skprune.streaming.decisions import scoring_filter
 
     states = {name: state_of(path) for name, path in find_files(settings["inputs"]).items()}
     before = job["settings"]["files"]
@@ -73,7 +74,10 @@ def rethreshold(
         raise ValueError(f"{scores}, which held the scores of {earlier}, does not exist; prune again")
     filter = settings.filter()
     stored = {"memory": str(scores), "random_state": job["seed"]}
-    filter.set_params(**{name: stored[name] for name in stored.keys() & filter.get_params(deep=False).keys()})
+    scoring = scoring_filter(filter)
+    scoring.set_params(
+        **{name: stored[name] for name in stored.keys() & scoring.get_params(deep=False).keys()}
+    )
     summary = files.prune(
         settings["inputs"],
         filter,

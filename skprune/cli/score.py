@@ -11,13 +11,16 @@ import typer
 
 from skprune.cli.group import Debug
 from skprune.cli.options import (
+    Balance,
     Format,
+    GroupColumn,
     Id,
     Inputs,
     Json,
     Keep,
     Memory,
     Method,
+    MinPerGroup,
     NTrain,
     OnMissing,
     Seed,
@@ -55,6 +58,9 @@ def score(
     n_train: NTrain = None,
     memory: Memory = None,
     seed: Seed = None,
+    group_column: GroupColumn = None,
+    min_per_group: MinPerGroup = None,
+    balance: Balance = None,
     set: Set = None,
     format: Format = None,
     json: Json = False,
@@ -78,6 +84,9 @@ def score(
         "n_train": n_train,
         "memory": memory,
         "seed": seed,
+        "group_column": group_column,
+        "min_per_group": min_per_group,
+        "balance": balance,
         "set": set,
     }
     settings = Settings(given)

@@ -54,6 +54,10 @@ class DataFile(ABC):
         """Yield the texts in batches, objects of shape (n,), None for a missing one."""
 
     @abstractmethod
+    def values(self, column: str) -> Iterator[list[Any]]:
+        """Yield the values of a column in the batches of :meth:`texts`, None for a missing one."""
+
+    @abstractmethod
     def batches(self) -> Iterator[Any]:
         """Yield whole rows, in the batches of :meth:`texts`."""
 

@@ -8,15 +8,20 @@ from skprune.files.base import DataFile
 from skprune.files.paths import FORMATS, kind_of
 
 
-def open_files(found: dict[str, Path], text: str | None, *, id: str | None = None) -> list[DataFile]:
+def open_files(
+    found: dict[str, Path], text: str | None, *, id: str | None = None, groups: str | None = None
+) -> list[DataFile]:
     """Open files by their names in the output; a column that one of them lacks is an error."""
     files = [FORMATS[kind_of(path)](path, name, text) for name, path in found.items()]
     named = {file.text: file.name for file in files if file.text is not None}
     if len(named) > 1:
         where = ", ".join(f"{text!r} in {name}" for text, name in named.items())
         raise ValueError(f"the files have their texts in different columns ({where}); rename them")
-    for file in files:
-        if id is not None and id not in file.columns and file.columns:
-            names = ", ".join(map(repr, file.columns))
-            raise ValueError(f"{file.name} has no column {id!r}, which id= names; its columns are {names}")
+    for option, column in (("id", id), ("groups", groups)):
+        for file in files if column is not None else ():
+            if column not in file.columns and file.columns:
+                names = ", ".join(map(repr, file.columns))
+                raise ValueError(
+                    f"{file.name} has no column {column!r}, which {option}= names; its columns are {names}"
+                )
     return files

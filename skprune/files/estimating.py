@@ -23,7 +23,7 @@ from skprune.files.paths import find_files
 from skprune.files.reading import drawn
 from skprune.row_table import is_written
 from skprune.store import open_store
-from skprune.streaming.decisions import check_filter
+from skprune.streaming.decisions import check_filter, scoring_filter
 
 # Memory of a row while a job runs: its hash, its scores and the decision about it.
 _BYTES_PER_ROW = 150
@@ -109,9 +109,11 @@ def estimate(
     """
     if n_probe < 2:
         raise ValueError(f"n_probe must be at least 2, got {n_probe}")
-    check_filter(filter, "the files")
+    check_filter(filter, "the files", has_groups=True)
+    groups = getattr(filter, "groups", None)
+    filter = scoring_filter(filter)  # quotas cost nothing
     start = time.perf_counter()
-    files = open_files(find_files(paths), filter.text if text is None else text)
+    files = open_files(find_files(paths), filter.text if text is None else text, groups=groups)
     sample, n_rows, n_missing = drawn(files, n_probe)
     reading = time.perf_counter() - start
     if not n_rows:

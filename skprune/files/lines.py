@@ -48,6 +48,11 @@ class TextLines(DataFile):
             start += len(lines)
             yield texts
 
+    def values(self, column: str) -> Iterator[list[Any]]:
+        """Yield the values of a column in batches."""
+        for lines in self.batches():
+            yield [self.row_of(line).get(column) for line in lines]
+
     def batches(self) -> Iterator[Lines]:
         """Yield lines in batches, without their ends."""
         with (

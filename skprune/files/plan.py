@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -15,8 +16,9 @@ from skprune.files.base import DataFile, is_missing
 from skprune.files.growing import Growing
 from skprune.files.job import Job
 from skprune.files.reader import FileReader
+from skprune.filters.quota_filter import QuotaFilter
 from skprune.row_table import digests, is_written
-from skprune.streaming.decisions import Decisions, by_part
+from skprune.streaming.decisions import Decisions, by_part, scoring_filter
 from skprune.streaming.pool import StreamedPool
 
 
@@ -37,14 +39,18 @@ class Plan:
         self._keep_missing = on_missing == "keep"
         pool, self._sizes, self._missing = read_pool(files, on_missing, id, n_train, verbose)
         fitted = clone(filter)
-        parameters = fitted.get_params(deep=False)
+        scoring = scoring_filter(fitted)
+        parameters = scoring.get_params(deep=False)
         if "random_state" in parameters:
-            fitted.set_params(random_state=job.seed)
+            scoring.set_params(random_state=job.seed)
+        more = {}
+        if isinstance(fitted, QuotaFilter):
+            more = {"groups": _groups(files, str(fitted.groups), self._missing)}
         with warnings.catch_warnings():
             if "memory" in parameters and parameters["memory"] is None:
-                fitted.set_params(memory=job.scores)
+                scoring.set_params(memory=job.scores)
                 warnings.filterwarnings("ignore", message=r".* has no \.fingerprint, so memory=")
-            fitted.fit(pool)
+            fitted.fit(pool, **more)
             if rethreshold is not None:
                 fitted.rethreshold(rethreshold)
             job.close_scores()  # its pages would count as memory of this process
@@ -92,6 +98,25 @@ def read_pool(
         raise EmptyPoolError("paths hold no row with a text")
     pool = StreamedPool(FileReader(files, sizes, n_chars), hashes.taken(), blank.taken(), n_train)
     return pool, sizes, all_missing
+
+
+def _groups(files: list[DataFile], column: str, missing: list[np.ndarray]) -> np.ndarray:
+    """Return the group of every row that has a text, as objects of which equal ones are the same."""
+    numbers: dict[Any, int] = {}
+    all_codes = []
+    for file, without in zip(files, missing, strict=True):
+        codes = Growing((), np.int32)
+        for values in file.values(column):
+            try:
+                codes.extend(
+                    np.array([numbers.setdefault(value, len(numbers)) for value in values], np.int32)
+                )
+            except TypeError as error:
+                raise TypeError(f"{file.name}: the values of {column!r} cannot be groups: {error}") from error
+        all_codes.append(np.delete(codes.taken(), without))
+    names = np.empty(len(numbers), dtype=object)
+    names[:] = list(numbers)
+    return names[np.concatenate(all_codes)]
 
 
 def _hashed(texts: np.ndarray, file: DataFile, start: int) -> np.ndarray:

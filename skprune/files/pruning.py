@@ -24,7 +24,13 @@ from skprune.files.job import Job, read_done
 from skprune.files.paths import HUGGING_FACE, find_files, state_of
 from skprune.files.plan import Plan
 from skprune.settings import plain_settings
-from skprune.streaming.decisions import Decisions, check_filter, check_options, names_added
+from skprune.streaming.decisions import (
+    Decisions,
+    check_filter,
+    check_options,
+    names_added,
+    scoring_filter,
+)
 from skprune.streams import draw_seed
 
 
@@ -146,7 +152,9 @@ def prune(
     of all files in order. This holds for ``RandomFilter``, ``PerplexityFilter``, ``AskLLMFilter``,
     ``ActivePruneFilter`` and ``EntropyIntervalFilter``. A scorer that is trained on the pool sees ``n_train``
     texts; an :class:`~skprune.NGramScorer` takes the same sample in memory if its ``max_train_texts`` is not
-    larger. Other filters need all vectors, labels or a learner, and are refused.
+    larger. A :class:`~skprune.QuotaFilter` around one of them takes its ``groups`` from a column of the
+    files, which costs another reading of that column and 16 bytes of memory per row. Other
+    filters need all vectors, labels or a learner, and are refused.
 
     *A job that is killed* resumes when the call is repeated, and gives the same bytes. Scores are kept in
     ``out/.skprune`` until the job is done, unless the filter has a ``memory`` of its own; scores of a
@@ -171,15 +179,15 @@ def prune(
     """
     start = time.perf_counter()
     check_options(on_missing, n_train)
-    check_filter(filter, "the files")
+    check_filter(filter, "the files", has_groups=True)
     if rethreshold is not None:
-        check_filter(clone(filter).set_params(keep=rethreshold), "the files")
+        check_filter(clone(scoring_filter(filter)).set_params(keep=rethreshold), "the files")
     found = find_files(paths)
     folders = [_folder(name, path, found) for name, path in (("out", out), ("removed", removed)) if path]
     if len(folders) == 2 and (folders[0].is_relative_to(folders[1]) or folders[1].is_relative_to(folders[0])):
         raise ValueError(f"removed={str(removed)!r} and out={str(out)!r} must not lie within each other")
     column = filter.text if text is None else text
-    files = open_files(found, column, id=id)
+    files = open_files(found, column, id=id, groups=getattr(filter, "groups", None))
     settings = {
         "filter": plain_settings(filter),
         "files": {name: state_of(path) for name, path in found.items()},
@@ -190,7 +198,7 @@ def prune(
         "explain_kept": explain_kept,
         "n_train": n_train,
     } | ({} if rethreshold is None else {"rethreshold": rethreshold})
-    random_state = getattr(filter, "random_state", None)
+    random_state = getattr(scoring_filter(filter), "random_state", None)
     seed = None if random_state is None else draw_seed(random_state)
     with (
         Job(folders[0], folders[1] if removed else None, settings, seed) as job,

@@ -16,7 +16,7 @@ from skprune.files.checks import open_files
 from skprune.files.job import Job
 from skprune.files.paths import find_files
 from skprune.files.plan import Plan
-from skprune.streaming.decisions import check_filter, check_options
+from skprune.streaming.decisions import check_filter, check_options, scoring_filter
 from skprune.streams import draw_seed
 
 
@@ -70,9 +70,10 @@ def score(
     import pandas as pd
 
     check_options(on_missing, n_train)
-    check_filter(filter, "the files")
-    files = open_files(find_files(paths), filter.text if text is None else text, id=id)
-    random_state = getattr(filter, "random_state", None)
+    check_filter(filter, "the files", has_groups=True)
+    column = filter.text if text is None else text
+    files = open_files(find_files(paths), column, id=id, groups=getattr(filter, "groups", None))
+    random_state = getattr(scoring_filter(filter), "random_state", None)
     seed = None if random_state is None else draw_seed(random_state)
     parts = []
     with tempfile.TemporaryDirectory() as folder, Job(Path(folder, "job"), None, {}, seed) as job:

@@ -62,6 +62,12 @@ class _TableFile(DataFile):
                     ) from error
                 start += len(batch)
 
+    def values(self, column: str) -> Iterator[list[Any]]:
+        """Yield the values of a column in batches."""
+        with self.naming_file():
+            for batch in self._record_batches([column]):
+                yield batch.column(0).to_pylist()
+
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield whole rows in batches."""
         with self.naming_file():

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from skprune.base import BaseFilter
 from skprune.containers import column_names
@@ -143,6 +144,41 @@ class QuotaFilter(MetaFilter):
             self._given_groups = groups
             super().fit(X, y)
             del self._given_groups
+        return self
+
+    def rethreshold(self, keep: float | int | None) -> QuotaFilter:
+        """Change the size of the filter inside, as :meth:`BaseFilter.rethreshold` does.
+
+        Parameters
+        ----------
+        keep : float, int or None
+            As in the constructor of that filter.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Also if the guarantees exceed the new size. The filter stays what it was.
+        TypeError
+            If that filter has no parameter ``keep``.
+
+        Examples
+        --------
+        >>> from skprune import PerplexityFilter, QuotaFilter
+        >>> shortest = PerplexityFilter(keep=2, perplexity=lambda texts: [len(t) for t in texts])
+        >>> quota = QuotaFilter(shortest, min_per_group=1).fit(["a", "an", "and"], groups=[1, 1, 2])
+        >>> quota.get_support(), quota.rethreshold(3).get_support()
+        (array([ True, False,  True]), array([ True,  True,  True]))
+        """
+        check_is_fitted(self)
+        rows = self._different_at_fit()
+        with unchanged_on_error(self):
+            self.filter_.rethreshold(keep)
+            self._check_floors(rows, len(self.filter_._select(self.pool_, rows, 0).order))
+        self.filter.set_params(keep=keep)
         return self
 
     # ------------------------------------------------------------------ hooks

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from skprune.base import BaseFilter
+from skprune.filters.quota_filter import QuotaFilter
 
 #: The reasons of a row without a text.
 MISSING = "missing"
@@ -56,7 +57,8 @@ class Decisions:
             elif values.dtype.kind == "i":
                 column = np.full(n_rows, -1)
             else:
-                column = np.full(n_rows, KEPT_MISSING if self.keep_missing else MISSING, dtype=object)
+                why = KEPT_MISSING if self.keep_missing else MISSING
+                column = np.full(n_rows, why if name == "reason" else "", dtype=object)
             column[~without] = values
             columns[name] = column
         return kept, pd.DataFrame(columns)
@@ -103,7 +105,12 @@ def names_added(names: list[str], columns: Iterable[Any]) -> list[str]:
     return unique
 
 
-def check_filter(filter: Any, what: str) -> None:
+def scoring_filter(filter: BaseFilter) -> BaseFilter:
+    """Return the filter that scores the rows: the one inside a :class:`QuotaFilter`, else ``filter``."""
+    return filter.filter if type(filter) is QuotaFilter else filter
+
+
+def check_filter(filter: Any, what: str, *, has_groups: bool = False) -> None:
     """Refuse what cannot prune a pool outside of memory, before any work.
 
     Parameters
@@ -111,13 +118,18 @@ def check_filter(filter: Any, what: str) -> None:
     filter : BaseFilter
     what : str
         What holds the texts: "the files".
+    has_groups : bool, default=False
+        Whether the groups of a :class:`QuotaFilter` can be read from a column there.
     """
     if not isinstance(filter, BaseFilter):
         raise TypeError(f"filter must be a filter of skprune, got {type(filter).__name__}")
-    if filter._needs_memory:
-        name = type(filter).__name__
+    scoring = scoring_filter(filter) if has_groups else filter
+    if scoring is not filter and not isinstance(getattr(filter, "groups", None), str):
+        raise TypeError(f"groups of a QuotaFilter must name a column of {what}, got {filter.groups!r}")
+    if scoring._needs_memory:
+        name = type(scoring).__name__
         raise TypeError(
-            f"{name} needs the pool in memory: {filter._needs_memory}. Prune a part that fits with "
+            f"{name} needs the pool in memory: {scoring._needs_memory}. Prune a part that fits with "
             f"{name}.transform, or prune {what} with PerplexityFilter, AskLLMFilter, ActivePruneFilter, "
             "EntropyIntervalFilter or RandomFilter first"
         )

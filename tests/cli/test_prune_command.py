@@ -253,3 +253,32 @@ def test_import_and_help_stay_light(run):
 
 def test_version(invoke):
     assert invoke("--version").stdout == skprune.__version__ + "\n"
+
+
+def test_groups_are_guaranteed_rows(invoke, texts):
+    rows = [{"body": text, "lang": "de" if i % 60 == 0 else "en"} for i, text in enumerate(texts)]
+    Path("languages.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ("prune", "languages.jsonl", "-t", "body", "-m", "random", "--seed", 0, "-k", 20)
+    quotas = ("--group-column", "lang", "--min-per-group", 4)
+    result = invoke(*command, *quotas, "-o", "kept", "--removed", "gone")
+    assert result.exit_code == 0, result.stderr
+    kept = [json.loads(line)["lang"] for line in lines("kept/languages.jsonl")]
+    assert (len(kept), kept.count("de")) == (20, 4)
+    assert json.loads(lines("gone/languages.jsonl")[0])["group"] in ("de", "en")
+    more = invoke("rethreshold", "kept", "-k", 40, "-o", "more")
+    assert more.exit_code == 0, more.stderr
+    kept = [json.loads(line)["lang"] for line in lines("more/languages.jsonl")]
+    assert (len(kept), kept.count("de") >= 4) == (40, True)
+    planned = invoke(*command, *quotas, "-o", "other", "--dry-run")
+    assert tomllib.loads(planned.stdout)["min_per_group"] == 4
+    equal = invoke(*command, "--group-column", "lang", "--balance", "equal", "-o", "equal")
+    assert equal.exit_code == 0, equal.stderr
+    kept = [json.loads(line)["lang"] for line in lines("equal/languages.jsonl")]
+    assert (kept.count("de"), kept.count("en")) == (5, 15)  # there are five
+    for options, message in (
+        (("--min-per-group", 4), "--min-per-group needs --group-column"),
+        (("--group-column", "lang"), "--group-column needs --min-per-group or --balance"),
+    ):
+        wrong = invoke(*command, *options, "-o", "x")
+        assert (wrong.exit_code, wrong.stdout) == (2, "")
+        assert message in wrong.stderr
