@@ -28,16 +28,23 @@ def is_export(records: list[Any]) -> bool:
     return all("fields" in record or "_server_id" in record for record in records)
 
 
+def text_of(record: dict[str, Any], text: str) -> str | None:
+    """Return the text of a record, None if it has none of this name."""
+    found = record.get("fields", record).get(text)
+    return found if isinstance(found, str) else None
+
+
+def names_in(record: dict[str, Any]) -> list[str]:
+    """Return the names of the fields of a record."""
+    return list(record.get("fields", record))
+
+
 def answers(records: list[Any], *, text: str, question: str | None, where: str) -> Iterator[Answer]:
     """Yield the responses of records, nested or flat. Drafts and suggestions are not answers."""
     given = [_responses(record) for record in records]
-    asked = the_question({name for responses in given for name in responses}, question, where)
+    asked = the_question({name for responses in given for name in responses}, question, where) or ""
     for number, (record, responses) in enumerate(zip(records, given, strict=True)):
-        row = record.get("fields", record).get(text)
-        if not isinstance(row, str):
-            names = ", ".join(record.get("fields", record))
-            raise ValueError(f"record {number} of {where} has no text {text!r}; it has {names}")
-        for value, user, status in responses.get(asked or "", []):
+        for value, user, status in responses.get(asked, []):
             if status not in ("submitted", "discarded", "draft"):
                 raise ValueError(
                     f"record {number} of {where} has a response without a status, so that drafts look like "
@@ -45,6 +52,7 @@ def answers(records: list[Any], *, text: str, question: str | None, where: str) 
                     "with json.dump instead"
                 )
             if status != "draft":
+                row = str(text_of(record, text))
                 choices = value if isinstance(value, list) else [] if value is None else [value]
                 chosen = tuple(str(choice) for choice in choices)
                 yield Answer(row, chosen, status == "discarded", False, (row, user))

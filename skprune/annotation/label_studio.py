@@ -24,17 +24,22 @@ def task(row: str, extras: dict[str, Any], suggestion: Any, *, text: str, questi
 
 def is_export(records: list[Any]) -> bool:
     """Return whether these are tasks of Label Studio."""
-    return all("data" in record or "annotation_id" in record for record in records)
+    return all(isinstance(record.get("data"), dict) for record in records)
+
+
+def text_of(record: dict[str, Any], text: str) -> str | None:
+    """Return the text of a task, None if it has none of this name."""
+    found = record["data"].get(text)
+    return found if isinstance(found, str) else None
+
+
+def names_in(record: dict[str, Any]) -> list[str]:
+    """Return the names of the values of a task."""
+    return list(record["data"])
 
 
 def answers(records: list[Any], *, text: str, question: str | None, where: str) -> Iterator[Answer]:
     """Yield the annotations of tasks. Predictions and drafts are not answers."""
-    for number, record in enumerate(records):
-        if not isinstance(record.get("data"), dict):
-            raise ValueError(f"{where} is not Label Studio's JSON but another of its exports; choose JSON")
-        if not isinstance(record["data"].get(text), str):
-            names = ", ".join(record["data"])
-            raise ValueError(f"task {number} of {where} has no text {text!r} in its data; it has {names}")
     found = {part["from_name"] for record in records for made in _made(record) for part in _choices(made)}
     asked = the_question(found, question, where)
     for record in records:

@@ -33,9 +33,10 @@ class Labels:
         The share of the answers to each text that agree with its label.
     skipped : list of str
         Texts that people have seen and given no label: skipped, discarded, or submitted without an answer.
-        Remove them from the pool, or the next query may ask about them again.
     disputed : dict of str to dict
         Texts whose answers contradict each other and were not settled, with the number of answers by label.
+    unanswered : list of str
+        Texts that nobody has answered yet.
     """
 
     texts: list[str]
@@ -43,6 +44,12 @@ class Labels:
     agreement: np.ndarray
     skipped: list[str]
     disputed: dict[str, dict[Any, int]]
+    unanswered: list[str]
+
+    @property
+    def asked(self) -> list[str]:
+        """All texts of the files: people have them already, so the next batch should have none of them."""
+        return [*self.texts, *self.skipped, *self.disputed, *self.unanswered]
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -70,7 +77,7 @@ class Labels:
 
         Examples
         --------
-        >>> Labels(["b"], np.array([1]), np.ones(1), [], {}).for_pool(["a", "b"]).tolist()
+        >>> Labels(["b"], np.array([1]), np.ones(1), [], {}, []).for_pool(["a", "b"]).tolist()
         [None, 1]
         """
         if on_unknown not in ("error", "ignore"):
@@ -106,8 +113,8 @@ def read_labels(
     Parameters
     ----------
     paths : path-like, or iterable of path-like
-        JSON, or JSON lines. Label Studio: the export "JSON". Argilla 2: what
-        ``dataset.records.to_list(flatten=True)`` returns, written with ``json.dump``.
+        JSON, or JSON lines; also files that :func:`write_tasks` wrote. Label Studio: the export "JSON".
+        Argilla 2: what ``dataset.records.to_list(flatten=True)`` returns, written with ``json.dump``.
     classes : sequence, default=None
         The labels that may occur. They are returned as given here: with ``classes=[0, 1]`` the answer "1"
         becomes 1. None: all labels are allowed, and are str.
@@ -146,7 +153,7 @@ def read_labels(
     *Rows are known by their texts*, so the order of tasks and their numbers do not matter.
 
     Argilla's export has no trace of a record that was discarded before anything was chosen, so such a text is
-    not in ``skipped``.
+    in ``unanswered``.
 
     Examples
     --------
@@ -168,21 +175,24 @@ def read_labels(
     if format is not None and format not in TOOLS:
         raise ValueError(f"format must be one of {', '.join(map(repr, TOOLS))}, got {format!r}")
     class_of = None if classes is None else {str(name): name for name in classes}
-    answers = _newest(
-        answer
-        for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)
-        for answer in _answers(Path(path).expanduser(), format, text, question, class_of)
-    )
+    files = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     by_text: dict[str, list[Answer]] = {}
-    for answer in answers:
-        by_text.setdefault(answer.text, []).append(answer)
+    answers: list[Answer] = []
+    for path in files:
+        texts, more = _read(Path(path).expanduser(), format, text, question, class_of)
+        by_text |= {row: [] for row in texts}
+        answers += more
+    for answer in _newest(answers):
+        by_text[answer.text].append(answer)
     labeled: dict[str, tuple[str, float]] = {}
-    skipped, disputed = [], {}
+    skipped, disputed, unanswered = [], {}, []
     for row, given in by_text.items():
         counting = [answer for answer in given if not answer.skipped]
         counting = [answer for answer in counting if answer.decides] or counting
         votes = Counter(choice for answer in counting for choice in answer.choices)
-        if not votes:
+        if not given:
+            unanswered.append(row)
+        elif not votes:
             skipped.append(row)
         elif (winner := _winner(votes, row, on_conflict)) is not None:
             labeled[row] = (winner, votes[winner] / votes.total())
@@ -194,19 +204,24 @@ def read_labels(
         agreement=np.array([share for _, share in labeled.values()], dtype=np.float64),
         skipped=skipped,
         disputed=disputed,
+        unanswered=unanswered,
     )
 
 
-def _answers(
+def _read(
     file: Path, format: str | None, text: str, question: str | None, class_of: dict[str, Any] | None
-) -> list[Answer]:
-    """Return the answers in one file, whose labels are among the classes."""
+) -> tuple[list[str], list[Answer]]:
+    """Return the texts of one file, and the answers to them, whose labels are among the classes."""
     records = _records(file)
     names = [format] if format else [name for name, tool in TOOLS.items() if tool.is_export(records)]
     if not names:
-        raise ValueError(f"{file} is neither an export of Label Studio nor one of Argilla; see read_labels")
+        raise ValueError(
+            f"{file} is neither Label Studio's export JSON (not JSON-MIN or CSV) nor holds records of Argilla"
+        )
+    tool = TOOLS[names[0]]
     try:
-        answers = list(TOOLS[names[0]].answers(records, text=text, question=question, where=str(file)))
+        texts = [_text_of(record, number, tool, text, file) for number, record in enumerate(records)]
+        answers = list(tool.answers(records, text=text, question=question, where=str(file)))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{file} is not an export of {names[0]}, or is damaged: {error!r}") from error
     if class_of is not None:
@@ -217,7 +232,15 @@ def _answers(
                     f"{file}: {_short(answer.text)} has the label {unknown[0]!r}, which is not one of the "
                     f"classes {', '.join(class_of)}"
                 )
-    return answers
+    return texts, answers
+
+
+def _text_of(record: dict[str, Any], number: int, tool: Any, text: str, file: Path) -> str:
+    found = tool.text_of(record, text)
+    if found is None:
+        names = ", ".join(tool.names_in(record))
+        raise ValueError(f"task {number} of {file} has no text {text!r}; it has {names}")
+    return str(found)
 
 
 def _records(file: Path) -> list[Any]:

@@ -142,6 +142,8 @@ def test_the_rules_for_several_people(export, format):
     assert labels.labels.tolist() == ["good", "bad", "good"]
     assert labels.agreement.tolist() == pytest.approx([1, 2 / 3, 1])
     assert labels.skipped == ["seen"]
+    assert labels.unanswered == ["open"]
+    assert sorted(labels.asked) == sorted(row[0] for row in ROWS)
     assert labels.disputed == {"tie": {"bad": 1, "good": 1}}
     careful = read_labels(file, on_conflict="skip")
     assert careful.texts == ["one", "half"]
@@ -236,6 +238,13 @@ def test_a_later_export_corrects_an_earlier_one(export):
     assert read_labels(records).labels.tolist() == ["bad"]
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_tasks_that_were_written_are_unanswered(tmp_path, format):
+    write_tasks(tmp_path / "tasks.json", TEXTS, suggestions=["good"] * 3, format=format)
+    labels = read_labels(tmp_path / "tasks.json")
+    assert (len(labels), labels.unanswered, labels.asked) == (0, TEXTS, TEXTS)
+
+
 def test_json_lines_are_read_too(tmp_path):
     file = tmp_path / "export.jsonl"
     rows = both(*ROWS[:1], ("x\u2028y", ("bad", 1, "")))["argilla"]
@@ -248,15 +257,15 @@ def test_json_lines_are_read_too(tmp_path):
     [
         ("not json", "neither JSON nor JSON lines"),
         ("[1, 2]", "must hold a list of tasks"),
-        ('[{"text": "a"}]', "neither an export of Label Studio nor one of Argilla"),
-        ('[{"text": "a", "annotation_id": 1, "label": "x"}]', "another of its exports; choose JSON"),
+        ('[{"text": "a"}]', "neither Label Studio's export JSON .* nor holds records of Argilla"),
+        ('[{"text": "a", "annotation_id": 1, "label": "x"}]', "not JSON-MIN"),
         (
             '[{"data": {"body": "a"}, "annotations": []}]',
-            "task 0 of .* has no text 'text' in its data; it has body",
+            "task 0 of .* has no text 'text'; it has body",
         ),
         ('[{"data": {"text": "a"}, "annotations": [{"result": [{"type": "choices"}]}]}]', "or is damaged"),
         ('[{"data": {"text": "a"}, "annotations": [3]}]', "or is damaged"),
-        ('[{"fields": {"body": "a"}, "responses": {}}]', "record 0 of .* has no text 'text'; it has body"),
+        ('[{"fields": {"body": "a"}, "responses": {}}]', "task 0 of .* has no text 'text'; it has body"),
         (
             '[{"fields": {"text": "a"}, "responses": {"label": [{"value": "x", "user_id": "u"}]}}]',
             r"without a status.*to_list\(flatten=True\)",

@@ -1,0 +1,111 @@
+"""``skprune next`` writes tasks until the pool is empty, and learns from the labels in between."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skprune import read_labels
+from tests.annotation.test_annotation import annotation, record
+
+COMMAND = ("next", "pool.csv", "-t", "body")
+
+
+@pytest.fixture(autouse=True)
+def pool(folder, texts):
+    kinds = np.where(np.random.default_rng(0).random(len(texts)) < 0.2, "rare", "common")
+    bodies = [f"{text} {kind}" for text, kind in zip(texts, kinds, strict=True)]
+    pd.DataFrame({"body": [*bodies, bodies[0], None, " "], "id": range(len(texts) + 3)}).to_csv(
+        "pool.csv", index=False
+    )
+    return dict(zip(bodies, kinds, strict=True))
+
+
+def answered(tasks, pool, name, tool):
+    """Answer tasks as people would in a tool, and write what it exports."""
+    records = json.loads(Path(tasks).read_text())
+    if tool == "label-studio":
+        export = [{**task, "annotations": [annotation(pool[task["data"]["body"]])]} for task in records]
+    else:
+        rows = [task["fields"]["body"] for task in records]
+        export = [record(row, (pool[row], "u", "submitted")) for row in rows]
+        export = [{"body" if key == "text" else key: value for key, value in row.items()} for row in export]
+    Path(name).write_text(json.dumps(export))
+
+
+@pytest.mark.parametrize("tool", ["label-studio", "argilla"])
+def test_rounds_until_the_pool_is_empty(invoke, pool, tool):
+    exports, handed, rare = [], [], []
+    for number in range(20):
+        files = [part for export in exports for part in ("--labels", export)]
+        result = invoke(*COMMAND, *files, "-n", 60, "-o", "tasks.json", "--tool", tool, "--json")
+        if number == len(pool) // 60 + (len(pool) % 60 > 0):
+            assert result.exit_code == 1
+            assert "no text of the pool is left" in result.stderr
+            break
+        assert result.exit_code == 0, result.stderr
+        found = json.loads(result.stdout)
+        assert found["labels"] == len(handed)
+        rows = read_labels("tasks.json", text="body").unanswered
+        assert found["tasks"] == len(rows)
+        handed += rows
+        rare.append(np.mean([pool[row] == "rare" for row in rows]))
+        exports.append(f"export-{number}.json")
+        answered("tasks.json", pool, exports[-1], tool)
+    assert sorted(handed) == sorted(pool)
+    assert max(rare[1:3]) > rare[-1]  # the model has learned what it is unsure of
+
+
+def test_tasks_carry_scores_reasons_and_suggestions(invoke, pool):
+    assert invoke(*COMMAND, "-n", 40, "-o", "first.json").exit_code == 0
+    answered("first.json", pool, "export.json", "label-studio")
+    options = ("--labels", "export.json", "-n", 5, "-o", "tasks.json", "--suggest")
+    result = invoke(*COMMAND, *options)
+    assert result.exit_code == 0, result.stderr
+    assert "labels: 40" in result.stdout
+    tasks = json.loads(Path("tasks.json").read_text())
+    assert {"body", "score", "reason"} == tasks[0]["data"].keys()
+    assert all("picked by the strategy" in task["data"]["reason"] for task in tasks)
+    assert {task["predictions"][0]["result"][0]["value"]["choices"][0] for task in tasks} <= {
+        "rare",
+        "common",
+    }
+    assert invoke(*COMMAND, *options[:-3], "-o", "again.json", "--suggest").exit_code == 0
+    assert Path("again.json").read_bytes() == Path("tasks.json").read_bytes()
+
+
+def test_tasks_that_people_have_are_not_written_again(invoke, pool):
+    for files in ((), ("a.json",), ("a.json", "b.json")):
+        known = [part for file in files for part in ("--labels", file)]
+        result = invoke(*COMMAND, *known, "-n", 30, "-o", f"{'abc'[len(files)]}.json")
+        assert result.exit_code == 0, result.stderr
+        assert "the rows are random" in result.stdout
+    rows = read_labels(["a.json", "b.json", "c.json"], text="body").unanswered
+    assert len(rows) == len(set(rows)) == 90
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (("next", "-t", "body", "-o", "x"), 2, "INPUTS is missing"),
+        (("next", "pool.csv", "-o", "x"), 2, "--text is missing"),
+        ((*COMMAND,), 2, "--out is missing"),
+        ((*COMMAND, "-o", "x", "--tool", "prodigy"), 2, "'prodigy' is not one of label-studio, argilla"),
+        ((*COMMAND, "-o", "x", "-m", "best"), 2, "'best' is not one of"),
+        ((*COMMAND, "-o", "x", "--labels", "pool.csv"), 1, "neither JSON nor JSON lines"),
+        ((*COMMAND, "-o", "x", "--labels", "other.json"), 1, "none of the labeled texts is in the pool"),
+        ((*COMMAND, "-o", "x", "--labels", "torn.json"), 1, "contradict each other"),
+    ],
+)
+def test_errors_are_one_line(invoke, pool, args, code, message):
+    body = next(iter(pool))
+    for name, text, kinds in (("other", "not there", ["rare"]), ("torn", body, ["rare", "common"])):
+        tasks = [{"data": {"body": text}, "annotations": [annotation(kind) for kind in kinds]}]
+        Path(f"{name}.json").write_text(json.dumps(tasks))
+    result = invoke(*args)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not Path("x").exists()
