@@ -66,6 +66,63 @@ def paired_difference(a: Any, b: Any, *, confidence_level: float = 0.95) -> Pair
     return PairedDifference(mean, float(margin), float(stats.ttest_rel(a, b).pvalue))
 
 
+def smallest_detectable(a: Any, b: Any, *, power: float = 0.8) -> float:
+    """Return the smallest mean difference that a paired t-test at the level 0.05 finds with some power.
+
+    Parameters
+    ----------
+    a, b : array-like of shape (n_runs,)
+        As for :func:`paired_difference`.
+    power : float, default=0.8
+
+    Notes
+    -----
+    ``s / √n (t₀.₉₇₅ + t_power)`` with n − 1 degrees of freedom, for the standard deviation s of the
+    differences: the usual approximation by a shifted t distribution, without adjustment for several tests.
+
+    Examples
+    --------
+    >>> round(smallest_detectable([1.0, 2.0, 4.0], [0.5, 1.0, 2.5]), 3)
+    1.548
+    """
+    from scipy import stats
+
+    margin, t = paired_difference(a, b).margin, stats.t(len(a) - 1)
+    return float(margin * (1 + t.ppf(power) / t.ppf(0.975)))
+
+
+def verdict(difference: PairedDifference, p: float, negligible: float) -> str:
+    """Say in one of three words what runs show about a difference.
+
+    Parameters
+    ----------
+    difference : PairedDifference
+    p : float
+        Its p-value, adjusted if there are several comparisons (:func:`holm`).
+    negligible : float
+        The largest difference that does not matter.
+
+    Returns
+    -------
+    str
+        "established" if p is below 0.05; "excluded beyond ± x" if the whole interval lies within the
+        negligible differences; else "not established": the runs are too few to tell.
+
+    Examples
+    --------
+    >>> verdict(PairedDifference(0.03, 0.01, 0.001), 0.002, negligible=0.01)
+    'established'
+    >>> verdict(PairedDifference(0.001, 0.004, 0.6), 1.0, negligible=0.01)
+    'excluded beyond ± 0.01'
+    >>> verdict(PairedDifference(0.03, 0.05, 0.2), 0.4, negligible=0.01)
+    'not established'
+    """
+    if p < 0.05:
+        return "established"
+    farthest = abs(difference.mean) + difference.margin
+    return f"excluded beyond ± {negligible:g}" if farthest < negligible else "not established"
+
+
 def mean_margin(runs: Any, *, confidence_level: float = 0.95) -> Any:
     """Return half the width of the t-interval of the mean over runs; NaN for a single run.
 

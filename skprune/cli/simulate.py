@@ -31,6 +31,17 @@ def simulate(
     batch: Annotated[int, typer.Option("--batch", min=1, help="Labels per round.")] = 20,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of each method.")] = 3,
     metric: Annotated[str, typer.Option("--metric", help="A scoring of scikit-learn.")] = "f1_macro",
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline",
+            help="Method that the others are compared with. [default: random, else none, else the first]",
+            show_default=False,
+        ),
+    ] = None,
+    negligible: Annotated[
+        float, typer.Option("--negligible", help="Largest difference of the metric that does not matter.")
+    ] = 0.01,
     validation: Annotated[float, typer.Option("--validation", help="Share of rows held out.")] = 0.25,
     keep: Keep = None,
     set: Annotated[
@@ -62,7 +73,8 @@ def simulate(
     -o curves.csv
 
     The learner is a logistic regression on TF-IDF vectors. All methods get the same held-out rows, and
-    random draws with the same seeds.
+    random draws with the same seeds. The means over all rounds are compared by paired t-tests, adjusted by
+    Holm's procedure.
     """
     if not inputs:
         raise typer.BadParameter("INPUTS is missing")
@@ -71,6 +83,7 @@ def simulate(
     if text is None:
         raise typer.BadParameter("--text is missing")
     filters = _filters(methods, None if keep is None else number(keep), assignments(set or []))
+    reference = _baseline(baseline, list(filters))
     strategy_class = class_of(strategy, STRATEGIES, "--strategy")
 
     import pandas as pd
@@ -107,10 +120,14 @@ def simulate(
     if out is not None:
         table.to_csv(out, index=False)
     results = [_result(name, table[table["method"] == name], metric) for name in filters]
+    comparisons = _comparisons(table, reference, metric, negligible) if seeds > 1 else []
     if json:
-        print_json({"metric": metric, "seeds": seeds, "out": out and str(out), "methods": results})
-    else:
-        print_table(list(results[0]), [list(result.values()) for result in results])
+        found = {"metric": metric, "seeds": seeds, "out": out and str(out), "methods": results}
+        print_json(found | {"baseline": reference, "comparisons": comparisons})
+        return
+    print_table(list(results[0]), [list(result.values()) for result in results])
+    if comparisons:
+        print_table(list(comparisons[0]), [list(row.values()) for row in comparisons])
 
 
 def _filters(methods: str, keep: float | int | None, assigned: dict[str, Any]) -> dict[str, Any]:
@@ -127,6 +144,35 @@ def _filters(methods: str, keep: float | int | None, assigned: dict[str, Any]) -
         for given in parameters.values():
             given.setdefault("keep", keep)
     return {name: None if name == _NONE else make_filter(name, given) for name, given in parameters.items()}
+
+
+def _baseline(given: str | None, methods: list[str]) -> str:
+    """Return the method that the others are compared with."""
+    if given is not None and given not in methods:
+        raise typer.BadParameter(f"{given!r} is not one of {', '.join(methods)}", param_hint="--baseline")
+    usual = [name for name in ("random", _NONE) if name in methods]
+    return given or (usual or methods)[0]
+
+
+def _comparisons(table: Any, baseline: str, metric: str, negligible: float) -> list[dict[str, Any]]:
+    """Return one line per method but the baseline: the mean of the metric over the rounds, paired by seed."""
+    from skprune.significance import holm, paired_difference, smallest_detectable, verdict
+
+    means = table.groupby(["method", "seed"], sort=False)[metric].mean().unstack("seed")
+    others = [name for name in means.index if name != baseline]
+    found = [paired_difference(means.loc[name], means.loc[baseline]) for name in others]
+    adjusted = holm([difference.p for difference in found]).tolist()
+    return [
+        {
+            "method": name,
+            f"mean {metric} vs {baseline}": difference.mean,
+            "± 95 %": difference.margin,
+            "detectable": smallest_detectable(means.loc[name], means.loc[baseline]),
+            "p, Holm": p,
+            "verdict": verdict(difference, p, negligible),
+        }
+        for name, difference, p in zip(others, found, adjusted, strict=True)
+    ]
 
 
 def _result(name: str, curve: Any, metric: str) -> dict[str, Any]:

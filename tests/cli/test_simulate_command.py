@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skprune import ActiveLearningSimulator, RandomFilter
+from skprune.significance import paired_difference, smallest_detectable
 from skprune.strategies import Margin
 
 COMMAND = ("simulate", "labelled.csv", "-t", "body", "-l", "kind", "--strategy", "margin")
@@ -94,3 +96,40 @@ def test_errors_are_one_line_with_an_exit_code(invoke, args, code, message):
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
     assert not Path("curves.csv").exists()
+
+
+def test_methods_are_compared_with_a_baseline(invoke):
+    options = ("--methods", "none,random,k-means", "--keep", 0.3, "--rounds", 2, "--batch", 10, "--seeds", 4)
+    run = (*COMMAND, *options, "--metric", "accuracy", "-o", "curves.csv", "--memory", "runs")
+    found = json.loads(invoke(*run, "--json").stdout)
+    assert found["baseline"] == "random"
+    curves = pd.read_csv("curves.csv").groupby(["method", "seed"])["accuracy"].mean()
+    p = {name: stats.ttest_rel(curves[name], curves["random"]).pvalue for name in ("none", "k-means")}
+    for row in found["comparisons"]:
+        difference = curves[row["method"]] - curves["random"]
+        low, high = stats.ttest_rel(curves[row["method"]], curves["random"]).confidence_interval()
+        assert row["mean accuracy vs random"] == pytest.approx(difference.mean())
+        assert row["± 95 %"] == pytest.approx((high - low) / 2)
+        smaller = p[row["method"]] == min(p.values())
+        expected = (
+            min(1, 2 * p[row["method"]]) if smaller else min(1, max(2 * min(p.values()), p[row["method"]]))
+        )
+        assert row["p, Holm"] == pytest.approx(expected)
+    assert [row["method"] for row in found["comparisons"]] == ["none", "k-means"]
+    wide = json.loads(invoke(*run, "--baseline", "none", "--negligible", 1.0, "--json").stdout)
+    assert [row["method"] for row in wide["comparisons"]] == ["random", "k-means"]
+    assert all(row["verdict"] in ("established", "excluded beyond ± 1") for row in wide["comparisons"])
+    assert "verdict" in invoke(*run).stdout
+    one = json.loads(invoke(*COMMAND, *SIZES, "--methods", "none,random", "--seeds", 1, "--json").stdout)
+    assert one["comparisons"] == []
+    wrong = invoke(*run, "--baseline", "best")
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+    assert "'best' is not one of none, random, k-means" in wrong.stderr
+
+
+def test_the_detectable_difference_is_found_four_times_out_of_five():
+    rng = np.random.default_rng(0)
+    runs = rng.normal(size=(2000, 12))
+    shift = np.median([smallest_detectable(row, np.zeros(12)) for row in runs])
+    found = np.mean([paired_difference(row + shift, np.zeros(12)).p < 0.05 for row in runs])
+    assert found == pytest.approx(0.8, abs=0.04)
