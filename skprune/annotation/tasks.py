@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from skprune._atomic import replacing
 from skprune.annotation import argilla, label_studio
-from skprune.language_models.ngram.saving import replacing
 from skprune.pools import check_texts
 
 TOOLS = {"label-studio": label_studio, "argilla": argilla}

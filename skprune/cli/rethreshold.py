@@ -93,8 +93,8 @@ def rethreshold(
 
 def record(settings: Settings) -> None:
     """Write the options of a job into its folder, for :func:`rethreshold`."""
+    from skprune._atomic import replacing
     from skprune.files.job import STATE
-    from skprune.language_models.ngram.saving import replacing
 
     options = settings.as_config()
     options["inputs"] = [path if path == PIPE else os.path.abspath(path) for path in options["inputs"]]
