@@ -79,11 +79,12 @@ class Prefetch:
     *Picks do not depend on time.* Training and queries happen one after another, in the order of the calls
     of ``next`` and :meth:`teach`. If a batch is not ready yet, ``next`` waits for it.
 
-    *Errors* in the background are raised by the next call of any method. The work that failed is tried again
-    by the call after that, and what follows it waits: no label and no batch is lost.
+    *Errors* in the background are raised by the next call of ``next``, :meth:`wait` or :meth:`close`. The
+    call after that tries the work again, and what follows it waits: no label and no batch is lost.
+    :meth:`teach` takes labels in any case.
 
-    *Threads.* The thread ends when nothing is left to compute, and :meth:`close` waits for that, so use the
-    object as a context. Teaching that was asked for is finished; a batch that nobody will see is not begun.
+    *The thread* waits for work until :meth:`close` ends it, so use the object as a context. A thread that
+    waits hands over a batch at once, also on a machine that is too busy to start a new one.
 
     Examples
     --------
@@ -123,9 +124,10 @@ class Prefetch:
         self._ready: deque[Batch | None] = deque()
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
-        self._closed = False
+        self._busy = self._halted = self._stopping = self._closed = False
         with self._state:
-            self._add(_Job(self._pick))
+            self._jobs.append(_Job(self._pick))
+            self._start()
 
     def __enter__(self) -> Self:
         return self
@@ -139,7 +141,7 @@ class Prefetch:
         return self
 
     def __next__(self) -> Batch:
-        """Return the next :class:`Batch`, and begin to compute the one after it.
+        """Return the next :class:`~skprune.prefetch.Batch`, and begin to compute the one after it.
 
         Raises
         ------
@@ -154,7 +156,8 @@ class Prefetch:
             if batch is None:
                 raise StopIteration
             self._ready.popleft()
-            self._add(_Job(self._pick))
+            self._jobs.append(_Job(self._pick))
+            self._start()
         return batch
 
     def teach(self, X: Any, y: Any) -> None:
@@ -172,8 +175,10 @@ class Prefetch:
         """
         check_taught(X, y, self._learner, self._learner.y_training)
         with self._state:
-            self._begin()
-            self._add(_Job(lambda: self._learner.teach(X, y), (X, y)))
+            self._check_open()
+            self._jobs.append(_Job(lambda: self._learner.teach(X, y), (X, y)))
+            if self._error is None:
+                self._start()
 
     def wait(self) -> Any:
         """Wait until nothing is being computed, and return the learner.
@@ -182,28 +187,31 @@ class Prefetch:
         """
         with self._state:
             self._begin()
-            self._state.wait_for(lambda: self._thread is None)
+            self._state.wait_for(self._is_idle)
             self._raise_error()
         return self._learner
 
     def close(self) -> None:
         """Finish the teaching that was asked for, drop the batch that nobody took, and end the thread.
 
-        If teaching fails, the error is raised, and ``untaught`` has the labels.
+        If teaching fails, the error is raised, and ``untaught`` has the labels. Another call tries again.
         """
         with self._state:
             self._closed = True
-            n_running = int(self._thread is not None)
-            jobs = list(self._jobs)
+            jobs, n_running = list(self._jobs), int(self._busy)
             self._jobs = deque(jobs[:n_running])
-            self._state.wait_for(lambda: self._thread is None)
+            self._state.wait_for(lambda: not self._busy)
             earlier, self._error = self._error, None
             left = [*self._jobs, *jobs[n_running:]]  # a job that failed is still there
             self._jobs = deque(job for job in left if job.labels is not None)
-            self._start()
-            self._state.wait_for(lambda: self._thread is None)
-            self._error = self._error or earlier
-            self._raise_error()
+            thread = self._start()
+            self._state.wait_for(self._is_idle)
+            self._stopping = True
+            self._state.notify_all()
+        thread.join()
+        self._thread, self._stopping = None, False
+        self._error = self._error or earlier
+        self._raise_error()
 
     @property
     def untaught(self) -> list[tuple[Any, Any]]:
@@ -215,48 +223,54 @@ class Prefetch:
 
     def _begin(self) -> None:
         """Raise what happened in the background; else go on with what is left to do."""
-        if self._closed:
-            raise ValueError("this Prefetch is closed")
+        self._check_open()
         self._raise_error()
         self._start()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ValueError("this Prefetch is closed")
 
     def _raise_error(self) -> None:
         error, self._error = self._error, None
         if error is not None:
             raise error
 
-    def _add(self, job: _Job) -> None:
-        self._jobs.append(job)
-        self._start()
-
-    def _start(self) -> None:
-        if self._jobs and self._thread is None and self._error is None:
-            self._thread = threading.Thread(target=self._work, name="skprune-prefetch")
+    def _start(self) -> threading.Thread:
+        """Let the thread go on, also after an error."""
+        self._halted = False
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="skprune-prefetch", daemon=True)
             self._thread.start()
+        self._state.notify_all()
+        return self._thread
+
+    def _is_idle(self) -> bool:
+        return not self._jobs or self._halted
 
     def _work(self) -> None:
-        """Do the jobs in order. One that fails stays the first, and ends the thread."""
+        """Do the jobs in order. One that fails stays the first, and halts the thread."""
         with sklearn.config_context(**self._config):
             while (job := self._next_job()) is not None:
+                error: BaseException | None = None
                 try:
                     job.do()
-                except BaseException as error:
-                    with self._state:
-                        self._error, self._thread = error, None
-                        self._state.notify_all()
-                    return
+                except BaseException as caught:
+                    error = caught
                 with self._state:
-                    self._jobs.popleft()
+                    self._busy, self._halted, self._error = False, error is not None, error
+                    if error is None:
+                        self._jobs.popleft()
                     self._state.notify_all()
 
     def _next_job(self) -> _Job | None:
-        """Return the first job; if there is none, the thread counts as ended from then on."""
+        """Wait for a job; None if the thread should end."""
         with self._state:
-            if self._jobs:
-                return self._jobs[0]
-            self._thread = None
-            self._state.notify_all()
-            return None
+            self._state.wait_for(lambda: self._stopping or not self._is_idle())
+            if self._stopping:
+                return None
+            self._busy = True
+            return self._jobs[0]
 
     def _pick(self) -> None:
         """Compute a batch: None if no row is left."""

@@ -39,7 +39,7 @@ def write_tasks(
         Numbers to sort the tasks by, such as the metrics of a query strategy. A row whose number is NaN or
         infinite gets none.
     reasons : sequence of str, shape (n_rows,), default=None
-        Why each row is asked about, such as the column ``reason`` of :meth:`PrunedQuery.explain`.
+        Why each row is asked about, such as the column ``reason`` of :meth:`skprune.PrunedQuery.explain`.
     suggestions : sequence of shape (n_rows,), default=None
         Labels to show as suggestions, such as predictions of the model. People tend to confirm what they are
         shown.

@@ -47,6 +47,14 @@ Keep = Annotated[
     str | None,
     typer.Option("--keep", "-k", help="Share (0.25) or count (1000) of kept rows.", show_default=False),
 ]
+Removed = Annotated[
+    str | None,
+    typer.Option("--removed", help="Folder for the removed rows, with reasons.", show_default=False),
+]
+ExplainKept = Annotated[
+    bool | None,
+    typer.Option("--explain-kept", help="Add scores and reasons to the kept rows too.", show_default=False),
+]
 GroupColumn = Annotated[
     str | None,
     typer.Option(

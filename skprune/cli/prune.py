@@ -12,6 +12,7 @@ import typer
 from skprune.cli.group import Debug
 from skprune.cli.options import (
     Balance,
+    ExplainKept,
     Format,
     GroupColumn,
     Id,
@@ -23,6 +24,7 @@ from skprune.cli.options import (
     MinPerGroup,
     NTrain,
     OnMissing,
+    Removed,
     Seed,
     Set,
     Settings,
@@ -46,18 +48,10 @@ def prune(
             "--out", "-o", help="Folder for the rows that survive; - is standard output.", show_default=False
         ),
     ] = None,
-    removed: Annotated[
-        str | None,
-        typer.Option("--removed", help="Folder for the removed rows, with reasons.", show_default=False),
-    ] = None,
+    removed: Removed = None,
     id: Id = None,
     on_missing: OnMissing = None,
-    explain_kept: Annotated[
-        bool | None,
-        typer.Option(
-            "--explain-kept", help="Add scores and reasons to the kept rows too.", show_default=False
-        ),
-    ] = None,
+    explain_kept: ExplainKept = None,
     n_train: NTrain = None,
     memory: Memory = None,
     seed: Seed = None,

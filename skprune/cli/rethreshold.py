@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from skprune.cli.group import Debug
-from skprune.cli.options import PRUNE_OPTIONS, Json, Settings, Verbose, number
+from skprune.cli.options import PRUNE_OPTIONS, ExplainKept, Json, Removed, Settings, Verbose, number
 from skprune.cli.output import print_summary
 from skprune.cli.pipes import PIPE
 from skprune.cli.values import as_toml
@@ -35,16 +35,8 @@ def rethreshold(
         str | None,
         typer.Option("--out", "-o", help="Folder for the rows that survive.", show_default=False),
     ] = None,
-    removed: Annotated[
-        str | None,
-        typer.Option("--removed", help="Folder for the removed rows, with reasons.", show_default=False),
-    ] = None,
-    explain_kept: Annotated[
-        bool,
-        typer.Option(
-            "--explain-kept", help="Add scores and reasons to the kept rows too.", show_default=False
-        ),
-    ] = False,
+    removed: Removed = None,
+    explain_kept: ExplainKept = None,
     json: Json = False,
     verbose: Verbose = False,
     debug: Debug = False,
@@ -69,21 +61,21 @@ def rethreshold(
     changed = [name for name in {**before, **states} if before.get(name) != states.get(name)]
     if changed:
         raise ValueError(f"{changed[0]} is not what it was when {earlier} was made; prune again")
-    scores = Path(settings["memory"] or f"{earlier}/{STATE}/scores")
-    if settings["method"] != "random" and not scores.is_dir():
-        raise ValueError(f"{scores}, which held the scores of {earlier}, does not exist; prune again")
     filter = settings.filter()
-    stored = {"memory": str(scores), "random_state": job["seed"]}
     scoring = scoring_filter(filter)
-    scoring.set_params(
-        **{name: stored[name] for name in stored.keys() & scoring.get_params(deep=False).keys()}
-    )
+    own = scoring.get_params(deep=False)
+    stored = {"memory": own.get("memory") or f"{earlier}/{STATE}/scores", "random_state": job["seed"]}
+    if "memory" in own and not Path(stored["memory"]).is_dir():
+        raise ValueError(
+            f"{stored['memory']}, which held the scores of {earlier}, does not exist; prune again"
+        )
+    scoring.set_params(**{name: value for name, value in stored.items() if name in own})
     summary = files.prune(
         settings["inputs"],
         filter,
         out=target,
         removed=removed,
-        explain_kept=explain_kept,
+        explain_kept=bool(explain_kept),
         rethreshold=size,
         verbose=int(verbose),
         **settings.given_only("text", "id", "on_missing", "n_train"),

@@ -114,8 +114,9 @@ def prune(
         Maximum number of distinct texts that are in memory for a component that learns from the pool, such as
         the n-gram model of ``PerplexityFilter``: those with the lowest content hashes.
     rethreshold : float or int, default=None
-        Decide as the filter, fitted as it is, would after :meth:`BaseFilter.rethreshold` with this size. With
-        the scores of an earlier job as ``memory`` and the same ``random_state``, no model is asked again.
+        Fit the filter as it is, and then decide as after :meth:`skprune.BaseFilter.rethreshold` with this
+        size. With the scores of an earlier job as ``memory`` and the same ``random_state``, no model is asked
+        again.
     keep_scores : bool, default=False
         Leave the scores in ``out/.skprune/scores`` when the job is done: about 32 bytes per different text
         and model. They serve as ``memory`` of another job. Ignored if the filter has a ``memory``.
