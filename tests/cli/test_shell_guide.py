@@ -32,7 +32,7 @@ def test_the_blocks_of_the_guide_run(tmp_path):
         env=ENVIRONMENT | {"PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,  # two dozen processes, also on a busy machine
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
