@@ -113,10 +113,18 @@ class Pool:
         """Mask of the texts that hold more than white space."""
         return is_written(self.texts)
 
+    def written_at(self, indices: np.ndarray) -> np.ndarray:
+        """Return which of the texts at ``indices`` hold more than white space."""
+        return is_written(self.texts[indices])
+
     @property
     def training_texts(self) -> np.ndarray:
         """What a component that learns from the pool is fitted on: all texts, if they are in memory."""
         return self.texts
+
+    def encoded(self, encode: Any) -> Any:
+        """Return the vectors of the distinct texts, in memory unless the texts are elsewhere."""
+        return encode(self.table.keys, self.table.digests)
 
     def __getstate__(self) -> dict[str, Any]:
         made_on_demand = {"table", "_isin_last", "_content_numbers", "_mark_bins"}
@@ -200,6 +208,10 @@ class Pool:
             self._isin_last = (known, n_known, mask)  # one assignment: another thread may run this too
         return mask.copy()
 
+    def isin_at(self, known: KnownRows, indices: np.ndarray) -> np.ndarray:
+        """Return which of the texts at ``indices`` are among ``known``."""
+        return np.array([text in known.positions for text in self.texts[indices]], dtype=bool)
+
     def _isin_from(self, known: KnownRows, first: int) -> np.ndarray:
         """Return the mask of the rows that are in ``known`` at position ``first`` or later.
 
@@ -225,9 +237,12 @@ class Pool:
         for known, numbers in self._numbers:
             if known is table:
                 return numbers
-        numbers = table.numbers_of(self.texts)
+        numbers = self._numbered_by(table)
         self._numbers = ((table, numbers), *self._numbers[: _N_TABLES - 1])  # another thread may run this too
         return numbers
+
+    def _numbered_by(self, table: RowTable) -> np.ndarray:
+        return table.numbers_of(self.texts)
 
     def check(self, indices: np.ndarray | None = None) -> None:
         """Check the rows, or those at ``indices``: texts must be valid text, numbers finite.
@@ -248,6 +263,14 @@ class Pool:
     def take(self, indices: np.ndarray) -> Any:
         """Return the rows at ``indices`` in a container of the original kind."""
         return take_rows(self.data, indices)
+
+    def filtered(self, rows: np.ndarray) -> Any:
+        """Return some rows, given in ascending order, as :meth:`skprune.BaseFilter.transform` does."""
+        return self.take(rows)
+
+    def labeled_lines(self, table: Any) -> Any:
+        """Return a DataFrame of one line per row with the index of the rows, if they have one."""
+        return table.set_axis(self.data.index) if hasattr(self.data, "iloc") else table
 
     def like(self, other: Pool) -> Any:
         """Return the rows in the form that a learner reads ``other``: a frame with its columns, or images."""

@@ -5,11 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from skprune.files.base import DataFile
+from skprune.files.lines import JsonLines
 from skprune.files.paths import FORMATS, kind_of
 
 
-def open_files(found: dict[str, Path], text: str | None, *, id: str | None = None) -> list[DataFile]:
-    """Open files by their names in the output; a column that one of them lacks is an error."""
+def open_files(
+    found: dict[str, Path], text: str | None, *, id: str | None = None, label: str | None = None
+) -> list[DataFile]:
+    """Open files by their names in the output; a column that one of them lacks is an error.
+
+    A line of JSON may lack its label.
+    """
     files = [FORMATS[kind_of(path)](path, name, text) for name, path in found.items()]
     named = {file.text: file.name for file in files if file.text is not None}
     if len(named) > 1:
@@ -19,4 +25,9 @@ def open_files(found: dict[str, Path], text: str | None, *, id: str | None = Non
         if id is not None and id not in file.columns and file.columns:
             names = ", ".join(map(repr, file.columns))
             raise ValueError(f"{file.name} has no column {id!r}, which id= names; its columns are {names}")
+        if label is not None and label not in file.columns and not isinstance(file, JsonLines):
+            names = ", ".join(map(repr, file.columns))
+            raise ValueError(
+                f"{file.name} has no column {label!r}, which label= names; its columns are {names}"
+            )
     return files

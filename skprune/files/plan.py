@@ -10,13 +10,13 @@ from sklearn.base import clone
 
 from skprune._progress import Progress
 from skprune.base import BaseFilter
+from skprune.decisions import Decisions, KnownLabels, by_part
 from skprune.exceptions import EmptyPoolError
 from skprune.files.base import DataFile, is_missing
 from skprune.files.growing import Growing
 from skprune.files.job import Job
 from skprune.files.reader import FileReader
 from skprune.row_table import digests, is_written
-from skprune.streaming.decisions import Decisions, by_part
 from skprune.streaming.pool import StreamedPool
 
 
@@ -32,7 +32,9 @@ class Plan:
         id: str | None,
         n_train: int,
         verbose: int,
+        known: KnownLabels,
     ) -> None:
+        y = None if known.column is None else cells_of(files, known.column)
         self._keep_missing = on_missing == "keep"
         pool, self._sizes, self._missing = read_pool(files, on_missing, id, n_train, verbose)
         fitted = clone(filter)
@@ -43,13 +45,26 @@ class Plan:
             if "memory" in parameters and parameters["memory"] is None:
                 fitted.set_params(memory=job.scores)
                 warnings.filterwarnings("ignore", message=r".* has no \.fingerprint, so memory=")
-            fitted.fit(pool)
+            known.fit(fitted, pool, y, self._sizes, self._missing)
             job.close_scores()  # its pages would count as memory of this process
             self._table = fitted.explain(pool)
 
     def decisions(self) -> Iterator[Decisions]:
         """Return the decisions about the rows of each file."""
         return by_part(self._table, self._sizes, self._missing, self._keep_missing)
+
+
+def cells_of(files: list[DataFile], column: str) -> np.ndarray:
+    """Return one value per row of some files, an object array."""
+    cells = [
+        file.cell(batch, row, column)
+        for file in files
+        for batch in file.batches()
+        for row in range(len(batch))
+    ]
+    values = np.empty(len(cells), dtype=object)
+    values[:] = cells
+    return values
 
 
 def read_pool(
