@@ -50,10 +50,12 @@ class VectorFilter(BaseFilter):
         self._vectors = pool.vectors
         if pool.holds_texts:
             self._encode = self._remembered(pool)
-            self._vectors = self._encode(self._table.keys, self._table.digests)
+            self._vectors = pool.encoded(self._encode)
 
     def _remembered(self, pool: Pool) -> Remembered:
-        encoder = fitted_on(make_encoder(self.encoder, verbose=self.verbose), pool.texts, name="encoder")
+        encoder = fitted_on(
+            make_encoder(self.encoder, verbose=self.verbose), pool.training_texts, name="encoder"
+        )
         return Remembered(encoder, self.memory, name="encoder")
 
     def _model_uses(self, pool: Pool, n_eligible: int) -> list[ModelUse]:
@@ -80,6 +82,10 @@ class NeighborFilter(VectorFilter):
     index: str
     n_jobs: int | None
 
+    @property
+    def _needs_memory(self) -> str:  # type: ignore[override]
+        return "index='hnsw' is a graph of all rows" if self.index == "hnsw" else ""
+
     def _fit_index(self, pool: Pool) -> None:
         self._embed_pool(pool)
         self._index: Neighbors = build_index(
@@ -94,7 +100,7 @@ class NeighborFilter(VectorFilter):
         if not rows.holds_texts:
             self._labeled_vectors = rows.vectors
         elif n_known < len(rows):
-            fresh = self._encode(rows.texts[n_known:])
+            fresh = self._vectors_at(rows, np.arange(n_known, len(rows)))
             known = [] if self._labeled_vectors is None else [self._labeled_vectors]
             self._labeled_vectors = np.concatenate([*known, fresh])
         return self._labeled_vectors[n_known:]
@@ -104,7 +110,8 @@ class NeighborFilter(VectorFilter):
         rng = generator(self.seed_, 0, _COLD)
         n_rows = self._vectors.shape[0]
         sample = np.sort(rng.choice(n_rows, min(n_rows, _COLD_START_ROWS), replace=False))
-        return self._vectors[sample[pick_kmeans_plusplus(self._vectors[sample], n_seeds, rng)]]
+        vectors = self._vectors[sample]
+        return vectors[pick_kmeans_plusplus(vectors, n_seeds, rng)]
 
     def _search_over(self, pool: Pool, eligible: np.ndarray) -> list[Search]:
         """Return the searches that together cover every eligible row."""
