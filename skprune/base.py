@@ -637,7 +637,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
                     self.__dict__.pop(name, None)
         else:
             # The columns of a frame have names.
-            X = pool.data if len(column_names(pool.data)) == pool.vectors.shape[1] else pool.vectors
+            X = pool.data if len(column_names(pool.data)) == pool.stored.shape[1] else pool.stored
             validate_data(self, X, reset=reset, skip_check_array=True)
 
     def _repr_html_inner(self) -> str:

@@ -50,9 +50,9 @@ class ExactNeighbors:
 
     Notes
     -----
-    Candidates are found in the precision of the vectors and compared in double precision. Equal rows
-    therefore have equal similarities wherever they are, and the number of threads does not change the
-    result. Ties go to the row that comes first. A zero vector has similarity 0 to every row.
+    Candidates are found in the precision of the vectors, single at least, and compared in double precision.
+    Equal rows therefore have equal similarities wherever they are, and the number of threads does not change
+    the result. Ties go to the row that comes first. A zero vector has similarity 0 to every row.
 
     Examples
     --------
@@ -64,7 +64,7 @@ class ExactNeighbors:
 
     def __init__(self, vectors: Any) -> None:
         self.vectors = vectors
-        dtype = vectors.dtype if vectors.dtype.kind == "f" else np.float64
+        dtype = np.result_type(vectors.dtype, np.float32) if vectors.dtype.kind == "f" else np.float64
         self._inverse_norms = _inverse_norms(vectors, dtype).astype(dtype)
 
     def query(

@@ -21,10 +21,10 @@ from skprune.probabilities import held_estimator, logits_of, margin_and_rare_log
 from skprune.selections import Selection, lowest
 from skprune.streaming.vectors import by_row
 from skprune.streams import generator, row_uniforms, seed_open_states
-from skprune.vectors import squared_norms
+from skprune.vectors import at_least_single, squared_norms
 
 # Rows of the pool that are predicted at a time.
-_BLOCK = 65_536
+_BLOCK = 16_384
 # The random stream of a round that seeds the student.
 _STUDENT = 1
 # Stages, in the order in which they pick rows.
@@ -312,7 +312,8 @@ class ProxyFilter(VectorFilter):
         return margin_and_rare_logit(_logits(vectors, self.student_, self._scale), self._rare)
 
     def _distinct_vectors(self, numbers: np.ndarray) -> Any:
-        return self._vectors[numbers if self.pool_.holds_texts else self._table.first[numbers]]
+        rows = numbers if self.pool_.holds_texts else self._table.first[numbers]
+        return at_least_single(self._vectors[rows])
 
 
 @dataclass
@@ -342,7 +343,7 @@ def _logits(vectors: Any, student: Any, scale: float) -> np.ndarray:
         weights = (weights.T * scale).astype(np.result_type(vectors.dtype, np.float32))
         parts = [vectors] if sp.issparse(vectors) else _blocks(vectors)
         return np.concatenate([part @ weights for part in parts]) + intercept
-    found = [student.predict(block * scale) for block in _blocks(vectors)]
+    found = [student.predict(at_least_single(block) * scale) for block in _blocks(vectors)]
     return np.concatenate(found).reshape(vectors.shape[0], -1)
 
 

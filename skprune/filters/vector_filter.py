@@ -19,6 +19,7 @@ from skprune.pools import Pool
 from skprune.row_table import RowTable
 from skprune.store import Remembered
 from skprune.streams import generator
+from skprune.vectors import at_least_single
 
 # Number of pool rows that k-means++ samples for a cold start.
 _COLD_START_ROWS = 10_000
@@ -47,7 +48,8 @@ class VectorFilter(BaseFilter):
 
     def _embed_pool(self, pool: Pool) -> None:
         """Set ``_vectors``: one vector per distinct text of the pool, or its numeric rows."""
-        self._vectors = pool.vectors
+        # A filter that reads vectors in parts takes half precision, too.
+        self._vectors = pool.vectors if self._needs_memory else pool.stored
         if pool.holds_texts:
             self._encode = self._remembered(pool)
             self._vectors = pool.encoded(self._encode)
@@ -66,7 +68,7 @@ class VectorFilter(BaseFilter):
     def _vectors_at(self, pool: Pool, rows: np.ndarray) -> Any:
         """Return the vectors of rows of any pool; texts that :meth:`fit` has not seen are encoded now."""
         if not pool.holds_texts:
-            return pool.vectors[rows]
+            return at_least_single(pool.stored[rows])
         return self._values_at(pool, rows, self._vectors, lambda unseen: self._encode(pool.texts[unseen]))
 
 
@@ -120,7 +122,7 @@ class NeighborFilter(VectorFilter):
         elif pool is self.pool_:
             located = eligible
         elif isinstance(self._index, ExactNeighbors):
-            return [(ExactNeighbors(pool.vectors), eligible)]  # reads X once and hashes nothing
+            return [(ExactNeighbors(pool.stored), eligible)]  # reads X once and hashes nothing
         else:
             located = _first_of(self._table)[self._locate(pool, eligible)]
             located[located == len(self.pool_)] = -1

@@ -64,7 +64,7 @@ class StreamedPool(Pool):
         self.reader = reader
         self.texts = StreamedTexts(self, range(len(hashes)))
         self.data = self.texts
-        self.vectors = None
+        self.stored = None
         self.row_shape = ()
         self._numbers = ()
         self._hashes, self._blank, self._n_train = hashes, blank, n_train
