@@ -34,7 +34,7 @@ FILTERS = {
     "AnchorFilter": AnchorFilter(),
     "SEALSFilter": SEALSFilter(),
     "ProxyFilter": ProxyFilter(),
-    "KMeansFilter": KMeansFilter(keep=50),
+    "KMeansFilter": KMeansFilter(keep=50, algorithm="minibatch"),
 }
 
 
