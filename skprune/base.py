@@ -70,8 +70,9 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
     _takes_texts: ClassVar[bool] = True
     _takes_vectors: ClassVar[bool] = True
 
-    #: Why a pool must fit into memory, in words. Empty for a method that keeps scores of single rows, and
-    #: reads all texts only in batches, in the order of the pool: then it takes files and dask frames, too.
+    #: Why a pool must fit into memory, in words. Empty for a method that keeps scores of single rows, reads
+    #: all texts only in batches, in the order of the pool, and all vectors only in parts: then it takes files
+    #: and dask frames, too.
     _needs_memory: ClassVar[str] = "its class does not say that it reads texts in batches"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -100,8 +101,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         X : container of n_rows texts or numeric rows
             The pool: a list, str or object ndarray, Series or frame (pandas, polars, pyarrow), sparse or
             numeric 2-D array, memmap, torch or Hugging Face Dataset. Of a frame with several columns of
-            texts, the filter reads the one that its parameter ``text`` names. Filters that keep a score per
-            row also take a dask DataFrame or Series, which need not fit into memory.
+            texts, the filter reads the one that its parameter ``text`` names. Filters that need
+            not have all rows in memory also take a dask DataFrame or Series (``docs/dask.md``).
         y : array-like of shape (n_rows,), default=None
             Labels known already; −1, NaN or None marks a row without a label. Labeled rows are not selected
             again, unless every row has a label: then the labeled set itself is pruned.
