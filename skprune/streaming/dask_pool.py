@@ -99,7 +99,8 @@ class DaskPool(StreamedPool):
     def take(self, indices: np.ndarray) -> Any:
         """Return the rows at some positions as a pandas DataFrame or Series."""
         rows, order = np.unique(indices, return_inverse=True)
-        return self.filtered(rows).compute().iloc[order]
+        parts = np.unique(np.searchsorted(np.cumsum(self.sizes), rows, side="right"))
+        return self.filtered(rows).partitions[parts.tolist()].compute().iloc[order]
 
     def encoded(self, encode: Any) -> VectorParts:
         """Return the vectors of the distinct texts, which stay with the workers that encode them.

@@ -130,7 +130,18 @@ def test_a_series(frame):
 
 
 def test_rows_that_come_back_to_this_process(frame):
-    pool = FILTERS["random"].fit(dd.from_pandas(frame, npartitions=3)).pool_
+    """Only the partitions that hold them are computed."""
+    computed = []
+
+    def noted(part):
+        computed.append(part.index[0])
+        return part
+
+    ddf = dd.from_map(noted, [frame[:60], frame[60:100], frame[100:]], meta=frame[:0])
+    pool = FILTERS["random"].fit(ddf).pool_
+    computed.clear()
+    pool.take(np.array([59, 3]))
+    assert computed == ["doc-000"]
     pd.testing.assert_frame_equal(
         pool.take(np.array([140, 3, 60, 3])),
         frame.iloc[[140, 3, 60, 3]],
