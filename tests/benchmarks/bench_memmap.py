@@ -1,11 +1,11 @@
 """Vectors in a file: what filters allocate beside it, and what half precision changes.
 
-    python tests/benchmarks/bench_memmap.py [--rows N] [--seeds S]
+    python tests/benchmarks/bench_memmap.py [memory | precision] [--rows N] [--seeds S]
 
-Memory: random unit vectors of 384 numbers in a .npy file that is mapped, in single and in half precision; the
+memory: random unit vectors of 384 numbers in a .npy file that is mapped, in single and in half precision; the
 peak of what Python and NumPy allocate during fit, partial_fit and select (tracemalloc), and the wall time.
 
-Half precision: MiniLM vectors of the movie snippets. Neighbors of 200 rows found with half precision among
+precision: MiniLM vectors of the movie snippets. Neighbors of 200 rows found with half precision among
 those found with single precision, and the rows that a filter keeps with one and not with the other.
 """
 
@@ -40,22 +40,30 @@ FILTERS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("part", nargs="?", choices=["memory", "precision"])
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--seeds", type=int, default=10)
     arguments = parser.parse_args()
+    if arguments.part != "precision":
+        allocate(arguments.rows)
+    if arguments.part != "memory":
+        compare(arguments.seeds)
+
+
+def allocate(n_rows: int) -> None:
+    """Print what filters allocate beside a file."""
     with tempfile.TemporaryDirectory() as folder:
         for dtype in (np.float32, np.float16):
             path = Path(folder, f"{np.dtype(dtype)}.npy")
-            write(path, arguments.rows, dtype)
+            write(path, n_rows, dtype)
             for name, pruner in FILTERS.items():
                 peak, seconds = measured(pruner, np.load(path, mmap_mode="r"))
                 size = path.stat().st_size
                 print(
                     f"{np.dtype(dtype)} {name}: {peak / 1e6:.0f} MB beside a file of {size / 1e6:.0f} MB, "
-                    f"{peak / arguments.rows:.0f} bytes per row, {seconds:.1f} s",
+                    f"{peak / n_rows:.0f} bytes per row, {seconds:.1f} s",
                     flush=True,
                 )
-    compare(arguments.seeds)
 
 
 def write(path: Path, n_rows: int, dtype: type) -> None:
