@@ -45,7 +45,7 @@ def forkserver() -> multiprocessing.context.BaseContext:
     return context
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def client() -> Iterator[Any]:
     """Return the client of a dask cluster of two worker processes."""
     distributed = pytest.importorskip("distributed")

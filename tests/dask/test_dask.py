@@ -117,7 +117,7 @@ def check_same(result, frame, pruner):
 # ---------------------------------------------------------------------- the same rows as in memory
 
 
-@pytest.mark.parametrize("n_partitions", [1, 3, 7])
+@pytest.mark.parametrize("n_partitions", [1, 7])
 @pytest.mark.parametrize("name", FILTERS)
 def test_the_same_rows_as_in_memory(name, n_partitions, frame, client):
     ddf = in_partitions(frame, n_partitions)
