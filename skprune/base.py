@@ -397,7 +397,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         check_is_fitted(self)
         self._validate_params()  # they may have been set since fit
         pool = self._current_pool(self.pool_.rows if X is None else X)
-        return pool.labeled_lines(self._explained(pool, min_rows=0))
+        return pool.indexed_lines(self._explained(pool, min_rows=0))
 
     # ------------------------------------------------------------------ hooks
 

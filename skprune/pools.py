@@ -272,7 +272,7 @@ class Pool:
         """Return some rows, given in ascending order, as :meth:`skprune.BaseFilter.transform` does."""
         return self.take(rows)
 
-    def labeled_lines(self, table: Any) -> Any:
+    def indexed_lines(self, table: Any) -> Any:
         """Return a DataFrame of one line per row with the index of the rows, if they have one."""
         return table.set_axis(self.data.index) if hasattr(self.data, "iloc") else table
 

@@ -111,7 +111,7 @@ class DaskPool(StreamedPool):
             return super().encoded(encode)
         return PartitionVectors(self.reader, encode, self.table.first)
 
-    def labeled_lines(self, table: Any) -> Any:
+    def indexed_lines(self, table: Any) -> Any:
         """Return a table of one line per row as a lazy frame with the partitions and index of ``data``."""
         stops = np.cumsum(self.sizes)
         lines = [table.iloc[stop - size : stop] for size, stop in zip(self.sizes, stops, strict=True)]
