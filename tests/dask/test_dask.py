@@ -437,7 +437,7 @@ class Deadly:
         return length(texts)
 
 
-@pytest.mark.parametrize("n_workers", [1, 2])
+@pytest.mark.parametrize("n_workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_worker_that_dies_changes_nothing(n_workers, frame, tmp_path):
     pruner = PerplexityFilter(0.3, perplexity=Deadly(tmp_path / "dead"), random_state=0)
     with (

@@ -84,6 +84,7 @@ class Deadly:
         return [len(text) for text in texts]
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_in_a_search_over_simulations_changes_nothing(tmp_path):
     """Each candidate plays the loop with another filter, and is judged by the area under its curve.
 
