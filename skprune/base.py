@@ -657,6 +657,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         twin: Any = object.__new__(type(self))  # shares all state, and never asks a model
         twin.__dict__.update(self.__dict__, _stored_only=True)
         try:
+            twin._validate_params()
             explained = twin._explained(self.pool_, min_rows=0)
         except ValueError:  # every row is labeled, or a parameter has been set to something invalid since
             return f"<p>Fitted on {len(self.pool_):,} rows.</p>"
