@@ -196,6 +196,7 @@ def test_an_encoder_that_asks_a_server_runs_here(frame, client, tmp_path):
     assert {path.name.split()[0] for path in tmp_path.glob("* *")} == {str(os.getpid())}
 
 
+@pytest.mark.slow
 def test_workers_that_die_change_nothing(frame, tmp_path):
     """One dies while it encodes. Another one dies later, with the vectors that it holds."""
     pruner = AnchorFilter(encoder=Lengths(tmp_path, deadly=True), text="body", random_state=0)
