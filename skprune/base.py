@@ -20,15 +20,17 @@ from sklearn.utils._param_validation import HasMethods, Interval, InvalidParamet
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from skprune.containers import column_names, take_rows
+from skprune import pools
+from skprune.containers import column_names, is_dask
 from skprune.cost import ModelUse, estimate
 from skprune.exceptions import LostClassWarning, PoolExhaustedError
 from skprune.fitting import check_clones_keep_fit
 from skprune.frames import as_frame, explanation
 from skprune.labels import Labeled, check_labels, lost_classes
-from skprune.pools import Pool, check_pool, read_pool
+from skprune.pools import Pool
 from skprune.row_table import RowTable
 from skprune.selections import Selection, lowest, mask_of, size_of, with_copies
+from skprune.streaming.reading import check_pool, read_pool
 from skprune.streams import draw_seed, row_uniforms
 from skprune.transaction import unchanged_on_error
 
@@ -68,8 +70,9 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
     _takes_texts: ClassVar[bool] = True
     _takes_vectors: ClassVar[bool] = True
 
-    #: Why a pool must fit into memory, in words. Empty for a method that keeps scores of single rows, and
-    #: reads all texts only in batches, in the order of the pool: then skprune.files can prune files with it.
+    #: Why a pool must fit into memory, in words. Empty for a method that keeps scores of single rows, reads
+    #: all texts only in batches, in the order of the pool, and all vectors only in parts: then it takes files
+    #: and dask frames, too.
     _needs_memory: ClassVar[str] = "its class does not say that it reads texts in batches"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -98,7 +101,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         X : container of n_rows texts or numeric rows
             The pool: a list, str or object ndarray, Series or frame (pandas, polars, pyarrow), sparse or
             numeric 2-D array, memmap, torch or Hugging Face Dataset. Of a frame with several columns of
-            texts, the filter reads the one that its parameter ``text`` names.
+            texts, the filter reads the one that its parameter ``text`` names. Filters that need
+            not have all rows in memory also take a dask DataFrame or Series (``docs/dask.md``).
         y : array-like of shape (n_rows,), default=None
             Labels known already; −1, NaN or None marks a row without a label. Labeled rows are not selected
             again, unless every row has a label: then the labeled set itself is pruned.
@@ -118,6 +122,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         If ``fit`` raises, or is interrupted, the filter is what it was before the call.
         """
         self._validate_params()
+        self._check_memory(X)
         pool = check_pool(X, text=self.text)
         labels, known = check_labels(y, len(pool))
         prunes_labeled = bool(known.all())
@@ -164,7 +169,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         """
         if not hasattr(self, "pool_"):
             return self.fit(X, y)
-        pool = check_pool(X, text=self.text)
+        pool = check_pool(X.compute() if is_dask(X) else X, text=self.text)
         self._check_kind(pool, reset=False)
         labels = self._check_new_labels(y, len(pool))
         with unchanged_on_error(self):
@@ -208,7 +213,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         """
         self._validate_params()  # they may have been set since fit
         check_scalar(min_rows, "min_rows", Integral, min_val=0)
-        pool, eligible = self._eligible(X)
+        pool = self._current_pool(X)
+        eligible = self._eligible(pool)
         first, copy_of = pool.distinct(eligible, self._numbers(pool))
         order = self._select(pool, eligible[first], int(min_rows)).order
         kept = eligible[with_copies(order, copy_of) if copies else first[order]]
@@ -258,7 +264,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         """
         self._validate_params()
         check_scalar(n_probe, "n_probe", Integral, min_val=0)
-        pool = check_pool(X, text=self.text)
+        pool = pools.check_pool(X, text=self.text)
         self._check_takes(pool)
         known = check_labels(y, len(pool))[1]
         self._check_sizes(_n_eligible(pool, known))
@@ -321,10 +327,12 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         """Return the rows of ``X`` that survive, in the container and order of ``X``.
 
         After ``set_output(transform="pandas")`` they come as a DataFrame. It has the index of ``X`` if ``X``
-        has one; otherwise the index holds their positions in ``X``.
+        has one; otherwise the index holds their positions in ``X``. Of a dask DataFrame they come as a lazy
+        one, with the partitions and divisions of ``X``, unless ``set_output`` asks for pandas.
         """
-        rows = np.sort(self.select(X))
-        kept = take_rows(X, rows)
+        pool = self._current_pool(X)
+        rows = np.sort(self.select(pool))
+        kept = pool.filtered(rows)
         wants_frame = _get_output_config("transform", self)["dense"] != "default"
         return as_frame(kept, rows) if wants_frame else kept
 
@@ -384,11 +392,12 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         DataFrame of n_rows rows
             ``kept`` (bool), ``rank`` (0 is best, −1 for rows that are not kept), ``stage``, the scores of the
             method, ``threshold``, and ``reason`` in words; words are categories. It has the index of ``X`` if
-            ``X`` has one.
+            ``X`` has one. If ``X`` is a dask DataFrame or Series, it is a dask DataFrame with its partitions.
         """
         check_is_fitted(self)
         self._validate_params()  # they may have been set since fit
-        return self._explained(self.pool_.rows if X is None else X, min_rows=0)
+        pool = self._current_pool(self.pool_.rows if X is None else X)
+        return pool.indexed_lines(self._explained(pool, min_rows=0))
 
     # ------------------------------------------------------------------ hooks
 
@@ -421,9 +430,9 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
 
     # ------------------------------------------------------------------ shared by methods
 
-    def _explained(self, X: Any, min_rows: int) -> Any:
-        """Return the frame of :meth:`explain` for a selection of at least ``min_rows`` rows."""
-        pool, eligible = self._eligible(X)
+    def _explained(self, pool: Pool, min_rows: int) -> Any:
+        """Return the lines of :meth:`explain` for a selection of at least ``min_rows`` rows."""
+        eligible = self._eligible(pool)
         first, copy_of = pool.distinct(eligible, self._numbers(pool))
         selection = self._select(pool, eligible[first], min_rows)
         kept = eligible[with_copies(selection.order, copy_of)]
@@ -431,7 +440,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         del first, selection
         # One column at a time: with ten million rows each takes 80 MB.
         columns = ((name, decided.pop(name)[copy_of]) for name in list(decided))
-        return explanation(pool, eligible, kept, columns, X.index if hasattr(X, "iloc") else None)
+        return explanation(pool, eligible, kept, columns)
 
     def _validate_params(self) -> None:
         super()._validate_params()
@@ -535,22 +544,27 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         draws = self._uniforms(pool, eligible)
         return lowest(draws, n, ties=draws)
 
-    def _eligible(self, X: Any) -> tuple[Pool, np.ndarray]:
-        """Read the current pool and find the rows without a label."""
+    def _current_pool(self, X: Any) -> Pool:
+        """Read the current pool, and check it."""
         check_is_fitted(self)
         self._check_sizes(len(self.pool_))
         pool = X if isinstance(X, Pool) else self.pool_
         if X is not pool and (X is not pool.data or not pool.is_as_read()):
+            self._check_memory(X)
             pool = read_pool(X, text=self.text)
             if pool.holds_texts and self.pool_.holds_texts:  # texts that fit has seen are valid
                 pool.check(np.flatnonzero(pool.numbers_in(self._table) >= len(self._table)))
             else:
                 pool.check()
         self._check_kind(pool, reset=False)
+        return pool
+
+    def _eligible(self, pool: Pool) -> np.ndarray:
+        """Return the rows without a label, of which there must be some."""
         eligible = self._eligible_rows(pool)
         if not len(eligible):
             raise PoolExhaustedError(f"all {len(pool)} rows of X are labeled already")
-        return pool, eligible
+        return eligible
 
     def _eligible_rows(self, pool: Pool) -> np.ndarray:
         """Return the rows of ``pool`` without a label; blank texts only if there is nothing else."""
@@ -566,9 +580,9 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         if labeled is not None:
             located = labeled.numbers_in(table)
             free[located[located < len(table)]] = False
-        for row in unseen:
-            free[numbers[row]] = pool.texts[row] not in self._excluded.positions
-            written[numbers[row]] = not pool.texts[row].isspace() and pool.texts[row] != ""
+        if len(unseen):
+            free[numbers[unseen]] = ~pool.isin_at(self._excluded, unseen)
+            written[numbers[unseen]] = pool.written_at(unseen)
         rows = np.flatnonzero(free[numbers])
         worth = rows[written[numbers[rows]]]
         return worth if len(worth) else rows
@@ -592,6 +606,22 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             )
         return labels
 
+    def _check_memory(self, X: Any) -> None:
+        """Refuse a dask frame, before it is computed, if the method needs the rows in memory."""
+        if is_dask(X):
+            self._check_needs_no_memory("the dask DataFrame")
+
+    def _check_needs_no_memory(self, what: str) -> None:
+        """Refuse to prune what is not in memory, such as "the files", unless the method can."""
+        if self._needs_memory:
+            name = type(self).__name__
+            raise TypeError(
+                f"{name} needs the pool in memory: {self._needs_memory}. Prune a part that fits with "
+                f"{name}.transform, or first prune {what} with PerplexityFilter, AskLLMFilter, "
+                "ActivePruneFilter, EntropyIntervalFilter, AnchorFilter, SEALSFilter, ProxyFilter or "
+                "RandomFilter"
+            )
+
     def _check_takes(self, pool: Pool) -> None:
         takes = self._takes_texts if pool.holds_texts else self._takes_vectors
         if not takes:
@@ -608,7 +638,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
                     self.__dict__.pop(name, None)
         else:
             # The columns of a frame have names.
-            X = pool.data if len(column_names(pool.data)) == pool.vectors.shape[1] else pool.vectors
+            X = pool.data if len(column_names(pool.data)) == pool.stored.shape[1] else pool.stored
             validate_data(self, X, reset=reset, skip_check_array=True)
 
     def _repr_html_inner(self) -> str:
@@ -627,7 +657,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
         twin: Any = object.__new__(type(self))  # shares all state, and never asks a model
         twin.__dict__.update(self.__dict__, _stored_only=True)
         try:
-            explained = twin.explain()
+            twin._validate_params()
+            explained = twin._explained(self.pool_, min_rows=0)
         except ValueError:  # every row is labeled, or a parameter has been set to something invalid since
             return f"<p>Fitted on {len(self.pool_):,} rows.</p>"
         thresholds = explained["threshold"].dropna().unique() if "threshold" in explained else []

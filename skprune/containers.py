@@ -20,6 +20,8 @@ def take_rows(X: Any, indices: np.ndarray) -> Any:
     >>> take_rows(["a", "b", "c"], np.array([2, 0]))
     ['c', 'a']
     """
+    if is_dask(X):
+        raise TypeError("rows of a dask collection have no positions; pass its .compute()")
     if isinstance(X, (list, tuple)):
         rows = np.asarray(indices).tolist()
         # One call for all rows is twice as fast as one call per row.
@@ -51,6 +53,11 @@ def _take_arrow(X: Any, rows: np.ndarray) -> Any:
         return type(X).from_arrays([_take_arrow(column, rows) for column in X.columns], schema=X.schema)
     as_stored = {"string_view": "large_string", "binary_view": "large_binary"}.get(str(X.type))
     return X.take(rows) if as_stored is None else X.cast(as_stored).take(rows).cast(X.type)
+
+
+def is_dask(X: Any) -> bool:
+    """Return whether X is a collection of dask, whose rows are computed when they are needed."""
+    return hasattr(X, "__dask_graph__")
 
 
 def frame_of(X: Any) -> Any:
@@ -119,9 +126,10 @@ def read_rows(X: Any, name: str, text: Any = None) -> Any:
         return _read_sparse(X, name)
     if hasattr(X, "read_next_batch"):
         raise TypeError(f"{name} is a stream, which can be read once only; pass {name}.read_all()")
-    if hasattr(X, "__dask_graph__"):
+    if is_dask(X):
         raise TypeError(
-            f"{name} is a dask collection; prune it with skprune.dask.prune, or pass {name}.compute()"
+            f"{name} is a dask collection. Filters read dask DataFrames of texts, but here the rows must be "
+            f"in memory: pass {name}.compute()"
         )
     if isinstance(X, Mapping):  # also datasets.DatasetDict
         raise TypeError(f"{name} is a {type(X).__name__}; pass one of its values: {', '.join(map(repr, X))}")

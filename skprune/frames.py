@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from skprune.containers import frame_of
+from skprune.containers import frame_of, is_dask
 from skprune.pools import Pool
 
 
 def explanation(
-    pool: Pool, eligible: np.ndarray, kept: np.ndarray, columns: Iterable[tuple[str, np.ndarray]], index: Any
+    pool: Pool, eligible: np.ndarray, kept: np.ndarray, columns: Iterable[tuple[str, np.ndarray]]
 ) -> Any:
-    """Return the frame of :meth:`skprune.base.BaseFilter.explain`, one row per row of ``pool``.
+    """Return the lines of :meth:`skprune.base.BaseFilter.explain`, one per row of ``pool``.
 
     Parameters
     ----------
@@ -27,13 +27,12 @@ def explanation(
     columns : iterable of (str, ndarray), one value per eligible row
         Names, and numbers or words, which become categories: ten million copies of a sentence would take
         gigabytes.
-    index : pandas index or None
     """
     import pandas as pd
 
     rank = np.full(len(pool), -1)
     rank[kept] = np.arange(len(kept))
-    frame = pd.DataFrame({"kept": rank >= 0, "rank": rank}, index=index)
+    frame = pd.DataFrame({"kept": rank >= 0, "rank": rank})
     for name, values in columns:
         if values.dtype.kind == "f":
             column = np.full(len(pool), np.nan)
@@ -58,6 +57,8 @@ def as_frame(kept: Any, rows: np.ndarray) -> Any:
     """Return the kept rows of any container as a frame; scikit-learn then names its columns."""
     import pandas as pd
 
+    if is_dask(kept):
+        kept = kept.compute()
     if (frame := frame_of(kept)) is not None:
         return (frame if hasattr(frame, "columns") else frame.to_frame()).to_pandas()
     pool = Pool(kept)

@@ -501,6 +501,10 @@ def _concatenate(known: Any, new: Any) -> Any:
         return pd.concat([known, type(known)(new)], ignore_index=True)
     if sp.issparse(known):
         return sp.vstack([known, new], format="csr")
+    if hasattr(known, "with_format"):  # datasets.Dataset
+        from datasets import concatenate_datasets
+
+        return concatenate_datasets([known, new])
     if (frame := frame_of(known)) is not None:
         import narwhals as nw
 

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import DTypeLike
 
 from skprune._optional import require
+from skprune.streaming.vectors import VectorParts
 from skprune.vectors import dense, squared_norms
 
 # Rows per matrix product. With fewer, the threads of BLAS wait for each other more than they compute: on two
@@ -49,9 +50,9 @@ class ExactNeighbors:
 
     Notes
     -----
-    Candidates are found in the precision of the vectors and compared in double precision. Equal rows
-    therefore have equal similarities wherever they are, and the number of threads does not change the
-    result. Ties go to the row that comes first. A zero vector has similarity 0 to every row.
+    Candidates are found in the precision of the vectors, single at least, and compared in double precision.
+    Equal rows therefore have equal similarities wherever they are, and the number of threads does not change
+    the result. Ties go to the row that comes first. A zero vector has similarity 0 to every row.
 
     Examples
     --------
@@ -63,7 +64,7 @@ class ExactNeighbors:
 
     def __init__(self, vectors: Any) -> None:
         self.vectors = vectors
-        dtype = vectors.dtype if vectors.dtype.kind == "f" else np.float64
+        dtype = np.result_type(vectors.dtype, np.float32) if vectors.dtype.kind == "f" else np.float64
         self._inverse_norms = _inverse_norms(vectors, dtype).astype(dtype)
 
     def query(
@@ -114,9 +115,45 @@ class ExactNeighbors:
         """Return the k best of the candidate ``rows``, compared in double precision."""
         exact = dense(self.vectors[rows]).astype(np.float64)
         similarity = np.einsum("ij,j->i", exact, query) * _inverse_norms(exact)
-        # Rounded to 12 decimals so that equal rows tie even if the last bits differ.
-        order = np.lexsort((rows, -similarity.round(12)))[:k]
-        return rows[order], similarity[order]
+        return _best(rows, similarity, k)
+
+
+class PartedNeighbors:
+    """Exact search in vectors that are not in memory: the nearest rows of each part, merged.
+
+    Parameters
+    ----------
+    vectors : VectorParts
+        The rows to search.
+
+    Notes
+    -----
+    A query gets the same rows as from :class:`ExactNeighbors` of the same vectors in memory.
+    """
+
+    def __init__(self, vectors: VectorParts) -> None:
+        self.vectors = vectors
+
+    def query(
+        self, vectors: Any, k: int, allowed: np.ndarray | None = None
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return ``(rows, similarities)`` of the k most similar rows for each query vector.
+
+        Parameters and results are those of :meth:`ExactNeighbors.query`.
+        """
+
+        def of_part(part: slice) -> tuple[Any, ...] | None:
+            if allowed is None:
+                return vectors, k, None
+            return (vectors, k, allowed[part]) if allowed[part].any() else None
+
+        found = [(np.empty(0, dtype=np.intp), np.empty(0))] * vectors.shape[0]
+        for part, answers in self.vectors.map(_nearest, of_part):
+            found = [
+                _best(np.append(rows, part.start + near), np.append(similarity, more), k)
+                for (rows, similarity), (near, more) in zip(found, answers, strict=True)
+            ]
+        return found
 
 
 class HNSWNeighbors:
@@ -226,12 +263,12 @@ def build_index(vectors: Any, kind: str, *, n_jobs: int | None = None, seed: int
 
     Parameters
     ----------
-    vectors : ndarray or csr_array, shape (n_rows, n_features)
+    vectors : ndarray, csr_array or VectorParts, shape (n_rows, n_features)
         The rows to search.
     kind : {"auto", "exact", "hnsw"}
         "exact" is :class:`ExactNeighbors`, "hnsw" :class:`HNSWNeighbors`. "auto" is exact below 4,000,000
         rows and for sparse vectors: the few dozen queries of a round read the vectors once, whereas a graph
-        takes minutes to build.
+        takes minutes to build. Vectors that are not in memory are always searched exactly.
     n_jobs : int or None, default=None
         Threads that query an HNSW graph. Exact search uses the threads of BLAS.
     seed : int, default=0
@@ -239,11 +276,26 @@ def build_index(vectors: Any, kind: str, *, n_jobs: int | None = None, seed: int
 
     Returns
     -------
-    ExactNeighbors or HNSWNeighbors
+    ExactNeighbors, HNSWNeighbors or PartedNeighbors
     """
+    if isinstance(vectors, VectorParts):
+        return PartedNeighbors(vectors)
     if kind == "hnsw" or (kind == "auto" and vectors.shape[0] >= _HNSW_FROM and not sp.issparse(vectors)):
         return HNSWNeighbors(vectors, n_jobs=n_jobs, seed=seed)
     return ExactNeighbors(vectors)
+
+
+def _nearest(
+    vectors: np.ndarray, queries: np.ndarray, k: int, allowed: np.ndarray | None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    return ExactNeighbors(vectors).query(queries, k, allowed)
+
+
+def _best(rows: np.ndarray, similarity: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the k most similar rows; ties go to the row that comes first."""
+    # Rounded to 12 decimals so that equal rows tie even if the last bits differ.
+    order = np.lexsort((rows, -similarity.round(12)))[:k]
+    return rows[order], similarity[order]
 
 
 def _prune(

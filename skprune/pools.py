@@ -13,6 +13,7 @@ from skprune.exceptions import EmptyPoolError
 from skprune.hashing import hash_keys, mix, row_hashes
 from skprune.row_table import RowTable, is_written, table_of_texts
 from skprune.selections import mask_of
+from skprune.vectors import at_least_single
 
 _CHUNK = 65_536
 # Bins that a row's mark may fall in: a mask of them stays in the processor's cache.
@@ -47,8 +48,8 @@ class Pool:
     texts : ndarray of object, shape (n_rows,), or None
         The texts as given. :meth:`check` validates them, not the constructor, so that a pool that comes back
         every round costs nothing.
-    vectors : ndarray or csr_array, shape (n_rows, n_features), or None
-        The numeric rows. A float array is not copied.
+    stored : ndarray, memmap or csr_array, shape (n_rows, n_features), or None
+        The numeric rows as given, in half precision if they are. A float array is not copied.
     row_shape : tuple of int
         Shape of one numeric row as given: ``(n_features,)``, or for instance ``(height, width)``; ``()`` for
         texts.
@@ -59,21 +60,24 @@ class Pool:
         self.name = name
         self.text = text
         self.texts: Any = None
-        self.vectors: Any = None
+        self.stored: Any = None
         self._numbers: tuple[tuple[RowTable, np.ndarray], ...] = ()  # newest first
         values = read_rows(X, name, text)
         self.row_shape: tuple[int, ...] = values.shape[1:]
         if sp.issparse(values):
-            self.vectors = values.tocsr()
+            self.stored = values.tocsr()
         elif values.ndim == 1:
             self.texts = values
         else:
-            self.vectors = values.reshape(len(values), -1) if values.ndim > 2 else values
-        if self.vectors is not None and self.vectors.dtype == np.float16:  # squares of it overflow at 256
-            self.vectors = self.vectors.astype(np.float32)
+            self.stored = values.reshape(len(values), -1) if values.ndim > 2 else values
 
     def __len__(self) -> int:
-        return len(self.texts) if self.texts is not None else int(self.vectors.shape[0])
+        return len(self.texts) if self.texts is not None else int(self.stored.shape[0])
+
+    @cached_property
+    def vectors(self) -> Any:
+        """The numeric rows, None for texts. Those in half precision are copied, as their squares overflow."""
+        return None if self.stored is None else at_least_single(self.stored)
 
     @property
     def holds_texts(self) -> bool:
@@ -106,20 +110,28 @@ class Pool:
     @cached_property
     def table(self) -> RowTable:
         """The distinct rows, numbered."""
-        return RowTable(row_hashes(self.vectors)) if self.texts is None else table_of_texts(self.texts)
+        return RowTable(row_hashes(self.stored)) if self.texts is None else table_of_texts(self.texts)
 
     @property
     def written(self) -> np.ndarray:
         """Mask of the texts that hold more than white space."""
         return is_written(self.texts)
 
+    def written_at(self, indices: np.ndarray) -> np.ndarray:
+        """Return which of the texts at ``indices`` hold more than white space."""
+        return is_written(self.texts[indices])
+
     @property
     def training_texts(self) -> np.ndarray:
         """What a component that learns from the pool is fitted on: all texts, if they are in memory."""
         return self.texts
 
+    def encoded(self, encode: Any) -> Any:
+        """Return the vectors of the distinct texts, in memory unless the texts are elsewhere."""
+        return encode(self.table.keys, self.table.digests)
+
     def __getstate__(self) -> dict[str, Any]:
-        made_on_demand = {"table", "_isin_last", "_content_numbers", "_mark_bins"}
+        made_on_demand = {"table", "vectors", "_isin_last", "_content_numbers", "_mark_bins"}
         state = {name: value for name, value in self.__dict__.items() if name not in made_on_demand}
         return state | {"_numbers": ()}
 
@@ -127,11 +139,11 @@ class Pool:
         """Return the keys of the rows at ``indices``."""
         if self.texts is not None:
             return np.asarray(self.texts[indices])
-        return hash_keys(row_hashes(self.vectors, indices))
+        return hash_keys(row_hashes(self.stored, indices))
 
     def contents_at(self, indices: np.ndarray) -> np.ndarray:
         """Return what :meth:`RowTable.locate` looks for: texts, or the hashes of numeric rows."""
-        return self.texts[indices] if self.texts is not None else row_hashes(self.vectors, indices)
+        return self.texts[indices] if self.texts is not None else row_hashes(self.stored, indices)
 
     def distinct(self, rows: np.ndarray, numbers: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Find copies among some rows.
@@ -160,21 +172,21 @@ class Pool:
         """
         import pandas as pd
 
-        if "table" in self.__dict__ or self.texts is not None or sp.issparse(self.vectors):
+        if "table" in self.__dict__ or self.texts is not None or sp.issparse(self.stored):
             return self.table.row_of
-        columns = np.unique(np.linspace(0, self.vectors.shape[1] - 1, _SIEVE_COLUMNS).astype(int))
-        marks = row_hashes(self.vectors[:, columns])[:, 0]
+        columns = np.unique(np.linspace(0, self.stored.shape[1] - 1, _SIEVE_COLUMNS).astype(int))
+        marks = row_hashes(self.stored[:, columns])[:, 0]
         shared = np.flatnonzero(pd.Index(marks).duplicated(keep=False))
-        marks[shared] ^= row_hashes(self.vectors, shared)[:, 1]
+        marks[shared] ^= row_hashes(self.stored, shared)[:, 1]
         return pd.factorize(marks, use_na_sentinel=False)[0]
 
     @cached_property
     def _row_marks(self) -> np.ndarray:
         """Each row's first feature, which equal rows share: a cheap first sieve for :meth:`isin`."""
-        if sp.issparse(self.vectors):
-            first = self.vectors[:, [0]].toarray()[:, 0]
+        if sp.issparse(self.stored):
+            first = self.stored[:, [0]].toarray()[:, 0]
             return np.asarray(first, dtype=np.float64)
-        return np.array(self.vectors[:, 0], dtype=np.float64)
+        return np.array(self.stored[:, 0], dtype=np.float64)
 
     @cached_property
     def _mark_bins(self) -> np.ndarray:
@@ -199,6 +211,10 @@ class Pool:
             mask = mask | self._isin_from(known, n_seen)
             self._isin_last = (known, n_known, mask)  # one assignment: another thread may run this too
         return mask.copy()
+
+    def isin_at(self, known: KnownRows, indices: np.ndarray) -> np.ndarray:
+        """Return which of the texts at ``indices`` are among ``known``."""
+        return np.array([text in known.positions for text in self.texts[indices]], dtype=bool)
 
     def _isin_from(self, known: KnownRows, first: int) -> np.ndarray:
         """Return the mask of the rows that are in ``known`` at position ``first`` or later.
@@ -225,9 +241,12 @@ class Pool:
         for known, numbers in self._numbers:
             if known is table:
                 return numbers
-        numbers = table.numbers_of(self.texts)
+        numbers = self._numbered_by(table)
         self._numbers = ((table, numbers), *self._numbers[: _N_TABLES - 1])  # another thread may run this too
         return numbers
+
+    def _numbered_by(self, table: RowTable) -> np.ndarray:
+        return table.numbers_of(self.texts)
 
     def check(self, indices: np.ndarray | None = None) -> None:
         """Check the rows, or those at ``indices``: texts must be valid text, numbers finite.
@@ -243,11 +262,19 @@ class Pool:
         if self.texts is not None:
             _check_each_text(self.texts, self.name, indices)
         else:
-            _check_finite(self.vectors, self.name)
+            _check_finite(self.stored, self.name)
 
     def take(self, indices: np.ndarray) -> Any:
         """Return the rows at ``indices`` in a container of the original kind."""
         return take_rows(self.data, indices)
+
+    def filtered(self, rows: np.ndarray) -> Any:
+        """Return some rows, given in ascending order, as :meth:`skprune.BaseFilter.transform` does."""
+        return self.take(rows)
+
+    def indexed_lines(self, table: Any) -> Any:
+        """Return a DataFrame of one line per row with the index of the rows, if they have one."""
+        return table.set_axis(self.data.index) if hasattr(self.data, "iloc") else table
 
     def like(self, other: Pool) -> Any:
         """Return the rows in the form that a learner reads ``other``: a frame with its columns, or images."""
@@ -389,7 +416,7 @@ def _check_finite(vectors: Any, name: str) -> None:
     values = vectors.data if sp.issparse(vectors) else vectors
     # One pass: a sum is finite unless a term is not, or the sum overflows; hence the second pass.
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(values.sum()):
+        if np.isfinite(values.sum(dtype=np.result_type(values.dtype, np.float32))):
             return
     for start in range(0, vectors.shape[0], _CHUNK):
         block = vectors[start : start + _CHUNK]

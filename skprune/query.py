@@ -219,7 +219,8 @@ class PrunedQuery(BaseEstimator):
             )
         explained = None
         if _num_samples(last.pool) == last.n_rows:
-            explained = self.filter_._explained(last.pool, min_rows=last.n_instances)
+            pool = self.filter_._current_pool(last.pool)
+            explained = pool.indexed_lines(self.filter_._explained(pool, min_rows=last.n_instances))
         if explained is None or not explained["kept"].to_numpy()[self.subpool_].all():
             raise ValueError("the pool has changed since the last query; call explain before you change it")
         pick = np.full(len(explained), -1)

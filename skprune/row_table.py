@@ -55,10 +55,15 @@ class RowTable:
 
     @cached_property
     def _index(self) -> Any:
-        """Finds the number of a row; of numeric rows it is made when it is needed."""
+        """Finds the number of a row; of rows known by their hashes it is made when it is needed."""
+        return self._hash_index
+
+    @cached_property
+    def _hash_index(self) -> Any:
+        """Finds the number of a hash."""
         import pandas as pd
 
-        return pd.Index(self._hashes[:, 0])  # type: ignore[index]
+        return pd.Index(self.digests[:, 0])
 
     @property
     def keys(self) -> np.ndarray:
@@ -93,13 +98,15 @@ class RowTable:
             self._recent = (texts, numbers)  # one assignment: another thread may run this too
         return numbers
 
-    def locate(self, contents: np.ndarray) -> np.ndarray:
+    def locate(self, contents: Any) -> np.ndarray:
         """Return the number of each row, or −1 for a row that is not in the table."""
-        if self._hashes is None:
+        if not isinstance(contents, np.ndarray):  # texts that are elsewhere; their hashes are here
+            contents = contents.hashes
+        if self._hashes is None and contents.ndim == 1:
             return np.asarray(self._index.get_indexer(contents))
         hashes = digests(contents) if contents.ndim == 1 else contents
-        numbers = np.asarray(self._index.get_indexer(hashes[:, 0]))
-        numbers[self._hashes[numbers, 1] != hashes[:, 1]] = -1
+        numbers = np.asarray(self._hash_index.get_indexer(hashes[:, 0]))
+        numbers[self.digests[numbers, 1] != hashes[:, 1]] = -1
         return numbers
 
 

@@ -13,6 +13,17 @@ def dense(rows: Any) -> np.ndarray:
     return rows.toarray() if sp.issparse(rows) else np.asarray(rows)
 
 
+def at_least_single(rows: Any) -> Any:
+    """Return rows as they are, or those in half precision as float32.
+
+    Examples
+    --------
+    >>> at_least_single(np.ones((1, 2), np.float16)).dtype, at_least_single(np.ones((1, 2))).dtype
+    (dtype('float32'), dtype('float64'))
+    """
+    return rows.astype(np.float32) if rows.dtype == np.float16 else rows
+
+
 def squared_norms(rows: Any, dtype: Any = np.float64) -> np.ndarray:
     """Return the squared length of each row.
 

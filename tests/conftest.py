@@ -45,10 +45,19 @@ def forkserver() -> multiprocessing.context.BaseContext:
     return context
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    """Return the client of a dask cluster of two worker processes."""
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Any]:
+    """Return a dask cluster of two worker processes."""
     distributed = pytest.importorskip("distributed")
     settings = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": ":0"}
-    with distributed.LocalCluster(n_workers=2, **settings) as cluster, distributed.Client(cluster) as client:
+    with distributed.LocalCluster(n_workers=2, **settings) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def client(cluster: Any) -> Iterator[Any]:
+    """Return a client of the cluster, which dask uses until the tests of the file are done."""
+    from distributed import Client
+
+    with Client(cluster) as client:
         yield client

@@ -266,7 +266,7 @@ class DaskLike:
         (np.zeros((3, 0)), ValueError, "minimum of 1 is required"),
         (sp.csr_array((3, 0)), ValueError, "minimum of 1 is required"),
         (sp.coo_array(np.ones(3)), ValueError, "sparse array of 1 dimension"),
-        (DaskLike(), TypeError, r"with skprune.dask.prune, or pass X.compute\(\)"),
+        (DaskLike(), TypeError, r"here the rows must be in memory: pass X.compute\(\)"),
         ([[1.0, np.nan]], ValueError, r"contains NaN \(first in row 0\): drop such rows, or replace"),
     ],
     ids=str,

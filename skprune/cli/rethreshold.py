@@ -54,7 +54,7 @@ def rethreshold(
     from skprune import files
     from skprune.files.job import STATE
     from skprune.files.paths import find_files, state_of
-    from skprune.streaming.decisions import scoring_filter
+    from skprune.decisions import scoring_filter
 
     states = {name: state_of(path) for name, path in find_files(settings["inputs"]).items()}
     before = job["settings"]["files"]

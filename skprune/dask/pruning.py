@@ -7,19 +7,16 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-import dask
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
 from skprune.base import BaseFilter
-from skprune.containers import column_of_texts
-from skprune.dask.partitions import Content, PartitionReader, content_of, explained, kept_of, removed_of
-from skprune.dask.scheduling import completed, partitions_of
-from skprune.exceptions import EmptyPoolError
-from skprune.streaming.decisions import Decisions, by_part, check_filter, check_options, names_added
-from skprune.streaming.pool import StreamedPool
+from skprune.decisions import Decisions, KnownLabels, by_part, check_filter, check_options, names_added
+from skprune.streaming.dask_pool import DaskPool
+from skprune.streaming.partitions import explained, kept_of, removed_of
+from skprune.streaming.pool import N_TRAIN
 
 
 @dataclass(frozen=True)
@@ -55,8 +52,10 @@ def prune(
     filter: BaseFilter,
     *,
     text: Any = None,
+    label: Any = None,
+    labeled: Any = None,
     on_missing: str = "error",
-    n_train: int = 100_000,
+    n_train: int = N_TRAIN,
 ) -> PruneResult:
     """Prune a dask DataFrame, which need not fit into memory.
 
@@ -70,9 +69,17 @@ def prune(
         Its column of texts is computed once per pass: to hash the texts, to train a model if there is one,
         and per scorer. Persist it if that is expensive.
     filter : BaseFilter
-        Cloned, never changed. It must decide by scores of single rows; see Notes.
+        Cloned, never changed. It must decide by scores of single rows, or by their distance to a few rows;
+        see Notes.
     text : column name, default=None
         The column of texts. None: the parameter ``text`` of the filter, else the only column of texts.
+    label : column name, default=None
+        The column of labels known already, of ``labeled`` if that is given, else of ``ddf``. −1, NaN or null
+        means that a row of ``ddf`` has none. Labeled rows are not kept, unless every row has a label: then
+        the labeled set itself is pruned. The labels come to this process.
+    labeled : frame, default=None
+        Labeled rows in memory, as a frame of pandas, polars or pyarrow with the columns ``text`` and
+        ``label``. They need not be rows of ``ddf``.
     on_missing : {"error", "drop", "keep"}, default="error"
         What happens to a row whose text is null. Such rows are never scored, and do not count in a size that
         is a share.
@@ -102,12 +109,18 @@ def prune(
 
     Notes
     -----
-    *The same rows as in memory* survive: those that ``filter.fit(frame).select(frame)`` gives for
-    ``frame = ddf.compute()``, however it is partitioned. This holds for ``RandomFilter``,
-    ``PerplexityFilter``, ``AskLLMFilter``, ``ActivePruneFilter`` and ``EntropyIntervalFilter``. A scorer that
-    is trained on the pool sees ``n_train`` texts; an :class:`~skprune.NGramScorer` takes the same sample in
-    memory if its ``max_train_texts`` is not larger. Other filters need all vectors, labels or a learner, and
-    are refused.
+    *The same rows as in memory* survive: those that ``filter.fit(frame, frame[label]).select(frame)`` gives
+    for ``frame = ddf.compute()``, however it is partitioned; with ``labeled``, those after
+    ``partial_fit(labeled[text], labeled[label])``. This holds for ``RandomFilter``, ``PerplexityFilter``,
+    ``AskLLMFilter``, ``ActivePruneFilter``, ``EntropyIntervalFilter``, ``AnchorFilter``, ``SEALSFilter`` and
+    ``ProxyFilter``. A component that is trained on the pool sees ``n_train`` texts; an
+    :class:`~skprune.NGramScorer` takes the same sample in memory if its ``max_train_texts`` is not larger.
+    Other filters need all vectors at once, or a learner, and are refused.
+
+    *Vectors* stay with the workers that encode them, and each part is searched where it is. A search in
+    memory is approximate from four million rows on, unless ``index="exact"``; here it is always exact.
+    Products in single precision depend on how many rows they have at a time, so that a predicted margin of
+    ``ProxyFilter`` may differ in its last digits.
 
     *Scorers* travel to the workers as one pickle. A worker scores one partition at a time, and ``n_jobs`` has
     no effect there. A model that learns from the pool is trained in this process. A scorer that asks a server
@@ -142,44 +155,24 @@ def prune(
         raise TypeError(f"ddf must be a dask DataFrame, got {type(ddf).__name__}")
     check_options(on_missing, n_train)
     check_filter(filter, "the dask DataFrame")
-    column = column_of_texts(ddf._meta, filter.text if text is None else text, "ddf")
-    parts = partitions_of(ddf[column])
-    contents = _read(parts, column, on_missing)
-    sizes = [len(content.hashes) for content in contents]
-    checksums = [content.checksum for content in contents]
-    missing = [content.missing for content in contents]
-    if not sum(sizes):
-        raise EmptyPoolError("ddf holds no row with a text")
-    pool = StreamedPool(
-        PartitionReader(parts, checksums, sizes),
-        np.concatenate([content.hashes for content in contents]),
-        np.concatenate([content.blank for content in contents]),
-        n_train,
-    )
-    del contents  # the pool has a copy of the hashes, and drops those it does not need
-    fitted = clone(filter).fit(pool)
-    decided = list(by_part(fitted.explain(pool), sizes, missing, on_missing == "keep"))
-    return _result(ddf, column, decided, checksums, start)
+    given = filter.text if text is None else text
+    known = KnownLabels(label, labeled, given)
+    y = None if known.column is None else _labels_of(ddf, label)
+    pool = DaskPool(ddf, name="ddf", text=given, on_missing=on_missing, n_train=n_train)
+    fitted = known.fit(clone(filter), pool, y, pool.sizes, pool.missing)
+    table = fitted._explained(pool, min_rows=0)
+    return _result(pool, list(by_part(table, pool.sizes, pool.missing, on_missing == "keep")), start)
 
 
-def _read(parts: Any, column: Any, on_missing: str) -> list[Content]:
-    """Return what the client needs to know about the texts of each partition."""
-    read = dask.delayed(content_of, pure=False)
-    contents: Any = [None] * len(parts)
-    for number, content in completed([read(part, number) for number, part in enumerate(parts)]):
-        contents[number] = content
-    for number, content in enumerate(contents):
-        if on_missing == "error" and len(content.missing):
-            raise ValueError(
-                f"partition {number}, row {content.missing[0]} (index {content.label!r}): {column!r} is "
-                "missing. on_missing='drop' removes such rows, and on_missing='keep' lets them pass"
-            )
-    return contents
+def _labels_of(ddf: dd.DataFrame, label: Any) -> np.ndarray:
+    """Return the labels of all rows."""
+    if label not in ddf.columns:
+        names = ", ".join(map(repr, ddf.columns))
+        raise ValueError(f"ddf has no column {label!r}, which label= names; its columns are {names}")
+    return np.asarray(ddf[label].compute())
 
 
-def _result(
-    ddf: dd.DataFrame, column: Any, decided: list[Decisions], checksums: list[bytes], start: float
-) -> PruneResult:
+def _result(pool: DaskPool, decided: list[Decisions], start: float) -> PruneResult:
     """Return lazy frames of the rows on either side of the decision, and their numbers."""
     reasons: Counter[str] = Counter()
     masks, explanations = [], []
@@ -192,21 +185,12 @@ def _result(
         masks.append(np.packbits(kept))
         explanations.append(table[~kept])
     words = pd.CategoricalDtype(sorted(map(str, reasons)))
-    names = names_added(list(explanations[0].columns), ddf.columns)
+    names = names_added(list(explanations[0].columns), pool.data.columns)
     explanations = [table.astype({"reason": words}).set_axis(names, axis=1) for table in explanations]
-    parts = partitions_of(ddf)
-
-    def frame(function: Any, meta: pd.DataFrame, *details: list[Any]) -> dd.DataFrame:
-        task = dask.delayed(function, pure=False)
-        tasks = [
-            task(part, number, column, *detail)
-            for number, (part, *detail) in enumerate(zip(parts, checksums, masks, *details, strict=True))
-        ]
-        return dd.from_delayed(tasks, meta=meta, divisions=ddf.divisions, verify_meta=False)
-
+    meta = pool.data._meta
     return PruneResult(
-        kept=frame(kept_of, ddf._meta),
-        removed=frame(removed_of, explained(ddf._meta, explanations[0][:0]), explanations),
+        kept=pool.derived(kept_of, meta, masks),
+        removed=pool.derived(removed_of, explained(meta, explanations[0][:0]), masks, explanations),
         n_rows=n_rows,
         n_kept=n_kept,
         n_removed=n_rows - n_kept,

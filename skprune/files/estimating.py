@@ -17,13 +17,13 @@ import numpy as np
 from sklearn.base import clone
 
 from skprune.base import BaseFilter
+from skprune.decisions import check_filter, scoring_filter
 from skprune.exceptions import EmptyPoolError
 from skprune.files.checks import open_files
 from skprune.files.paths import find_files
 from skprune.files.reading import drawn
 from skprune.row_table import is_written
 from skprune.store import open_store
-from skprune.streaming.decisions import check_filter, scoring_filter
 
 # Memory of a row while a job runs: its hash, its scores and the decision about it.
 _BYTES_PER_ROW = 150

@@ -11,6 +11,7 @@ from sklearn.base import clone
 
 from skprune._progress import Progress
 from skprune.base import BaseFilter
+from skprune.decisions import Decisions, KnownLabels, by_part, scoring_filter
 from skprune.exceptions import EmptyPoolError
 from skprune.files.base import DataFile, is_missing
 from skprune.files.growing import Growing
@@ -18,7 +19,6 @@ from skprune.files.job import Job
 from skprune.files.reader import FileReader
 from skprune.filters.quota_filter import QuotaFilter
 from skprune.row_table import digests, is_written
-from skprune.streaming.decisions import Decisions, by_part, scoring_filter
 from skprune.streaming.pool import StreamedPool
 
 
@@ -34,8 +34,10 @@ class Plan:
         id: str | None,
         n_train: int,
         verbose: int,
+        known: KnownLabels,
         rethreshold: float | int | None = None,
     ) -> None:
+        y = None if known.column is None else cells_of(files, known.column)
         self._keep_missing = on_missing == "keep"
         pool, self._sizes, self._missing = read_pool(files, on_missing, id, n_train, verbose)
         fitted = clone(filter)
@@ -50,7 +52,7 @@ class Plan:
             if "memory" in parameters and parameters["memory"] is None:
                 scoring.set_params(memory=job.scores)
                 warnings.filterwarnings("ignore", message=r".* has no \.fingerprint, so memory=")
-            fitted.fit(pool, **more)
+            known.fit(fitted, pool, y, self._sizes, self._missing, **more)
             if rethreshold is not None:
                 fitted.rethreshold(rethreshold)
             job.close_scores()  # its pages would count as memory of this process
@@ -59,6 +61,19 @@ class Plan:
     def decisions(self) -> Iterator[Decisions]:
         """Return the decisions about the rows of each file."""
         return by_part(self._table, self._sizes, self._missing, self._keep_missing)
+
+
+def cells_of(files: list[DataFile], column: str) -> np.ndarray:
+    """Return one value per row of some files, an object array."""
+    cells = [
+        file.cell(batch, row, column)
+        for file in files
+        for batch in file.batches()
+        for row in range(len(batch))
+    ]
+    values = np.empty(len(cells), dtype=object)
+    values[:] = cells
+    return values
 
 
 def read_pool(

@@ -18,19 +18,20 @@ from sklearn.base import clone
 
 from skprune._progress import Progress
 from skprune.base import BaseFilter
+from skprune.decisions import (
+    Decisions,
+    KnownLabels,
+    check_filter,
+    check_options,
+    names_added,
+    scoring_filter,
+)
 from skprune.files.base import DataFile
 from skprune.files.checks import open_files
 from skprune.files.job import Job, read_done
 from skprune.files.paths import HUGGING_FACE, find_files, state_of
 from skprune.files.plan import Plan
 from skprune.settings import plain_settings
-from skprune.streaming.decisions import (
-    Decisions,
-    check_filter,
-    check_options,
-    names_added,
-    scoring_filter,
-)
 from skprune.streams import draw_seed
 
 
@@ -72,6 +73,8 @@ def prune(
     text: str | None = None,
     removed: str | os.PathLike[str] | None = None,
     id: str | None = None,
+    label: str | None = None,
+    labeled: Any = None,
     on_missing: str = "error",
     explain_kept: bool = False,
     n_train: int = 100_000,
@@ -93,7 +96,8 @@ def prune(
         compressed with gzip, bzip2, lz4 or zstandard, as their suffix says. They are read in the order of
         their names, and never changed.
     filter : BaseFilter
-        Cloned, never changed. It must decide by scores of single rows; see Notes.
+        Cloned, never changed. It must decide by scores of single rows, or by their distance to a few rows;
+        see Notes.
     out : path-like
         A new or empty folder, or that of the same job if it was interrupted.
     text : str, default=None
@@ -105,6 +109,13 @@ def prune(
         removed rows are only counted.
     id : str, default=None
         A column that identifies a row. Errors name its value.
+    label : str, default=None
+        The column of labels known already, of ``labeled`` if that is given, else of the files. −1, NaN, null,
+        an absent key in JSON and an empty cell without quotes in CSV mean that a row has none. Labeled rows
+        are not kept, unless every row has a label: then the labeled set itself is pruned.
+    labeled : frame, default=None
+        Labeled rows in memory, as a frame of pandas, polars or pyarrow with the columns ``text`` and
+        ``label``. They need not be rows of the files.
     on_missing : {"error", "drop", "keep"}, default="error"
         What happens to a row without a text: null, an absent key in JSON, an empty cell without quotes in
         CSV. Such rows are never scored, and do not count in a size that is a share.
@@ -149,13 +160,20 @@ def prune(
 
     Notes
     -----
-    *The same rows as in memory* survive: those that ``filter.fit(texts).select(texts)`` gives for the texts
-    of all files in order. This holds for ``RandomFilter``, ``PerplexityFilter``, ``AskLLMFilter``,
-    ``ActivePruneFilter`` and ``EntropyIntervalFilter``. A scorer that is trained on the pool sees ``n_train``
-    texts; an :class:`~skprune.NGramScorer` takes the same sample in memory if its ``max_train_texts`` is not
-    larger. A :class:`~skprune.QuotaFilter` around one of them takes its ``groups`` from a column of the
-    files, which costs another reading of that column and 16 bytes of memory per row. Other
-    filters need all vectors, labels or a learner, and are refused.
+    *The same rows as in memory* survive: those that ``filter.fit(texts, labels).select(texts)`` gives for the
+    texts of all files in order; with ``labeled``, those after ``partial_fit(labeled[text],
+    labeled[label])``. This holds for ``RandomFilter``, ``PerplexityFilter``, ``AskLLMFilter``,
+    ``ActivePruneFilter``, ``EntropyIntervalFilter``, ``AnchorFilter``, ``SEALSFilter`` and ``ProxyFilter``. A
+    component that is trained on the pool sees ``n_train`` texts; an :class:`~skprune.NGramScorer` takes the
+    same sample in memory if its ``max_train_texts`` is not larger. A
+    :class:`~skprune.QuotaFilter` around one of them takes its ``groups`` from a column of the files, which
+    costs another reading of that column and 16 bytes of memory per row. Other filters need all vectors at
+    once, or a learner, and are refused.
+
+    *Vectors* are kept where scores are, and are read part by part. A search in memory is approximate from
+    four million rows on, unless ``index="exact"``; here it is always exact. Products in single precision
+    depend on how many rows they have at a time, so that a predicted margin of ``ProxyFilter`` may differ in
+    its last digits.
 
     *A job that is killed* resumes when the call is repeated, and gives the same bytes. Scores are kept in
     ``out/.skprune`` until the job is done, unless the filter has a ``memory`` of its own; scores of a
@@ -188,13 +206,16 @@ def prune(
     if len(folders) == 2 and (folders[0].is_relative_to(folders[1]) or folders[1].is_relative_to(folders[0])):
         raise ValueError(f"removed={str(removed)!r} and out={str(out)!r} must not lie within each other")
     column = filter.text if text is None else text
-    files = open_files(found, column, id=id, groups=getattr(filter, "groups", None))
+    known = KnownLabels(label, labeled, column)
+    files = open_files(found, column, id=id, groups=getattr(filter, "groups", None), label=known.column)
     settings = {
         "filter": plain_settings(filter),
         "files": {name: state_of(path) for name, path in found.items()},
         "text": column,
         "removed": removed is not None,
         "id": id,
+        "label": label,
+        "labeled": known.fingerprint,
         "on_missing": on_missing,
         "explain_kept": explain_kept,
         "n_train": n_train,
@@ -209,7 +230,7 @@ def prune(
         for file, marker in zip(files, markers, strict=True):  # what was removed since is written again
             job.forget_unless_written(marker, _written(file, removed is not None, explain_kept))
         if not all(marker.exists() for marker in markers):
-            plan = Plan(files, filter, job, on_missing, id, n_train, verbose, rethreshold)
+            plan = Plan(files, filter, job, on_missing, id, n_train, verbose, known, rethreshold)
             with Progress("writing", len(files), unit="file", verbose=verbose) as progress:
                 for file, marker, decided in zip(files, markers, plan.decisions(), strict=True):
                     if read_done(marker) is None:

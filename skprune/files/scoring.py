@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from skprune.base import BaseFilter
+from skprune.decisions import KnownLabels, check_filter, check_options, scoring_filter
 from skprune.files.base import DataFile
 from skprune.files.checks import open_files
 from skprune.files.job import Job
 from skprune.files.paths import find_files
-from skprune.files.plan import Plan
-from skprune.streaming.decisions import check_filter, check_options, scoring_filter
+from skprune.files.plan import Plan, cells_of
 from skprune.streams import draw_seed
 
 
@@ -26,6 +26,8 @@ def score(
     *,
     text: str | None = None,
     id: str | None = None,
+    label: str | None = None,
+    labeled: Any = None,
     on_missing: str = "error",
     n_train: int = 100_000,
     verbose: int = 0,
@@ -34,7 +36,7 @@ def score(
 
     Parameters
     ----------
-    paths, filter, text, id, on_missing, n_train, verbose
+    paths, filter, text, id, label, labeled, on_missing, n_train, verbose
         As for :func:`prune`.
 
     Returns
@@ -72,12 +74,15 @@ def score(
     check_options(on_missing, n_train)
     check_filter(filter, "the files", has_groups=True)
     column = filter.text if text is None else text
-    files = open_files(find_files(paths), column, id=id, groups=getattr(filter, "groups", None))
+    known = KnownLabels(label, labeled, column)
+    files = open_files(
+        find_files(paths), column, id=id, groups=getattr(filter, "groups", None), label=known.column
+    )
     random_state = getattr(scoring_filter(filter), "random_state", None)
     seed = None if random_state is None else draw_seed(random_state)
     parts = []
     with tempfile.TemporaryDirectory() as folder, Job(Path(folder, "job"), None, {}, seed) as job:
-        plan = Plan(files, filter, job, on_missing, id, n_train, verbose)
+        plan = Plan(files, filter, job, on_missing, id, n_train, verbose, known)
         for file, decided in zip(files, plan.decisions(), strict=True):
             kept, table = decided.of(0, decided.n_rows)
             table.insert(0, "kept", kept)
@@ -90,5 +95,4 @@ def score(
 def _names_of_rows(file: DataFile, n_rows: int, id: str | None) -> dict[str, Any]:
     if id is None:
         return {"file": [file.name] * n_rows, "row": np.arange(n_rows)}
-    values = [file.cell(batch, row, id) for batch in file.batches() for row in range(len(batch))]
-    return {id: values}
+    return {id: cells_of([file], id)}

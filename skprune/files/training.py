@@ -11,11 +11,11 @@ import numpy as np
 from sklearn.base import clone
 
 from skprune._atomic import replacing
+from skprune.decisions import check_options
 from skprune.files.checks import open_files
 from skprune.files.paths import find_files
 from skprune.files.plan import read_pool
 from skprune.scorers.ngram import NGramScorer
-from skprune.streaming.decisions import check_options
 
 
 def train_ngram(

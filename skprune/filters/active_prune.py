@@ -17,7 +17,6 @@ from skprune.base import KEEP_CONSTRAINT, BaseFilter
 from skprune.cost import ModelUse
 from skprune.fitting import learns_from_pool
 from skprune.pools import Pool
-from skprune.row_table import is_written
 from skprune.scorers.parameters import (
     DEFAULT_LLM,
     PERPLEXITY_CONSTRAINT,
@@ -373,15 +372,12 @@ class ActivePruneFilter(BaseFilter):
 
     # ------------------------------------------------------------------ perplexity
 
-    def _scored(self, texts: np.ndarray) -> np.ndarray:
-        """Return the log10 perplexity of each text; infinity for a blank text, whatever the scorer says."""
-        return np.where(is_written(texts), self._score(texts), np.inf)
-
     def _log_perplexities(self, pool: Pool, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the log10 perplexity of rows of any pool, as scored and as reweighted."""
 
         def score(unseen: np.ndarray) -> np.ndarray:
-            return self._scored(pool.texts[unseen])  # the second time from the store
+            # The second time from the store; infinity for a blank text, whatever the scorer says.
+            return np.where(pool.written_at(unseen), self._score(pool.texts[unseen]), np.inf)
 
         raw = self._values_at(pool, rows, self.log_perplexity_, score)
         return raw, self._values_at(pool, rows, self.reweighted_, lambda r: self._reweighted(score(r)))

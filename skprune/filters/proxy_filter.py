@@ -19,11 +19,12 @@ from skprune.filters.vector_filter import VectorFilter
 from skprune.pools import Pool
 from skprune.probabilities import held_estimator, logits_of, margin_and_rare_logit, rare_columns
 from skprune.selections import Selection, lowest
+from skprune.streaming.vectors import by_row
 from skprune.streams import generator, row_uniforms, seed_open_states
-from skprune.vectors import squared_norms
+from skprune.vectors import at_least_single, squared_norms
 
 # Rows of the pool that are predicted at a time.
-_BLOCK = 65_536
+_BLOCK = 16_384
 # The random stream of a round that seeds the student.
 _STUDENT = 1
 # Stages, in the order in which they pick rows.
@@ -123,6 +124,8 @@ class ProxyFilter(VectorFilter):
     predicted_: Any
     _subpool: _Subpool | None
 
+    _needs_memory = ""
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **VectorFilter._parameter_constraints,
         "student": [HasMethods(["fit", "predict", "get_params"]), None],
@@ -163,7 +166,7 @@ class ProxyFilter(VectorFilter):
 
     def _fit(self, pool: Pool) -> None:
         self._embed_pool(pool)
-        mean_square = float(np.mean(squared_norms(self._vectors)))
+        mean_square = float(np.mean(by_row(self._vectors, squared_norms)))
         self._scale = float(mean_square**-0.5) if mean_square > 0 else 1.0
         self._free = np.ones(len(self._table), dtype=bool)  # distinct rows that select does not pass over
         self.n_asked_ = 0
@@ -295,7 +298,7 @@ class ProxyFilter(VectorFilter):
 
     def _predict_pool(self) -> None:
         """Predict every distinct row of the pool, and find out which classes are rare."""
-        logits = self._logits(self._vectors)
+        logits = by_row(self._vectors, _logits, self.student_, self._scale)
         if not self.pool_.holds_texts:
             logits = logits[self._table.first]
         self._rare = rare_columns(logits)
@@ -306,21 +309,11 @@ class ProxyFilter(VectorFilter):
         self.rare_classes_ = [classes[column] for column in self._rare]
 
     def _predict(self, vectors: Any) -> np.ndarray:
-        return margin_and_rare_logit(self._logits(vectors), self._rare)
-
-    def _logits(self, vectors: Any) -> np.ndarray:
-        """Return the student's logits: one column for two classes, else one per class."""
-        student = self.student_
-        if isinstance(student, (Ridge, LogisticRegression)):  # one product, without a scaled copy
-            weights, intercept = _linear(student)
-            weights = (weights.T * self._scale).astype(np.result_type(vectors.dtype, np.float32))
-            parts = [vectors] if sp.issparse(vectors) else _blocks(vectors)
-            return np.concatenate([part @ weights for part in parts]) + intercept
-        found = [student.predict(block * self._scale) for block in _blocks(vectors)]
-        return np.concatenate(found).reshape(vectors.shape[0], -1)
+        return margin_and_rare_logit(_logits(vectors, self.student_, self._scale), self._rare)
 
     def _distinct_vectors(self, numbers: np.ndarray) -> Any:
-        return self._vectors[numbers if self.pool_.holds_texts else self._table.first[numbers]]
+        rows = numbers if self.pool_.holds_texts else self._table.first[numbers]
+        return at_least_single(self._vectors[rows])
 
 
 @dataclass
@@ -341,6 +334,17 @@ def _classifier_of(vectors: Any, labels: np.ndarray) -> Any:
         warnings.simplefilter("ignore", ConvergenceWarning)  # a rough ranking is enough
         model = LogisticRegression(class_weight="balanced", max_iter=1000)
         return model.fit(vectors, [number[label] for label in labels.tolist()])
+
+
+def _logits(vectors: Any, student: Any, scale: float) -> np.ndarray:
+    """Return the student's logits: one column for two classes, else one per class."""
+    if isinstance(student, (Ridge, LogisticRegression)):  # one product, without a scaled copy
+        weights, intercept = _linear(student)
+        weights = (weights.T * scale).astype(np.result_type(vectors.dtype, np.float32))
+        parts = [vectors] if sp.issparse(vectors) else _blocks(vectors)
+        return np.concatenate([part @ weights for part in parts]) + intercept
+    found = [student.predict(at_least_single(block) * scale) for block in _blocks(vectors)]
+    return np.concatenate(found).reshape(vectors.shape[0], -1)
 
 
 def _linear(student: Any) -> tuple[np.ndarray, np.ndarray]:

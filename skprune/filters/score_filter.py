@@ -11,7 +11,6 @@ from skprune.base import BaseFilter
 from skprune.cost import ModelUse
 from skprune.fitting import learns_from_pool
 from skprune.pools import Pool
-from skprune.row_table import is_written
 from skprune.selections import Selection, lowest, mask_of, one_of
 from skprune.store import Remembered
 
@@ -52,7 +51,7 @@ class ScoreFilter(BaseFilter):
             pool,
             eligible,
             self._scores,
-            lambda rows: self._score(pool.texts[rows], is_written(pool.texts[rows])),
+            lambda rows: self._score(pool.texts[rows], pool.written_at(rows)),
         )
         order = lowest(scores if self._lowest_first else -scores, n_kept, self._uniforms(pool, eligible))
         return Selection(order, lambda: self._columns(scores, order))

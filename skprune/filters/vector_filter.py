@@ -19,6 +19,7 @@ from skprune.pools import Pool
 from skprune.row_table import RowTable
 from skprune.store import Remembered
 from skprune.streams import generator
+from skprune.vectors import at_least_single
 
 # Number of pool rows that k-means++ samples for a cold start.
 _COLD_START_ROWS = 10_000
@@ -47,13 +48,16 @@ class VectorFilter(BaseFilter):
 
     def _embed_pool(self, pool: Pool) -> None:
         """Set ``_vectors``: one vector per distinct text of the pool, or its numeric rows."""
-        self._vectors = pool.vectors
+        # A filter that reads vectors in parts takes half precision, too.
+        self._vectors = pool.vectors if self._needs_memory else pool.stored
         if pool.holds_texts:
             self._encode = self._remembered(pool)
-            self._vectors = self._encode(self._table.keys, self._table.digests)
+            self._vectors = pool.encoded(self._encode)
 
     def _remembered(self, pool: Pool) -> Remembered:
-        encoder = fitted_on(make_encoder(self.encoder, verbose=self.verbose), pool.texts, name="encoder")
+        encoder = fitted_on(
+            make_encoder(self.encoder, verbose=self.verbose), pool.training_texts, name="encoder"
+        )
         return Remembered(encoder, self.memory, name="encoder")
 
     def _model_uses(self, pool: Pool, n_eligible: int) -> list[ModelUse]:
@@ -64,7 +68,7 @@ class VectorFilter(BaseFilter):
     def _vectors_at(self, pool: Pool, rows: np.ndarray) -> Any:
         """Return the vectors of rows of any pool; texts that :meth:`fit` has not seen are encoded now."""
         if not pool.holds_texts:
-            return pool.vectors[rows]
+            return at_least_single(pool.stored[rows])
         return self._values_at(pool, rows, self._vectors, lambda unseen: self._encode(pool.texts[unseen]))
 
 
@@ -80,6 +84,10 @@ class NeighborFilter(VectorFilter):
     index: str
     n_jobs: int | None
 
+    @property
+    def _needs_memory(self) -> str:  # type: ignore[override]
+        return "index='hnsw' is a graph of all rows" if self.index == "hnsw" else ""
+
     def _fit_index(self, pool: Pool) -> None:
         self._embed_pool(pool)
         self._index: Neighbors = build_index(
@@ -94,7 +102,7 @@ class NeighborFilter(VectorFilter):
         if not rows.holds_texts:
             self._labeled_vectors = rows.vectors
         elif n_known < len(rows):
-            fresh = self._encode(rows.texts[n_known:])
+            fresh = self._vectors_at(rows, np.arange(n_known, len(rows)))
             known = [] if self._labeled_vectors is None else [self._labeled_vectors]
             self._labeled_vectors = np.concatenate([*known, fresh])
         return self._labeled_vectors[n_known:]
@@ -104,7 +112,8 @@ class NeighborFilter(VectorFilter):
         rng = generator(self.seed_, 0, _COLD)
         n_rows = self._vectors.shape[0]
         sample = np.sort(rng.choice(n_rows, min(n_rows, _COLD_START_ROWS), replace=False))
-        return self._vectors[sample[pick_kmeans_plusplus(self._vectors[sample], n_seeds, rng)]]
+        vectors = self._vectors[sample]
+        return vectors[pick_kmeans_plusplus(vectors, n_seeds, rng)]
 
     def _search_over(self, pool: Pool, eligible: np.ndarray) -> list[Search]:
         """Return the searches that together cover every eligible row."""
@@ -113,7 +122,7 @@ class NeighborFilter(VectorFilter):
         elif pool is self.pool_:
             located = eligible
         elif isinstance(self._index, ExactNeighbors):
-            return [(ExactNeighbors(pool.vectors), eligible)]  # reads X once and hashes nothing
+            return [(ExactNeighbors(pool.stored), eligible)]  # reads X once and hashes nothing
         else:
             located = _first_of(self._table)[self._locate(pool, eligible)]
             located[located == len(self.pool_)] = -1

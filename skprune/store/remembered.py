@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from skprune.row_table import RowTable, digests
+from skprune.row_table import RowTable
 from skprune.store.base import Store
 from skprune.store.process import open_store
 from skprune.vectors import dense
@@ -112,11 +112,11 @@ class Remembered:
         """
         if keys is not None:
             return self._values(texts, keys, limit)
-        table = RowTable(texts)
+        # Texts that are elsewhere come with their hashes.
+        table = RowTable(texts if isinstance(texts, np.ndarray) else texts.hashes)
         if len(table) == len(texts):
-            return self._values(texts, digests(texts), limit)
-        distinct = texts[table.first]
-        return self._values(distinct, digests(distinct), limit)[table.row_of]
+            return self._values(texts, table.digests, limit)
+        return self._values(texts[table.first], table.digests, limit)[table.row_of]
 
     def _values(self, texts: np.ndarray, hashes: np.ndarray, limit: int | None) -> np.ndarray:
         """Return the values of distinct texts."""

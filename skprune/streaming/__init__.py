@@ -1,1 +1,1 @@
-"""What pruning needs when the texts do not fit into memory, wherever they are."""
+"""Pools whose texts stay outside this process's memory: in files, or in the partitions of a dask frame."""

@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from skprune.pools import Pool
+from skprune.pools import KnownRows, Pool
 from skprune.row_table import RowTable
 from skprune.store.remembered import Batches
+from skprune.streaming.vectors import StoredParts, VectorParts
+
+#: Maximum number of distinct texts that are in memory for a component that learns from the pool.
+N_TRAIN = 100_000
 
 
 class Reader(ABC):
@@ -45,24 +49,29 @@ class StreamedPool(Pool):
         Content hash of each row.
     blank : ndarray of bool, shape (n_rows,)
         Which texts hold no more than white space.
-    n_train : int
+    n_train : int, default=100_000
         Maximum number of distinct texts in :attr:`training_texts`.
 
     Notes
     -----
     A filter sees an ordinary pool of texts. ``texts`` is an array that reads them, in the order of the pool,
-    when its items are needed.
+    when its items are needed. Rows are compared by their hashes.
     """
 
-    def __init__(self, reader: Reader, hashes: np.ndarray, blank: np.ndarray, n_train: int) -> None:
+    def __init__(self, reader: Reader, hashes: np.ndarray, blank: np.ndarray, n_train: int = N_TRAIN) -> None:
         self.name = "X"
         self.text = None
-        self.texts = StreamedTexts(reader, range(len(hashes)))
+        self.reader = reader
+        self.texts = StreamedTexts(self, range(len(hashes)))
         self.data = self.texts
-        self.vectors = None
+        self.stored = None
         self.row_shape = ()
         self._numbers = ()
         self._hashes, self._blank, self._n_train = hashes, blank, n_train
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Unlike that of other pools, the table cannot be made again: it took the hashes.
+        return super().__getstate__() | {name: self.__dict__[name] for name in {"table"} & set(self.__dict__)}
 
     @cached_property
     def table(self) -> RowTable:
@@ -71,10 +80,47 @@ class StreamedPool(Pool):
         del self._hashes  # 16 bytes a row; the table has those of the distinct rows
         return table
 
+    def is_as_read(self) -> bool:
+        """Return True: whoever reads the texts notices if they are others than before."""
+        return True
+
     @property
     def written(self) -> np.ndarray:
         """Mask of the texts that are not blank."""
         return ~self._blank
+
+    def written_at(self, indices: np.ndarray) -> np.ndarray:
+        """Return which of the texts at ``indices`` are not blank."""
+        return ~self._blank[indices]
+
+    def check(self, indices: np.ndarray | None = None) -> None:
+        """Do nothing: the texts were checked when they were hashed."""
+
+    def take(self, indices: np.ndarray) -> Any:
+        """Return the texts at ``indices``."""
+        return np.asarray(self.texts[indices])
+
+    def encoded(self, encode: Any) -> VectorParts:
+        """Return the vectors of the distinct texts, which stay in the store of the encoder."""
+        return StoredParts(encode, self.table)
+
+    def contents_at(self, indices: np.ndarray) -> np.ndarray:
+        """Return the hashes of some rows."""
+        return self.table.digests[self.table.row_of[indices]]
+
+    def _numbered_by(self, table: RowTable) -> np.ndarray:
+        if table is self.table:
+            return table.row_of
+        numbers = table.locate(self.table.digests)
+        unseen = np.flatnonzero(numbers < 0)
+        numbers[unseen] = len(table) + np.arange(len(unseen))
+        return np.asarray(numbers[self.table.row_of])
+
+    def isin_at(self, known: KnownRows, indices: np.ndarray) -> np.ndarray:
+        """Return which of the texts at ``indices`` are among ``known``."""
+        if known.pool is None:
+            return np.zeros(len(indices), dtype=bool)
+        return known.pool.table.locate(self.contents_at(indices)) >= 0
 
     @property
     def training_texts(self) -> Any:
@@ -112,7 +158,8 @@ class StreamedTable(RowTable):
 
     def locate(self, contents: Any) -> np.ndarray:
         """Return the number of each row, or −1 for a row that is not in the table."""
-        return self.row_of[contents.rows] if isinstance(contents, StreamedTexts) else super().locate(contents)
+        is_mine = isinstance(contents, StreamedTexts) and contents.pool is self._texts.pool
+        return self.row_of[contents.rows] if is_mine else super().locate(contents)
 
 
 class StreamedTexts:
@@ -120,13 +167,13 @@ class StreamedTexts:
 
     Parameters
     ----------
-    reader : Reader
+    pool : StreamedPool
     rows : ndarray of int, shape (n,), or range
         Rows of the pool; a range for all of them, which takes no memory.
     """
 
-    def __init__(self, reader: Reader, rows: np.ndarray | range) -> None:
-        self._reader = reader
+    def __init__(self, pool: StreamedPool, rows: np.ndarray | range) -> None:
+        self.pool = pool
         self.rows = rows
 
     def __len__(self) -> int:
@@ -134,23 +181,28 @@ class StreamedTexts:
 
     def __getitem__(self, item: Any) -> Any:
         if isinstance(item, (int, np.integer)):
-            return self._reader.read(np.array([self.rows[item]]))[0]
+            return self.pool.reader.read(np.array([self.rows[item]]))[0]
         if isinstance(self.rows, np.ndarray) or isinstance(item, slice):
-            return StreamedTexts(self._reader, self.rows[item])
-        return StreamedTexts(self._reader, np.flatnonzero(item) if item.dtype == bool else item)
+            return StreamedTexts(self.pool, self.rows[item])
+        return StreamedTexts(self.pool, np.flatnonzero(item) if item.dtype == bool else item)
+
+    @property
+    def hashes(self) -> np.ndarray:
+        """Content hash of each text, uint64 of shape (n, 2)."""
+        return self.pool.contents_at(np.asarray(self.rows))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         rows, order = self._ascending()
         if order is None:
-            return self._reader.read(rows)
+            return self.pool.reader.read(rows)
         texts = np.empty(len(rows), dtype=object)
-        texts[order] = self._reader.read(rows)
+        texts[order] = self.pool.reader.read(rows)
         return texts
 
     def scored(self, compute: Any, batch_size: int) -> Batches:
         """Yield ``(positions, values)`` of a scorer or encoder per batch, read in the order of the pool."""
         rows, order = self._ascending()
-        for positions, values in self._reader.scored(compute, rows, batch_size):
+        for positions, values in self.pool.reader.scored(compute, rows, batch_size):
             yield positions if order is None else order[positions], values
 
     def tolist(self) -> list[str]:

@@ -134,7 +134,7 @@ def test_a_reader_that_leaves_early_is_not_a_traceback(start):
         (("prune", "pool.jsonl", "-t", "nothing", "-m", "random", "-o", "x"), 1, "'nothing' is missing"),
         (("prune", "nowhere", "-m", "random", "-o", "x"), 1, "'nowhere' does not exist"),
         (("prune", "pool.jsonl", "-t", "body", "-m", "k-means", "-o", "x"), 1, "vectors of all rows"),
-        (("prune", "pool.jsonl", "-t", "body", "-m", "seals", "-o", "x"), 1, "needs the pool in memory"),
+        (("prune", "pool.jsonl", "-t", "body", "-m", "ups", "-o", "x"), 1, "needs the pool in memory"),
         (("prune", "pool.jsonl", "-t", "body", "-m", "random", "-k", 500, "-o", "x"), 1, "keep=500 exceeds"),
         (("prune", "pool.jsonl", "-t", "body", "-m", "random", "-k", "-1", "-o", "x"), 1, "'keep' parameter"),
         (("prune", "pool.jsonl", "-t", "body", "-m", "best", "-o", "x"), 2, "active-prune, "),

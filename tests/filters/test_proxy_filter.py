@@ -21,6 +21,7 @@ from sklearn.preprocessing import normalize
 from sklearn.svm import SVC, LinearSVC
 
 from skprune import ActiveLearningSimulator, ProxyFilter, PrunedQuery
+from skprune.filters.proxy_filter import _logits
 from skprune.modal import ActiveLearner
 from skprune.selections import lowest
 from skprune.strategies import LeastConfidence
@@ -275,7 +276,9 @@ def test_the_student_may_be_any_regressor(student, y):
 
 def test_a_ridge_that_is_predicted_in_one_product_equals_its_own_predictions():
     pruner = played(ProxyFilter(90, random_state=0), 3)[0]
-    assert np.allclose(pruner._logits(X)[:, 0], pruner.student_.predict(X * pruner._scale))
+    assert np.allclose(
+        _logits(X, pruner.student_, pruner._scale)[:, 0], pruner.student_.predict(X * pruner._scale)
+    )
 
 
 @pytest.mark.parametrize("factor", [0.01, 50.0])

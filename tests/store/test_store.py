@@ -604,8 +604,8 @@ def test_values_that_are_not_real_numbers_are_refused(values):
 def test_texts_with_their_hashes_are_not_hashed_again(monkeypatch):
     remembered = Remembered(Lengths(), None, name="quality")
     remembered.fingerprint = "with hashes"
-    for name in ("digests", "RowTable"):
-        monkeypatch.setattr(f"skprune.store.remembered.{name}", None)
+    for name in ("row_table.digests", "store.remembered.RowTable"):
+        monkeypatch.setattr(f"skprune.{name}", None)
     assert remembered(TEXTS, KEYS).tolist() == [6.0] * 10
 
 

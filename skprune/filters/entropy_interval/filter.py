@@ -16,7 +16,6 @@ from skprune.cost import ModelUse
 from skprune.filters.entropy_interval.search import check_search_labels, search_interval
 from skprune.fitting import fitted_on, learns_from_pool
 from skprune.pools import Pool
-from skprune.row_table import is_written
 from skprune.scorers.entropy import GenerativeEntropy, InformationEntropy
 from skprune.scorers.semantic import SemanticEntropy
 from skprune.selections import Selection, lowest, size_of
@@ -249,8 +248,7 @@ class EntropyIntervalFilter(BaseFilter):
         return SemanticEntropy(given, memory=self.memory, verbose=self.verbose)
 
     def _scored_rows(self, name: str, pool: Pool, rows: np.ndarray) -> np.ndarray:
-        texts = pool.texts[rows]
-        return self._scored(name, texts, is_written(texts))
+        return self._scored(name, pool.texts[rows], pool.written_at(rows))
 
     def _scored(
         self, name: str, texts: np.ndarray, written: np.ndarray, digests: np.ndarray | None = None

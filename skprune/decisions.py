@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,11 @@ from typing import Any
 import numpy as np
 
 from skprune.base import BaseFilter
+from skprune.containers import column_names, frame_of
 from skprune.filters.quota_filter import QuotaFilter
+from skprune.labels import check_labels
+from skprune.pools import Pool, check_pool
+from skprune.row_table import digests
 
 #: The reasons of a row without a text.
 MISSING = "missing"
@@ -110,6 +115,94 @@ def scoring_filter(filter: BaseFilter) -> BaseFilter:
     return filter.filter if type(filter) is QuotaFilter else filter
 
 
+class KnownLabels:
+    """What a filter is told about labels: those of rows of the pool, or those of other rows.
+
+    Parameters
+    ----------
+    label : column name or None
+        The column of labels, of ``labeled`` if that is given, else of the pool.
+    labeled : frame or None
+        Labeled rows, in memory.
+    text : column name or None
+        Their column of texts; None: the only one besides ``label``.
+
+    Attributes
+    ----------
+    column : column name or None
+        The column of labels of the pool.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a column is missing, or a row of ``labeled`` has no text.
+    """
+
+    def __init__(self, label: Any, labeled: Any, text: Any) -> None:
+        self.label = label
+        self.column = label if labeled is None else None
+        self._rows: tuple[Pool, np.ndarray] | None = None
+        if labeled is None:
+            return
+        if label is None:
+            raise ValueError("labeled= needs label=, the name of its column of labels")
+        frame = frame_of(labeled)
+        if frame is None or label not in frame.columns:
+            names = ", ".join(map(repr, column_names(labeled))) or "none"
+            raise ValueError(f"labeled has no column {label!r}, which label= names; its columns are {names}")
+        pool = check_pool(frame.drop(label).to_native(), "labeled", text)
+        self._rows = pool, frame.get_column(label).to_numpy()
+
+    @property
+    def fingerprint(self) -> str | None:
+        """A hash of the rows of ``labeled`` and their labels."""
+        if self._rows is None:
+            return None
+        pool, y = self._rows
+        content = digests(pool.texts).tobytes() + repr(y.tolist()).encode()
+        return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+    def fit(
+        self,
+        filter: BaseFilter,
+        pool: Pool,
+        y: np.ndarray | None,
+        sizes: Sequence[int],
+        missing: Sequence[np.ndarray],
+        **fit_params: Any,
+    ) -> BaseFilter:
+        """Fit a filter on a pool, and tell it about the labels.
+
+        Parameters
+        ----------
+        filter : BaseFilter
+            Changed in place.
+        pool : Pool
+        y : ndarray of shape (n_rows,) or None
+            The labels of all rows, in the order of the parts of the pool, those without a text included.
+        sizes, missing
+            See :func:`by_part`.
+        **fit_params
+            Passed to the filter's ``fit``.
+
+        Raises
+        ------
+        ValueError
+            If there is a column of labels, and no row has a label.
+        """
+        if y is not None:
+            ends = np.cumsum([size + len(without) for size, without in zip(sizes, missing, strict=True)])
+            starts = np.append(0, ends[:-1])
+            y = np.delete(y, np.concatenate([s + rows for s, rows in zip(starts, missing, strict=True)]))
+            if not check_labels(y, len(pool))[1].any():
+                raise ValueError(
+                    f"no row has a label in the column {self.label!r}, which label= names; -1, NaN and null "
+                    "mean that a row has none"
+                )
+        filter.fit(pool, y, **fit_params)
+        return filter if self._rows is None else filter.partial_fit(*self._rows)
+
+
 def check_filter(filter: Any, what: str, *, has_groups: bool = False) -> None:
     """Refuse what cannot prune a pool outside of memory, before any work.
 
@@ -126,13 +219,7 @@ def check_filter(filter: Any, what: str, *, has_groups: bool = False) -> None:
     scoring = scoring_filter(filter) if has_groups else filter
     if scoring is not filter and not isinstance(getattr(filter, "groups", None), str):
         raise TypeError(f"groups of a QuotaFilter must name a column of {what}, got {filter.groups!r}")
-    if scoring._needs_memory:
-        name = type(scoring).__name__
-        raise TypeError(
-            f"{name} needs the pool in memory: {scoring._needs_memory}. Prune a part that fits with "
-            f"{name}.transform, or prune {what} with PerplexityFilter, AskLLMFilter, ActivePruneFilter, "
-            "EntropyIntervalFilter or RandomFilter first"
-        )
+    scoring._check_needs_no_memory(what)
     filter._validate_params()
 
 

@@ -10,11 +10,11 @@ import dask
 import numpy as np
 from dask.delayed import Delayed
 
-from skprune.dask.scheduling import Shipped, completed
 from skprune.pools import Pool
 from skprune.row_table import digests, is_written
 from skprune.store.remembered import Batches, scored
 from skprune.streaming.pool import Reader
+from skprune.streaming.scheduling import Shipped, completed
 
 
 class Content(NamedTuple):
@@ -62,7 +62,7 @@ class PartitionReader(Reader):
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Return the texts of some rows, given in ascending order."""
         texts = np.empty(len(rows), dtype=object)
-        slices, tasks = self._map(_taken, rows)
+        slices, tasks = self.tasks(_taken, rows)
         for number, taken in completed(tasks):
             texts[slices[number]] = taken
         return texts
@@ -75,12 +75,12 @@ class PartitionReader(Reader):
         if getattr(compute, "base_url", None) is not None:
             yield from scored(compute, self.read(rows), batch_size)
             return
-        slices, tasks = self._map(_scored, rows, Shipped.pack(compute), batch_size)
+        slices, tasks = self.tasks(_scored, rows, Shipped.pack(compute), batch_size)
         for number, batches in completed(tasks):
             for positions, values in batches:
                 yield slices[number].start + positions, values
 
-    def _map(self, function: Any, rows: np.ndarray, *arguments: Any) -> tuple[list[slice], list[Delayed]]:
+    def tasks(self, function: Any, rows: np.ndarray, *arguments: Any) -> tuple[list[slice], list[Delayed]]:
         """Return a task for each partition that holds some of the rows, and which of the rows these are."""
         bounds = np.searchsorted(rows, self._starts)
         slices, tasks = [], []
@@ -132,7 +132,7 @@ def check_same(part: Any, number: int, checksum: bytes) -> np.ndarray:
 
 def kept_of(part: Any, number: int, column: Any, checksum: bytes, mask: np.ndarray) -> Any:
     """Return the rows of a partition that survive; ``mask`` holds one bit per row."""
-    check_same(part[column], number, checksum)
+    check_same(texts_of(part, column), number, checksum)
     return part[np.unpackbits(mask, count=len(part)).astype(bool)]
 
 
@@ -141,6 +141,17 @@ def removed_of(
 ) -> Any:
     """Return the other rows, with the columns of their explanation."""
     return explained(kept_of(part, number, column, checksum, ~mask), explanation)
+
+
+def lines_of(part: Any, number: int, column: Any, checksum: bytes, explanation: Any) -> Any:
+    """Return the explanation of all rows of a partition, with their index."""
+    check_same(texts_of(part, column), number, checksum)
+    return explanation.set_axis(part.index)
+
+
+def texts_of(frame: Any, column: Any) -> Any:
+    """Return the column of texts of a frame, or a Series as it is; both of dask or of pandas."""
+    return frame if frame.ndim == 1 else frame[column]
 
 
 def explained(rows: Any, explanation: Any) -> Any:
