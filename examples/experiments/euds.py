@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,9 @@ class Corpus:
         texts, first = np.unique(cut(bunch.data, args.max_words), return_index=True)
         y = np.asarray(bunch.target)[first]
         classes, sizes = np.unique(y, return_counts=True)
-        chosen = np.isin(y, classes[sizes >= MIN_CLASS]) & np.array([len(text.split()) >= 4 for text in texts])
+        chosen = np.isin(y, classes[sizes >= MIN_CLASS]) & np.array(
+            [len(text.split()) >= 4 for text in texts]
+        )
         self.name, self.args = name, args
         self.texts, self.y = texts[chosen], y[chosen]
 
@@ -288,27 +290,29 @@ def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
 Command: `{command("euds", args, parse([]))}`, {origin()}, seeds 0 to {runs["seed"].max()}.
 
 **Data.** *movies*: film-review snippets, two classes; *newsgroups*: 20 Newsgroups; *reuters*: the topics of
-Reuters-52 with at least {MIN_CLASS} texts. Copies are dropped, and texts are cut after {args.max_words} words.
-Each seed draws {args.pool_size:,} rows for its pool and {args.test_size:,} other rows for its test set. All
-labels of the pool are known; what is pruned is a training set. **Entropies** have their cheap forms: words, an
-n-gram model trained on the pool, TF-IDF with SVD. *IGSE* combines the three; the windows lie around the median
-of the pool, or around the quantile after "at". *words* is a control: the same window over the number of words.
-**Learners**: a linear SVM on TF-IDF, and logistic regression on MiniLM vectors of the first {VECTOR_WORDS}
-words. **Other filters**: *SemiPrune* is SemiPruneFilter with its defaults on those vectors, *plausible* is
-PlausibilityFilter with its default, {PLAUSIBLE:.0%}, and *plausible, then random* draws from what it keeps.
+Reuters-52 with at least {MIN_CLASS} texts. Copies are dropped, and texts are cut after {args.max_words}
+words. Each seed draws {args.pool_size:,} rows for its pool and {args.test_size:,} other rows for its test
+set. All labels of the pool are known; what is pruned is a training set. **Entropies** have their cheap
+forms: words, an n-gram model trained on the pool, TF-IDF with SVD. *IGSE* combines the three; the windows
+lie around the median of the pool, or around the quantile after "at". *words* is a control: the same window
+over the number of words. **Learners**: a linear SVM on TF-IDF, and logistic regression on MiniLM vectors of
+the first {VECTOR_WORDS} words. **Other filters**: *SemiPrune* is SemiPruneFilter with its defaults on those
+vectors, *plausible* is PlausibilityFilter with its default, {PLAUSIBLE:.0%}, and *plausible, then random*
+draws from what it keeps.
 
 **How to read it.** Differences are in points, paired by seed; a random baseline is the mean of {N_RANDOM}
 draws. Each row has the paired mean, its 95 % interval (Student's t), and the smallest difference that this
-number of seeds detects with a probability of 80 %. p is adjusted by Holm's method over a family that was named
-before the runs: all rows of the table for the tables about IGSE alone and about *plausible*, and the rows of one
-data set and learner for the others. *Established*: adjusted p < 0.05. *Excluded beyond ± {NEGLIGIBLE:g}
-points*: not established, and the interval lies within. *Not established*: neither. Pools of one data set are
-drawn from the same texts and overlap, so the intervals do not cover other data sets.
+number of seeds detects with a probability of 80 %. p is adjusted by Holm's method over a family that was
+named before the runs: all rows of the table for the tables about IGSE alone and about *plausible*, and the
+rows of one data set and learner for the others. *Established*: adjusted p < 0.05. *Excluded beyond ±
+{NEGLIGIBLE:g} points*: not established, and the interval lies within. *Not established*: neither. Pools of
+one data set are drawn from the same texts and overlap, so the intervals do not cover other data sets.
 
 **What holds** (counted by the script in the tables below).
 """
     facts = [
-        f"IGSE against random rows, accuracy: {count_verdicts(headline)}. Macro F1: {count_verdicts(headline_f1)}.",
+        f"IGSE against random rows, accuracy: {count_verdicts(headline)}. Macro F1: "
+        f"{count_verdicts(headline_f1)}.",
         f"IGSE against all rows: {count_verdicts(held)}. At {min(SHARES):.0%}, which is 84 % dropped: "
         f"{count_verdicts(held[held['kept'] == f'{min(SHARES):.0%}'])}.",
         f"The control, a window of the number of words, against random rows: "
@@ -347,15 +351,17 @@ drawn from the same texts and overlap, so the intervals do not cover other data 
         "Spearman's rank correlation with the number of words, mean over the seeds:",
         markdown(correlations),
         "## Means over the seeds",
-        "*Class shift* is the share of rows, in percent, that would have to change their class to restore the "
-        "class\nshares of the pool.",
+        *paragraphs(
+            """*Class shift* is the share of rows, in percent, that would have to change their class to
+restore the class shares of the pool."""
+        ),
         markdown(levels(runs)),
         "## What this does not test",
         *paragraphs(
             """The paper fine-tunes BERT and tunes its windows for each task; we know it by a summary that has
-neither formulas nor windows, so the formulas are ours. Forms of the entropies with a causal language model and a
-sentence encoder were not run. `interval="search"`, which tunes the window on labels, was run earlier on movies
-and newsgroups with five seeds and larger pools: it kept the whole pool at every seed."""
+neither formulas nor windows, so the formulas are ours. Forms of the entropies with a causal language model
+and a sentence encoder were not run. `interval="search"`, which tunes the window on labels, was run earlier
+on movies and newsgroups with five seeds and larger pools: it kept the whole pool at every seed."""
         ),
         "Every run: [euds.csv](euds.csv).",
     ]

@@ -9,7 +9,7 @@ appears here. Finished filters are kept, so a command that was stopped continues
     python examples/experiments/every_filter.py  # two to five minutes on one core
     python examples/experiments/every_filter.py --pool-size 5000 --data debian  # an hour
     python examples/experiments/every_filter.py --filters random seals anchoral ups --pool-size 0
-    python examples/experiments/every_filter.py --tables docs/results/every_filter.csv  # the page, from the CSV
+    python examples/experiments/every_filter.py --tables docs/results/every_filter.csv  # from the CSV
 """
 
 from __future__ import annotations
@@ -99,12 +99,13 @@ def page(table: pd.DataFrame, args: argparse.Namespace) -> str:
 
 Command: `{command("every_filter", args, parse([]))}`, {origin()}, seed {args.seed}.
 
-**Data.** {args.pool_size} film-review snippets (*movies*, two classes of equal size), and as many Debian package
-descriptions (*debian*, where *{args.rare}* is the rare class). {args.n_seeds} rows of each are labeled at first.
-Each filter keeps a part of the other {table["pool"].iloc[0]}, and logistic regression on TF-IDF learns from the
-labeled rows and the rows kept. *F1* is that of the rarer class. Seconds are those of the processor; the first
-filter that uses a model also pays for loading it. Perplexity is that of an n-gram model trained on the distinct
-texts of the pool. PlausibilityFilter, DRoPFilter and the filters made of other filters are not in the table.
+**Data.** {args.pool_size} film-review snippets (*movies*, two classes of equal size), and as many Debian
+package descriptions (*debian*, where *{args.rare}* is the rare class). {args.n_seeds} rows of each are
+labeled at first. Each filter keeps a part of the other {table["pool"].iloc[0]}, and logistic regression on
+TF-IDF learns from the labeled rows and the rows kept. *F1* is that of the rarer class. Seconds are those of
+the processor; the first filter that uses a model also pays for loading it. Perplexity is that of an n-gram
+model trained on the distinct texts of the pool. PlausibilityFilter, DRoPFilter and the filters made of other
+filters are not in the table.
 
 **How to read it.** The table shows that each filter runs, what it costs, and what it keeps. It does not show
 which one is best: there is one seed, and at most {rare.min()} rows of the rarer class can be kept on

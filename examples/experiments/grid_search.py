@@ -236,7 +236,9 @@ def surface(table: pd.DataFrame, search: str, rows: str, columns: str) -> pd.Dat
         f"{mean:.3f} ± {sd:.3f}"
         for mean, sd in zip(part["mean_test_score"], part["std_test_score"], strict=True)
     ]
-    shown = part.assign(cell=cells).pivot(index=rows, columns=columns, values="cell").sort_index(ascending=False)
+    shown = (
+        part.assign(cell=cells).pivot(index=rows, columns=columns, values="cell").sort_index(ascending=False)
+    )
     shown.columns = [f"{value:g}" for value in shown.columns]
     shown.index = [f"{value:g}" for value in shown.index]
     return shown.rename_axis(rows).reset_index()
@@ -252,6 +254,11 @@ def best(table: pd.DataFrame, search: str, n: int) -> pd.DataFrame:
     return part[["candidate", "n_rounds"]].assign(height=height)
 
 
+def ends(table: pd.DataFrame, column: str = "mean_test_score") -> str:
+    """Return the smallest and the largest value of a column as text."""
+    return f"{table[column].min():.2f} to {table[column].max():.2f}"
+
+
 def page(table: pd.DataFrame, args: argparse.Namespace) -> str:
     """Return the page of the results."""
     grids = table[table["search"].isin([search for search, *_ in SURFACES])]
@@ -259,30 +266,28 @@ def page(table: pd.DataFrame, args: argparse.Namespace) -> str:
     none, random = baselines.loc["no filter"], baselines.loc["RandomFilter"]
     ample = grids[(grids["keep"] >= 0.25) | (grids["max_subpool"] >= 300) | (grids["n_anchors"] >= 1)]
     small = {"keep = 5 %": grids[grids["keep"] == 0.05], "M = 30": grids[grids["max_subpool"] == 30]}
-    low, high = ample["mean_test_score"].min(), ample["mean_test_score"].max()
-    narrow, wide = ample["std_test_score"].min(), ample["std_test_score"].max()
     text = f"""# Searching β, A, K and M
 
 Command: `{command("grid_search", args, parse([]))}`, {origin()}, seed {args.seed}.
 
 **Pool.** The first {args.max_words} words of {args.pool_size:,} Debian package descriptions,
 {table["rare_rows"].iloc[0]} of them of the rare class *{args.rare}*; {args.folds} folds, with every source
-package on one side only. **Loop.** {args.rounds} rounds of 20 labels by margin sampling, after 20 initial ones;
-logistic regression on TF-IDF. **Score.** The mean height of the learning curve, in average precision on the
-held-out fold (`LearningCurveScorer`): mean ± standard deviation over the folds. Most of the deviation comes from
-folds of different difficulty. The n-gram model is trained on the distinct texts of the pool.
+package on one side only. **Loop.** {args.rounds} rounds of 20 labels by margin sampling, after 20 initial
+ones; logistic regression on TF-IDF. **Score.** The mean height of the learning curve, in average precision
+on the held-out fold (`LearningCurveScorer`): mean ± standard deviation over the folds. Most of the deviation
+comes from folds of different difficulty. The n-gram model is trained on the distinct texts of the pool.
 
-Without pruning the score is {none["mean_test_score"]:.3f} ± {none["std_test_score"]:.3f}, with a random quarter
-{random["mean_test_score"]:.3f} ± {random["std_test_score"]:.3f}.
+Without pruning the score is {none["mean_test_score"]:.3f} ± {none["std_test_score"]:.3f}, with a random
+quarter {random["mean_test_score"]:.3f} ± {random["std_test_score"]:.3f}.
 
 **What it shows.** The size of the subpool matters:
-{"; ".join(f"{name} is at {part['mean_test_score'].min():.2f} to {part['mean_test_score'].max():.2f}" for name, part in small.items())}.
-Where a quarter of the pool is kept, or M is at least 300, the cells lie between {low:.2f} and {high:.2f},
-with standard deviations over the folds of {narrow:.2f} to {wide:.2f}.
+{"; ".join(f"{name} is at {ends(part)}" for name, part in small.items())}.
+Where a quarter of the pool is kept, or M is at least 300, the cells are at {ends(ample)},
+with standard deviations over the folds of {ends(ample, "std_test_score")}.
 
-**What it does not show.** It does not show which β, A or K is best: that a cell beats another, or no pruning, is
-*not established*, and the best of {len(grids)} cells is partly best by chance. The folds share one pool, one
-seed and one rare class, so there is no test here.
+**What it does not show.** It does not show which β, A or K is best: that a cell beats another, or no
+pruning, is *not established*, and the best of {len(grids)} cells is partly best by chance. The folds share
+one pool, one seed and one rare class, so there is no test here.
 """
     parts = [
         *paragraphs(text),

@@ -142,7 +142,7 @@ def cells(data: str) -> list[tuple[str, float, float]]:
 
 
 def score(split: Split, rows: np.ndarray, steps: int, seed: int) -> dict[str, float]:
-    """Train one net on the given rows with their true labels; return its scores on the test set in percent."""
+    """Train one net on the given rows with their true labels; return its test scores in percent."""
     X, X_test = (part.reshape(len(part), -1) for part in (split.X[rows], split.X_test))
     n_epochs = -(-steps // -(-len(rows) // 128))
     model = ProxyClassifier("mlp", max_epochs=n_epochs, random_state=seed).fit(X, split.y[rows])
@@ -195,20 +195,21 @@ Fashion-MNIST at full size: 60,000 of its 70,000 images are the pool. *images* a
 them as pixels, tested on {IMAGE_TEST:,}. Debian is split by source package.
 
 **Methods.** {LABELS[0]:.0%} or {LABELS[1]:.0%} of the pool is labeled at random ({IMAGE_LABELS:.0%} on
-*images*). A method keeps a share of the pool and has these rows labeled; the labels known at first count toward
-the share. Pseudo-labels come from self-training of logistic regression, and the proxy has one hidden layer and
-30 epochs, unless the row says otherwise: *conv* is a net with two convolutions and 20 epochs, *FixMatch* ran for
-{FIXMATCH_STEPS} steps, far fewer than in its paper. "grows" is mis_ratio = max(0, 0.8 − keep), about the
-schedule of the authors' scripts. DUAL + beta is the default of SemiPruneFilter with few labels. k-means ran at
-{min(KEEP):.0%} on {" and ".join(K_MEANS_ON)}, on 50 principal components; it needs no labels.
+*images*). A method keeps a share of the pool and has these rows labeled; the labels known at first count
+toward the share. Pseudo-labels come from self-training of logistic regression, and the proxy has one hidden
+layer and 30 epochs, unless the row says otherwise: *conv* is a net with two convolutions and 20 epochs,
+*FixMatch* ran for {FIXMATCH_STEPS} steps, far fewer than in its paper. "grows" is mis_ratio = max(0, 0.8 −
+keep), about the schedule of the authors' scripts. DUAL + beta is the default of SemiPruneFilter with few
+labels. k-means ran at {min(KEEP):.0%} on {" and ".join(K_MEANS_ON)}, on 50 principal components; it needs no
+labels.
 
-**Measure.** A net of one hidden layer learns from the rows for {args.steps:,} steps. A difference is that from
-random rows of the same number (mean of {N_RANDOM} draws) in the same seed, in points: the paired mean, its 95 %
-interval (Student's t), and the smallest difference that this number of seeds detects with a probability of 80 %.
-p is adjusted by Holm's method over the rows of one method in one table. *Established*: adjusted p < 0.05.
-*Excluded beyond ± {NEGLIGIBLE:g} points*: not established, and the interval lies within them. *Not established*:
-neither. Pools of one data set overlap (those of fashion-60k almost entirely), so the intervals do not cover other
-data.
+**Measure.** A net of one hidden layer learns from the rows for {args.steps:,} steps. A difference is that
+from random rows of the same number (mean of {N_RANDOM} draws) in the same seed, in points: the paired mean,
+its 95 % interval (Student's t), and the smallest difference that this number of seeds detects with a
+probability of 80 %. p is adjusted by Holm's method over the rows of one method in one table. *Established*:
+adjusted p < 0.05. *Excluded beyond ± {NEGLIGIBLE:g} points*: not established, and the interval lies within
+them. *Not established*: neither. Pools of one data set overlap (those of fashion-60k almost entirely), so
+the intervals do not cover other data.
 
 **What holds** (counted by the script in the tables below).
 """
@@ -231,24 +232,28 @@ data.
         markdown(by_metric["accuracy"]),
         "## Macro F1",
         markdown(by_metric["macro F1"]),
-        *(["## Images: FixMatch and a convolutional proxy, accuracy", markdown(pictured)] if len(images) else []),
+        *(
+            ["## Images: FixMatch and a convolutional proxy, accuracy", markdown(pictured)]
+            if len(images)
+            else []
+        ),
         "## All labels known, accuracy",
         *paragraphs(
             """Not run again: the same shares out of the CSV of [the page about the
-defaults](semiprune_defaults.md), where logistic regression is the learner and *fashion* has pools of 8,000."""
+defaults](semiprune_defaults.md). There, logistic regression is the learner and *fashion* has pools of
+8,000."""
         ),
         markdown(test_table(defaults, "accuracy", [1.0], list(ALL_LABELS))),
         "## Means over the seeds",
         *paragraphs(
-            """*right* is the share of unlabeled rows whose pseudo-label is right, in percent, of all and of the
-rows that are kept."""
+            """*right* is the share of unlabeled rows whose pseudo-label is right, in percent, of all and of
+the rows that are kept."""
         ),
         markdown(levels(runs)),
         "## What this does not test",
         *paragraphs(
-            """The paper trains deep nets for 200 epochs on domain-specific, corrupted and long-tailed images. We
-know it by its abstract, so which of its pairs of difficulty and coreset is meant to be the default is our
-reading."""
+            """The paper trains deep nets for 200 epochs on domain-specific, corrupted and long-tailed images.
+We know it by its abstract, so which pair of difficulty and coreset is its default is our reading."""
         ),
         "Every run: [semiprune.csv](semiprune.csv).",
     ]
