@@ -28,6 +28,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
+from sklearn.model_selection import train_test_split
 from sklearn.svm import LinearSVC
 
 from skprune import (
@@ -53,6 +54,7 @@ PLAUSIBLE = 0.9  # the share that PlausibilityFilter keeps, its default
 ENTROPY_METHODS = ("IGSE", *ENTROPIES, "words")
 OFF_CENTER = (0.3, 0.7)  # other centers of IGSE's windows, at the smallest share
 WINNERS = ("SemiPrune", "plausible, then random")
+BY_CLASS = "random by class"  # a control: random rows with the class shares of the pool
 N_RANDOM = 3  # random draws whose mean is the baseline
 MIN_CLASS = 50  # rows of a class; reuters has classes of three
 VECTOR_WORDS = 60  # words that the sentence encoder reads
@@ -147,6 +149,10 @@ class Split:
                 return [np.arange(n)]
             case "random":
                 return [rng.choice(n, size, replace=False) for _ in range(N_RANDOM)]
+            case "random by class":
+                states = rng.integers(2**31, size=N_RANDOM).tolist()
+                options = {"train_size": size, "stratify": self.y}
+                return [train_test_split(np.arange(n), random_state=s, **options)[0] for s in states]
             case "plausible":
                 return [self.plausible]
             case "plausible, then random":
@@ -197,7 +203,9 @@ def count_words(texts: Sequence[str]) -> np.ndarray:
 def cells() -> list[tuple[str, float]]:
     """Return the ways of pruning, each with the share it keeps."""
     found = [("all rows", 1.0), ("random", PLAUSIBLE), ("plausible", PLAUSIBLE)]
-    found += [(method, keep) for keep in SHARES for method in ("random", *ENTROPY_METHODS, *WINNERS)]
+    found += [
+        (method, keep) for keep in SHARES for method in ("random", BY_CLASS, *ENTROPY_METHODS, *WINNERS)
+    ]
     return found + [(f"IGSE at {center}", min(SHARES)) for center in OFF_CENTER]
 
 
@@ -273,11 +281,12 @@ def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     headline = against(runs, "accuracy", [("IGSE", "random")], family=())
     headline_f1 = against(runs, "macro F1", [("IGSE", "random")], family=())
     held = against(runs, "accuracy", [("IGSE", "all rows")], family=())
-    others = [name for name in (*ENTROPY_METHODS, *WINNERS) if name != "IGSE"]
+    others = [name for name in (*ENTROPY_METHODS, BY_CLASS, *WINNERS) if name != "IGSE"]
     singles = against(runs, "accuracy", [(name, "random") for name in others])
     moved = [(f"IGSE at {center}", "random") for center in OFF_CENTER]
     shifted = against(runs, "accuracy", moved, shares=[min(SHARES)], family=())
-    rivals = against(runs, "accuracy", [("IGSE", name) for name in ("words", *WINNERS)])
+    rivals = [*(("IGSE", name) for name in ("words", *WINNERS)), ("SemiPrune", BY_CLASS)]
+    rivals = against(runs, "accuracy", rivals)
     cleaned = against(runs, "accuracy", [("plausible", "random")], shares=[PLAUSIBLE], family=())
     cleaned_f1 = against(runs, "macro F1", [("plausible", "random")], shares=[PLAUSIBLE], family=())
     linked = runs.dropna(subset=["ρ information"]).groupby("data", sort=False)[
@@ -295,8 +304,9 @@ words. Each seed draws {args.pool_size:,} rows for its pool and {args.test_size:
 set. All labels of the pool are known; what is pruned is a training set. **Entropies** have their cheap
 forms: words, an n-gram model trained on the pool, TF-IDF with SVD. *IGSE* combines the three; the windows
 lie around the median of the pool, or around the quantile after "at". *words* is a control: the same window
-over the number of words. **Learners**: a linear SVM on TF-IDF, and logistic regression on MiniLM vectors of
-the first {VECTOR_WORDS} words. **Other filters**: *SemiPrune* is SemiPruneFilter with its defaults on those
+over the number of words. *random by class* is another: random rows with the class shares of the pool.
+**Learners**: a linear SVM on TF-IDF, and logistic regression on MiniLM vectors of the first {VECTOR_WORDS}
+words. **Other filters**: *SemiPrune* is SemiPruneFilter with its defaults on those
 vectors, *plausible* is PlausibilityFilter with its default, {PLAUSIBLE:.0%}, and *plausible, then random*
 draws from what it keeps.
 
@@ -324,7 +334,10 @@ one data set are drawn from the same texts and overlap, so the intervals do not 
         + "; ".join(f"{name} {count_verdicts(by_method[name])}" for name in WINNERS)
         + f". PlausibilityFilter at {PLAUSIBLE:.0%}: accuracy {count_verdicts(cleaned)}; macro F1 "
         f"{count_verdicts(cleaned_f1)}.",
-        "IGSE against SemiPrune: " + count_verdicts(rivals[rivals["against"] == "SemiPrune"]) + ".",
+        f"Random rows with the class shares of the pool, against random rows: "
+        f"{count_verdicts(by_method[BY_CLASS])}. SemiPrune against them: "
+        f"{count_verdicts(rivals[rivals['against'] == BY_CLASS])}.",
+        f"IGSE against SemiPrune: {count_verdicts(rivals[rivals['against'] == 'SemiPrune'])}.",
     ]
     parts = [
         *paragraphs(text),
@@ -336,11 +349,11 @@ one data set are drawn from the same texts and overlap, so the intervals do not 
         markdown(headline_f1),
         "## IGSE against all rows: is the accuracy held?",
         markdown(held),
-        "## Single entropies, the control, and the filters for labeled sets, against random rows",
+        "## Single entropies, the controls, and the filters for labeled sets, against random rows",
         markdown(singles),
         f"## IGSE around other quantiles, {min(SHARES):.0%} kept",
         markdown(shifted),
-        "## IGSE against the control and the filters for labeled sets",
+        "## IGSE and SemiPrune against controls and each other",
         markdown(rivals),
         f"## PlausibilityFilter, {PLAUSIBLE:.0%} kept",
         "Accuracy:",

@@ -81,10 +81,9 @@ def build(table: Any) -> Any:
     if name not in {*skprune.__all__, *strategies.__all__}:
         raise ValueError(f"skprune has no public class {name!r}")
     factory = getattr(skprune, name, None) or getattr(strategies, name)
-    if unknown := set(parameters) - set(inspect.signature(factory).parameters):
-        raise ValueError(
-            f"{name} has no parameters {sorted(unknown)}. It has {list(inspect.signature(factory).parameters)}"
-        )
+    known = list(inspect.signature(factory).parameters)
+    if unknown := set(parameters) - set(known):
+        raise ValueError(f"{name} has no parameters {sorted(unknown)}. It has {known}")
     made = factory(**parameters)
     if hasattr(made, "_validate_params"):
         made._validate_params()
@@ -115,8 +114,8 @@ def load(data: dict[str, Any], seed: int) -> tuple[Bunch, Bunch]:
     """Return the pool and the test set: texts with labels, or with target texts.
 
     ``name`` is a data set of the hub, or a folder that ``DatasetDict.save_to_disk`` wrote. With ``rare``, a
-    table of class -> values of the target, all other rows form one class. ``rare_share`` draws the rare rows of
-    the pool down to this share, and ``test_others`` the other rows of the test set to this number.
+    table of class -> values of the target, all other rows form one class. ``rare_share`` draws the rare rows
+    of the pool down to this share, and ``test_others`` the other rows of the test set to this number.
     """
     from datasets import load_dataset, load_from_disk
 

@@ -107,7 +107,7 @@ def test_semiprune(tmp_path):
 @pytest.mark.slow
 def test_euds(tmp_path):
     table = run_twice("euds", tmp_path, "--data movies --seeds 2 --pool-size 300 --test-size 200")
-    assert len(table) == 2 * 2 * (3 + 3 * 8 + 2)
+    assert len(table) == 2 * 2 * (3 + 3 * 9 + 2)
     assert table["accuracy"].between(40, 100).all()
     assert set(table.loc[table["keep"].eq(0.16), "trained on"]) == {48}
 
