@@ -37,13 +37,13 @@ from skprune.datasets import load_fashion_mnist
 VECTORS = ("fashion-60k", "news", "debian")
 DATA = (*VECTORS, "images")
 KEEP = (0.7, 0.3, 0.1)
-LABELS = (0.01, 0.05)
+LABELS = {"fashion-60k": 0.01, "news": 0.05, "debian": 0.05, "images": 0.05}
 PAIRS = ("DUAL + beta", "AUM + budget, grows", "AUM + ccs, grows")  # the first one is the default
 K_MEANS = "k-means"
 K_MEANS_ON = ("news", "debian")  # at the smallest share: thousands of clusters take longer than all the rest
 N_RANDOM = 3  # random draws whose mean is the baseline
 # The images: how pseudo-labels are made and what the proxy is, in pools that FixMatch can learn in a minute.
-IMAGE_POOL, IMAGE_TEST, IMAGE_LABELS = 4_000, 10_000, 0.05
+IMAGE_POOL, IMAGE_TEST = 2_000, 10_000
 IMAGE_PAIRS = ("DUAL + beta", "AUM + budget, grows")
 FIXMATCH_STEPS = 300
 SETUPS: dict[str, dict[str, Any]] = {
@@ -56,6 +56,7 @@ SETUPS: dict[str, dict[str, Any]] = {
         "holdout": 0.0,
     },
 }
+ON_IMAGES = tuple(f"{pair} / {setup}" for setup in SETUPS for pair in IMAGE_PAIRS)
 DEFAULTS_CSV = Path(__file__).parents[2] / "docs" / "results" / "semiprune_defaults.csv"
 ALL_LABELS = ("default", "DUAL + beta", "AUM + budget, 0.1", "AUM + ccs, grows")
 
@@ -135,10 +136,8 @@ def cells(data: str) -> list[tuple[str, float, float]]:
     found = [("all rows", 0.0, 1.0), *(("random", 0.0, keep) for keep in KEEP)]
     if data in K_MEANS_ON:
         found.append((K_MEANS, 0.0, min(KEEP)))
-    if data == "images":
-        methods = [f"{pair} / {setup}" for setup in SETUPS for pair in IMAGE_PAIRS]
-        return found + [(method, IMAGE_LABELS, keep) for method in methods for keep in KEEP]
-    return found + [(pair, labels, keep) for labels in LABELS for pair in PAIRS for keep in KEEP]
+    methods = ON_IMAGES if data == "images" else PAIRS
+    return found + [(method, LABELS[data], keep) for method in methods for keep in KEEP]
 
 
 def score(split: Split, rows: np.ndarray, steps: int, seed: int) -> dict[str, float]:
@@ -177,14 +176,14 @@ def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     """Return the page of the results."""
     vectors, images = runs[runs["data"] != "images"], runs[runs["data"] == "images"]
     seeds = vectors.groupby("data", sort=False)["seed"].nunique()
+    shares = [0.0, *set(LABELS.values())]
     by_metric = {
-        metric: test_table(vectors, metric, [0.0, *LABELS], [*PAIRS, K_MEANS])
-        for metric in ("accuracy", "macro F1")
+        metric: test_table(vectors, metric, shares, [*PAIRS, K_MEANS]) for metric in ("accuracy", "macro F1")
     }
-    on_images = [f"{pair} / {setup}" for setup in SETUPS for pair in IMAGE_PAIRS]
-    pictured = test_table(images, "accuracy", [IMAGE_LABELS], on_images) if len(images) else pd.DataFrame()
+    pictured = test_table(images, "accuracy", shares, list(ON_IMAGES)) if len(images) else pd.DataFrame()
     defaults = pd.read_csv(DEFAULTS_CSV)
     defaults = defaults[(defaults["part"] == "test") & defaults["keep"].isin(KEEP)]
+    labeled = ", ".join(f"{LABELS[name]:.0%} on {name}" for name in runs["data"].unique())
     text = f"""# SemiPrune with few labels, against random rows
 
 Command: `{command("semiprune", args, parse([]))}`, {origin()}, seeds from 0:
@@ -194,14 +193,13 @@ Command: `{command("semiprune", args, parse([]))}`, {origin()}, seeds from 0:
 Fashion-MNIST at full size: 60,000 of its 70,000 images are the pool. *images* are pools of {IMAGE_POOL:,} of
 them as pixels, tested on {IMAGE_TEST:,}. Debian is split by source package.
 
-**Methods.** {LABELS[0]:.0%} or {LABELS[1]:.0%} of the pool is labeled at random ({IMAGE_LABELS:.0%} on
-*images*). A method keeps a share of the pool and has these rows labeled; the labels known at first count
-toward the share. Pseudo-labels come from self-training of logistic regression, and the proxy has one hidden
-layer and 30 epochs, unless the row says otherwise: *conv* is a net with two convolutions and 20 epochs,
-*FixMatch* ran for {FIXMATCH_STEPS} steps, far fewer than in its paper. "grows" is mis_ratio = max(0, 0.8 −
-keep), about the schedule of the authors' scripts. DUAL + beta is the default of SemiPruneFilter with few
-labels. k-means ran at {min(KEEP):.0%} on {" and ".join(K_MEANS_ON)}, on 50 principal components; it needs no
-labels.
+**Methods.** A few rows of the pool are labeled at random: {labeled}. A method keeps a share of the pool and
+has these rows labeled; the labels known at first count toward the share. Pseudo-labels come from
+self-training of logistic regression, and the proxy has one hidden layer and 30 epochs, unless the row says
+otherwise: *conv* is a net with two convolutions and 20 epochs, *FixMatch* ran for {FIXMATCH_STEPS} steps,
+far fewer than in its paper. "grows" is mis_ratio = max(0, 0.8 − keep), about the schedule of the authors'
+scripts. DUAL + beta is the default of SemiPruneFilter with few labels. k-means ran at {min(KEEP):.0%} on
+{" and ".join(K_MEANS_ON)}, on 50 principal components; it needs no labels.
 
 **Measure.** A net of one hidden layer learns from the rows for {args.steps:,} steps. A difference is that
 from random rows of the same number (mean of {N_RANDOM} draws) in the same seed, in points: the paired mean,
@@ -223,7 +221,7 @@ the intervals do not cover other data.
     if len(pictured):
         facts += [
             f"On images, {method}: {count_verdicts(pictured[pictured['method'] == method])}."
-            for method in on_images
+            for method in ON_IMAGES
         ]
     parts = [
         *paragraphs(text),
