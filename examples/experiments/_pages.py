@@ -116,6 +116,7 @@ def origin() -> str:
 def publish(name: str, args: argparse.Namespace, runs: pd.DataFrame, text: str) -> None:
     """Write the page and its CSV, where ``--page`` says or else into ``--out``, and print the page."""
     target = args.page or args.out / f"{name}.md"
+    target.parent.mkdir(parents=True, exist_ok=True)
     runs.to_csv(target.with_suffix(".csv"), index=False)
     target.write_text(text)
     print(text)
