@@ -38,12 +38,12 @@ def prune(task: Task, name: str, args: argparse.Namespace) -> dict[str, Any]:
     clear_process_store()  # no filter may use what an earlier one has computed
     seeds = [task.texts[i] for i in task.seeds]
     learner = linear_model().fit(seeds, task.y[task.seeds])
-    start = time.process_time()
+    start = time.perf_counter()
     pruner = make_filter(name, task, args).fit(task.texts)
     pruner.partial_fit(seeds, task.y[task.seeds], learner=learner)
-    ready = time.process_time()
+    ready = time.perf_counter()
     kept = pruner.select(task.texts)
-    done = time.process_time()
+    done = time.perf_counter()
     rows = np.concatenate([task.seeds, kept])
     model = linear_model().fit([task.texts[i] for i in rows], task.y[rows])
     guess = model.predict(task.test_texts)
@@ -54,8 +54,8 @@ def prune(task: Task, name: str, args: argparse.Namespace) -> dict[str, Any]:
         "filter": "none" if name == "none" else type(pruner).__name__,
         "pool": len(task.texts) - len(task.seeds),
         "kept": len(kept),
-        "ready, CPU s": ready - start,
-        "select, CPU s": done - ready,
+        "ready, s": ready - start,
+        "select, s": done - ready,
         "LLM calls": getattr(pruner, "n_llm_calls_", 0),
         "rare, %": 100 * rare.mean(),
         "rare rows": int(rare.sum()),
@@ -92,7 +92,7 @@ def page(table: pd.DataFrame, args: argparse.Namespace) -> str:
     """Return the page of the results."""
     rare = table.groupby("data", sort=False)["rare rows"].max()
     shown = table.drop(columns=["reasons", "rare, %", "pool"])
-    digits = {"ready, CPU s": 1, "select, CPU s": 2, "words per text": 0, "F1": 3, "accuracy": 3}
+    digits = {"ready, s": 1, "select, s": 2, "words per text": 0, "F1": 3, "accuracy": 3}
     for column, n in digits.items():
         shown[column] = table[column].map(f"{{:.{n}f}}".format)
     text = f"""# Every filter on the same pools
