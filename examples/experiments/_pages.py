@@ -123,5 +123,10 @@ def publish(name: str, args: argparse.Namespace, runs: pd.DataFrame, text: str) 
 
 
 def paragraphs(text: str) -> list[str]:
-    """Return the paragraphs of a text, each wrapped to the width of a page."""
-    return [textwrap.fill(part, 132, break_on_hyphens=False) for part in text.strip().split("\n\n")]
+    """Return the paragraphs and bullets of a text, each wrapped to the width of a page."""
+    return [
+        textwrap.fill(
+            part, 132, break_on_hyphens=False, subsequent_indent="  " if part.startswith("* ") else ""
+        )
+        for part in text.strip().split("\n\n")
+    ]
