@@ -34,6 +34,38 @@ def test_a_family_is_adjusted_together_and_each_row_has_its_own_interval(load) -
     assert table["difference"].iloc[0] == f"{(low + high) / 2:+.1f} ± {(high - low) / 2:.1f}"
 
 
+def test_verdicts_are_counted_with_gains_apart_from_losses(load) -> None:
+    ones = pd.Series([1.0, 1.1, 0.9, 1.0])
+    nothing, anything = pd.Series([0.1, -0.1, 0.1, -0.1]), pd.Series([9.0, -9.0, 9.0, -9.0])
+    family = {("a",): ones, ("b",): -ones, ("c",): ones + 1, ("d",): nothing, ("e",): anything}
+    pages = load("_pages")
+    table = pages.compared(family, ["name"], negligible=1.0)
+    assert pages.count_verdicts(table) == (
+        "a gain is established in 2, a loss is established in 1, excluded beyond ± 1 points in 1, "
+        "not established in 1 of 5 cells"
+    )
+    assert pages.paragraphs("* " + "word " * 40)[0].splitlines()[1].startswith("  word")
+
+
+def test_random_rows_by_class_keep_the_class_shares_and_differ_between_seeds(load) -> None:
+    euds = load("euds")
+    args = Bunch(pool_size=200, test_size=50)
+    texts = np.array([f"text {i}" for i in range(300)], dtype=object)
+    corpus = Bunch(texts=texts, y=np.repeat([0, 1, 2], [180, 90, 30]), args=args)
+    splits = [euds.Split(corpus, seed) for seed in (0, 1)]
+    for split in splits:
+        whole = np.bincount(split.y)
+        draws = split.rows("random by class", 0.5)
+        assert len(draws) == euds.N_RANDOM
+        for rows in draws:
+            assert len(set(rows)) == 100
+            assert np.abs(np.bincount(split.y[rows], minlength=3) - whole / 2).max() <= 1
+            assert split.describe(rows)["class shift"] <= 1
+        assert split.rows("random by class", 0.5)[0].tolist() == draws[0].tolist()
+    assert splits[0].pool.tolist() != splits[1].pool.tolist()
+    assert not set(splits[0].pool) & set(splits[0].test)
+
+
 def test_each_method_is_compared_with_the_random_rows_of_its_seed_and_size(load) -> None:
     rows = [
         {"data": "d", "labels": labels, "keep": 0.1, "seed": seed, "method": method, "accuracy": value}
