@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _pages import command, compared, count_verdicts, origin, paragraphs, publish, runs_or_tables
-from _runs import Runs, cut, encode, make_parser, markdown
+from _runs import Runs, cut, encode, make_parser, markdown, with_packaged_models
 from scipy import stats
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.frozen import FrozenEstimator
@@ -412,9 +412,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         tables=None,
     )
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
-    args = parser.parse_args(argv)
-    args.memory = args.memory or args.out / "memory"
-    return args
+    return with_packaged_models(parser.parse_args(argv))
 
 
 def main() -> None:

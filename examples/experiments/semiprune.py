@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from _pages import command, count_verdicts, origin, paragraphs, publish, runs_or_tables
 from _pools import Split, describe_sets, split_of
-from _runs import Runs, make_parser, markdown
+from _runs import Runs, make_parser, markdown, with_packaged_models
 from semiprune_defaults import METHODS, NEGLIGIBLE, test_table
 from sklearn.decomposition import PCA
 from sklearn.metrics import accuracy_score, f1_score
@@ -264,9 +264,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
     parser.add_argument("--image-seeds", type=int, default=4, help="number of seeds on images")
     parser.add_argument("--steps", type=int, default=2_000, help="optimizer steps of every final model")
-    args = parser.parse_args(argv)
-    args.memory = args.memory or args.out / "memory"
-    return args
+    return with_packaged_models(parser.parse_args(argv))
 
 
 def main() -> None:
