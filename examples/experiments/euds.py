@@ -402,7 +402,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(
         __doc__,
-        seeds=40,
+        seeds=20,
         pool_size=3_000,
         test_size=3_000,
         max_words=200,
