@@ -47,6 +47,27 @@ def test_verdicts_are_counted_with_gains_apart_from_losses(load) -> None:
     assert pages.paragraphs("* " + "word " * 40)[0].splitlines()[1].startswith("  word")
 
 
+def test_fixmatch_and_a_convolutional_proxy_choose_images(load, monkeypatch, tmp_path) -> None:
+    pytest.importorskip("skorch")
+    semiprune = load("semiprune")
+    rng = np.random.default_rng(0)
+    y = np.arange(240) % 2
+    X = (rng.random((240, 8, 8)) + y[:, None, None] * np.eye(8)).astype(np.float32)
+    split = load("_pools").Split(X[:160], y[:160], X[160:], y[160:])
+    small = {"n_epochs": 10}
+    setups = {name: options | small for name, options in semiprune.SETUPS.items()}
+    setups["FixMatch, conv"]["ssl"] = semiprune.FixMatchClassifier("conv", max_epochs=1, min_steps=3)
+    monkeypatch.setattr(semiprune, "SETUPS", setups)
+    monkeypatch.setattr(semiprune, "images_of", lambda seed: split)
+    monkeypatch.setattr(semiprune, "K_MEANS_ON", ())
+    runs = load("_runs").Runs(tmp_path / "runs.jsonl")
+    table = pd.DataFrame(semiprune.play("images", 0, Bunch(steps=5, memory=tmp_path), runs))
+    assert len(table) == 1 + 3 + 3 * 2 * 3
+    assert table.loc[table["keep"].eq(0.3), "trained on"].eq(48).all()
+    assert table.loc[table["labels"].gt(0), "right"].between(0, 100).all()
+    assert set(table["method"]) == {"all rows", "random", *semiprune.ON_IMAGES}
+
+
 def test_random_rows_by_class_keep_the_class_shares_and_differ_between_seeds(load) -> None:
     euds = load("euds")
     args = Bunch(pool_size=200, test_size=50)
