@@ -185,9 +185,9 @@ def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     defaults = defaults[(defaults["part"] == "test") & defaults["keep"].isin(KEEP)]
     labeled = ", ".join(f"{LABELS[name]:.0%} on {name}" for name in runs["data"].unique())
     if len(images):
-        pixels = f"""*images* are pools of {IMAGE_POOL:,} of them as pixels, tested on {IMAGE_TEST:,}. *Conv* is
-a net with two convolutions and 20 epochs; *FixMatch* ran for {FIXMATCH_STEPS} steps, far fewer than in its
-paper."""
+        pixels = f"""*images* are pools of {IMAGE_POOL:,} of them as pixels, tested on {IMAGE_TEST:,}.
+*Conv* is a net with two convolutions and 20 epochs; *FixMatch* ran for {FIXMATCH_STEPS} steps, far fewer than
+in its paper."""
     else:
         pixels = """FixMatch, which the paper uses, and the convolutional proxy were not run (`--data images`
 plays them)."""
