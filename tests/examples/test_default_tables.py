@@ -68,6 +68,29 @@ def test_fixmatch_and_a_convolutional_proxy_choose_images(load, monkeypatch, tmp
     assert set(table["method"]) == {"all rows", "random", *semiprune.ON_IMAGES}
 
 
+@pytest.mark.parametrize("data", [["fashion-60k"], ["fashion-60k", "debian", "images"]])
+def test_the_page_about_few_labels_is_the_same_from_its_csv(load, tmp_path, data: list[str]) -> None:
+    semiprune = load("semiprune")
+    rng = np.random.default_rng(0)
+    columns = ("accuracy", "macro F1", "trained on", "right", "right among kept")
+    rows = [
+        {"data": name, "seed": seed, "method": method, "labels": labels, "keep": keep}
+        | dict(zip(columns, rng.random(5), strict=True))
+        for name in data
+        for seed in range(3)
+        for method, labels, keep in semiprune.cells(name)
+    ]
+    args = semiprune.parse(["--out", str(tmp_path), "--data", *data])
+    runs = pd.DataFrame(rows).round(4)
+    page = semiprune.page(runs, args)
+    load("_pages").publish("semiprune", args, runs, page)
+    args.tables = tmp_path / "semiprune.csv"
+    assert semiprune.page(load("_pages").runs_or_tables(args, semiprune.run_all), args) == page
+    assert ("were not run" in page) == ("images" not in data)
+    assert ("k-means" in page) == ("debian" in data)
+    assert all(f"3 on {name}" in page for name in data)
+
+
 def test_random_rows_by_class_keep_the_class_shares_and_differ_between_seeds(load) -> None:
     euds = load("euds")
     args = Bunch(pool_size=200, test_size=50)

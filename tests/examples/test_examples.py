@@ -96,15 +96,6 @@ def run_twice(name, cwd, options):
 
 
 @pytest.mark.slow
-def test_semiprune(tmp_path):
-    table = run_twice("semiprune", tmp_path, "--data debian --seeds 2 --steps 20")
-    assert len(table) == 2 * (1 + 3 + 1 + 3 * 3)
-    assert set(table.loc[table["keep"].eq(0.1), "trained on"]) == {800}
-    assert table["right among kept"].notna().sum() == 2 * 3 * 3
-    assert not set(table.loc[table["labels"].gt(0), "method"]) & {"random", "k-means", "all rows"}
-
-
-@pytest.mark.slow
 def test_euds(tmp_path):
     table = run_twice("euds", tmp_path, "--data movies --seeds 2 --pool-size 300 --test-size 200")
     assert len(table) == 2 * 2 * (3 + 3 * 9 + 2)
