@@ -268,7 +268,7 @@ We know it by its abstract, so which pair of difficulty and coreset is its defau
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = make_parser(__doc__, seeds=8, memory=None, out=Path("semiprune-results"), page=None, tables=None)
+    parser = make_parser(__doc__, seeds=4, memory=None, out=Path("semiprune-results"), page=None, tables=None)
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
     parser.add_argument("--image-seeds", type=int, default=4, help="number of seeds on images")
     parser.add_argument("--steps", type=int, default=2_000, help="optimizer steps of every final model")
