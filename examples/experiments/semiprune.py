@@ -215,7 +215,8 @@ its 95 % interval (Student's t), and the smallest difference that this number of
 probability of 80 %. p is adjusted by Holm's method over the rows of one method in one table. *Established*:
 adjusted p < 0.05. *Excluded beyond ± {NEGLIGIBLE:g} points*: not established, and the interval lies within
 them. *Not established*: neither. Pools of one data set overlap, those of fashion-60k almost entirely: there
-the seeds differ in labels, test rows and nets more than in pools. The intervals do not cover other data.
+the seeds differ in labels, test rows and nets more than in pools. The intervals do not cover other data. The
+time that was left decided the number of seeds, and the first ones were looked at before the last ones ran.
 
 **What holds** (counted by the script in the tables below).
 """
