@@ -6,6 +6,7 @@ import argparse
 import platform
 import subprocess
 import textwrap
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -72,11 +73,29 @@ def compared(differences: dict[tuple, pd.Series], names: list[str], negligible: 
     )
 
 
+def count_verdicts(table: pd.DataFrame) -> str:
+    """Say how often each verdict occurs in a table of `compared`; gains and losses count apart."""
+    words = [
+        ("a gain is established" if row.difference.startswith("+") else "a loss is established")
+        if row.verdict == "established"
+        else row.verdict
+        for row in table.itertuples()
+    ]
+    order = [word for word in ("a gain is established", "a loss is established") if word in words]
+    order += sorted(set(words) - set(order))
+    return ", ".join(f"{word} in {words.count(word)}" for word in order) + f" of {len(words)} cells"
+
+
+def runs_or_tables(args: argparse.Namespace, run_all: Callable[..., pd.DataFrame]) -> pd.DataFrame:
+    """Return the runs: read from the CSV that ``--tables`` names, or else played and rounded likewise."""
+    return pd.read_csv(args.tables) if args.tables else run_all(args).round(4)
+
+
 def command(script: str, args: argparse.Namespace, usual: argparse.Namespace) -> str:
     """Return the command that gives these results, without the options of where they are written."""
     words = [f"python examples/experiments/{script}.py"]
     for name, value in vars(args).items():
-        if name not in ("out", "page", "memory") and value != getattr(usual, name):
+        if name not in ("out", "page", "memory", "tables") and value != getattr(usual, name):
             words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
     return " ".join(words)
 
@@ -97,11 +116,17 @@ def origin() -> str:
 def publish(name: str, args: argparse.Namespace, runs: pd.DataFrame, text: str) -> None:
     """Write the page and its CSV, where ``--page`` says or else into ``--out``, and print the page."""
     target = args.page or args.out / f"{name}.md"
+    target.parent.mkdir(parents=True, exist_ok=True)
     runs.to_csv(target.with_suffix(".csv"), index=False)
     target.write_text(text)
     print(text)
 
 
 def paragraphs(text: str) -> list[str]:
-    """Return the paragraphs of a text, each wrapped to the width of a page."""
-    return [textwrap.fill(part, 132, break_on_hyphens=False) for part in text.strip().split("\n\n")]
+    """Return the paragraphs and bullets of a text, each wrapped to the width of a page."""
+    return [
+        textwrap.fill(
+            part, 132, break_on_hyphens=False, subsequent_indent="  " if part.startswith("* ") else ""
+        )
+        for part in text.strip().split("\n\n")
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +56,10 @@ def debian() -> Bunch:
     return Bunch(data=[bunch.data[i] for i in rows], target=bunch.target[rows], groups=bunch.groups[rows])
 
 
-def fashion() -> Bunch:
-    """Return images as their principal components."""
+def fashion(n_rows: int = N_FASHION) -> Bunch:
+    """Return images as their principal components: a fixed random part of the two published sets."""
     parts = [load_fashion_mnist(subset) for subset in ("train", "test")]
-    rows = random_part(70_000, N_FASHION)
+    rows = random_part(70_000, n_rows)
     pixels = np.concatenate([part.data.reshape(len(part.data), -1) for part in parts])[rows]
     vectors = PCA(64, random_state=0).fit_transform(np.float32(pixels) / 255)
     return Bunch(vectors=vectors, target=np.concatenate([part.target for part in parts])[rows])
@@ -72,6 +72,7 @@ SETS: dict[str, tuple[Callable[[], Bunch], int, int]] = {
     "news": (lambda: both(load_newsgroups), 11_000, 5_000),
     "debian": (debian, 8_000, 5_000),
     "fashion": (fashion, 8_000, 5_000),
+    "fashion-60k": (partial(fashion, 70_000), 60_000, 10_000),
 }
 
 
@@ -120,8 +121,7 @@ def describe_sets(names: list[str], pool_size: int | None = None) -> str:
     """Return the sizes and the vectors of the sets in words."""
     sizes = (f"*{name}*: {pool_size or SETS[name][1]:,} and {SETS[name][2]:,} rows" for name in names)
     encoders = {name: "TF-IDF with SVD" if name in TFIDF else "MiniLM" for name in names}
-    if "fashion" in names:
-        encoders["fashion"] = "PCA"
+    encoders |= {name: "PCA" for name in names if name.startswith("fashion")}
     vectors = " and ".join(
         f"those of {encoder} ({', '.join(name for name in names if encoders[name] == encoder)})"
         for encoder in dict.fromkeys(encoders.values())

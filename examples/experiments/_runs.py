@@ -47,6 +47,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "seed": {"type": int, "help": "seed of all random numbers"},
     "seeds": {"type": int, "help": "number of seeds"},
     "out": {"type": Path, "help": "folder of the results"},
+    "tables": {"type": Path, "help": "make the page from this CSV of finished runs, and run nothing"},
     "page": {"type": Path, "help": "where to write the page (default: in --out)"},
 }
 

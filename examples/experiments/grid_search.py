@@ -1,15 +1,16 @@
 """Tune a pool filter by the area under its learning curve, and plot the surface.
 
-Makes the tables of docs/results/grid_search.md: package descriptions with a rare class, a linear classifier
+Makes docs/results/grid_search.md and its CSV: package descriptions with a rare class, a linear classifier
 and margin sampling. All searches clone one ActiveLearningSimulator: a grid over β and the share that
 ActivePrune keeps; two grids over AnchorAL's A and K, and M and K; a random search over filters, their
 parameters and strategies; and successive halving, which plays more rounds with the candidates that do well
-early. Scores and vectors are computed once for all searches, folds and processes. Prints the best
-candidates; writes all of them as CSV, and the grids as PNG. Finished searches are kept, so a command that
-was stopped continues with the next.
+early. Scores and vectors are computed once for all searches, folds and processes. Writes the page, all
+candidates as CSV, and the grids as PNG. Finished searches are kept, so a command that was stopped continues
+with the next.
 
     python examples/experiments/grid_search.py  # two to three minutes on two cores
     python examples/experiments/grid_search.py --pool-size 4000 --rounds 10 --n-jobs 8
+    python examples/experiments/grid_search.py --tables docs/results/grid_search.csv  # the page, from the CSV
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import numpy as np
 import pandas as pd
-from _runs import Runs, cut, draw_rows, drawing, make_parser
+from _pages import command, origin, paragraphs, publish, runs_or_tables
+from _runs import Runs, cut, draw_rows, drawing, make_parser, markdown
 from scipy.stats import loguniform, randint
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -211,8 +213,106 @@ def plot(table: pd.DataFrame, path: Path) -> None:
         )
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run the searches."""
+def run_all(args: argparse.Namespace) -> pd.DataFrame:
+    """Run the searches that have not been run yet; return one row per candidate, best first."""
+    texts, y, groups = load_pool(args)
+    print(f"{len(texts)} rows, {y.sum()} of them in the section {args.rare}")
+    kept = Runs(args.out / "searches.jsonl")
+    settings = {
+        name: value for name, value in vars(args).items() if name not in ("out", "n_jobs", "page", "tables")
+    }
+    parts = []
+    for name, search in make_searches(make_filters(texts, args), args).items():
+        found = kept.get({"search": name, **settings}, partial(run, search, texts, y, groups))
+        print(f"{name}: {found['runs']} runs in {found['seconds']:.0f} s", flush=True)
+        parts.append(pd.DataFrame(found["candidates"]).assign(search=name, rare_rows=int(y.sum())))
+    return pd.concat(parts).sort_values("mean_test_score", ascending=False, kind="stable", ignore_index=True)
+
+
+def surface(table: pd.DataFrame, search: str, rows: str, columns: str) -> pd.DataFrame:
+    """Return mean and standard deviation over the folds, one line and one column per value of a parameter."""
+    part = table[table["search"] == search]
+    cells = [
+        f"{mean:.3f} ± {sd:.3f}"
+        for mean, sd in zip(part["mean_test_score"], part["std_test_score"], strict=True)
+    ]
+    shown = (
+        part.assign(cell=cells).pivot(index=rows, columns=columns, values="cell").sort_index(ascending=False)
+    )
+    shown.columns = [f"{value:g}" for value in shown.columns]
+    shown.index = [f"{value:g}" for value in shown.index]
+    return shown.rename_axis(rows).reset_index()
+
+
+def best(table: pd.DataFrame, search: str, n: int) -> pd.DataFrame:
+    """Return the best candidates of a search."""
+    part = table[table["search"] == search].head(n)
+    height = [
+        f"{mean:.3f} ± {sd:.3f}"
+        for mean, sd in zip(part["mean_test_score"], part["std_test_score"], strict=True)
+    ]
+    return part[["candidate", "n_rounds"]].assign(height=height)
+
+
+def ends(table: pd.DataFrame, column: str = "mean_test_score") -> str:
+    """Return the smallest and the largest value of a column as text."""
+    return f"{table[column].min():.2f} to {table[column].max():.2f}"
+
+
+def page(table: pd.DataFrame, args: argparse.Namespace) -> str:
+    """Return the page of the results."""
+    grids = table[table["search"].isin([search for search, *_ in SURFACES])]
+    baselines = table[table["search"] == "baselines"].set_index("candidate")
+    none, random = baselines.loc["no filter"], baselines.loc["RandomFilter"]
+    ample = grids[(grids["keep"] >= 0.25) | (grids["max_subpool"] >= 300) | (grids["n_anchors"] >= 1)]
+    small = {"keep = 5 %": grids[grids["keep"] == 0.05], "M = 30": grids[grids["max_subpool"] == 30]}
+    text = f"""# Searching β, A, K and M
+
+Command: `{command("grid_search", args, parse([]))}`, {origin()}, seed {args.seed}.
+
+**Pool.** The first {args.max_words} words of {args.pool_size:,} Debian package descriptions,
+{table["rare_rows"].iloc[0]} of them of the rare class *{args.rare}*; {args.folds} folds, with every source
+package on one side only. **Loop.** {args.rounds} rounds of 20 labels by margin sampling, after 20 initial
+ones; logistic regression on TF-IDF. **Score.** The mean height of the learning curve, in average precision
+on the held-out fold (`LearningCurveScorer`): mean ± standard deviation over the folds. Most of the deviation
+comes from folds of different difficulty. The n-gram model is trained on the distinct texts of the pool.
+
+Without pruning the score is {none["mean_test_score"]:.3f} ± {none["std_test_score"]:.3f}, with a random
+quarter {random["mean_test_score"]:.3f} ± {random["std_test_score"]:.3f}.
+
+**What it shows.** The size of the subpool matters:
+{"; ".join(f"{name} is at {ends(part)}" for name, part in small.items())}.
+Where a quarter of the pool is kept, or M is at least 300, the cells are at {ends(ample)},
+with standard deviations over the folds of {ends(ample, "std_test_score")}.
+
+**What it does not show.** It does not show which β, A or K is best: that a cell beats another, or no
+pruning, is *not established*, and the best of {len(grids)} cells is partly best by chance. The folds share
+one pool, one seed and one rare class, so there is no test here.
+"""
+    parts = [
+        *paragraphs(text),
+        "## ActivePrune with an n-gram model alone: β by the share kept",
+        markdown(surface(table, "beta-keep", "beta", "keep")),
+        "## AnchorAL, M = 500: A by K",
+        markdown(surface(table, "anchors-neighbors", "n_anchors", "n_neighbors")),
+        "## AnchorAL, A = 10: M by K",
+        markdown(surface(table, "subpool-neighbors", "max_subpool", "n_neighbors")),
+        f"## The random search: all {args.candidates} candidates",
+        markdown(best(table, "randomized", args.candidates)),
+        "## Successive halving: the best candidates",
+        *paragraphs(
+            f"""Halving plays two rounds with all sixteen pairs of A and K, and more with the best ones. Its
+final scores are of {int(table.loc[table["search"] == "halving", "n_rounds"].max())} rounds, so they are above
+those of the grids."""
+        ),
+        markdown(best(table, "halving", 4)),
+        "Every candidate: [grid_search.csv](grid_search.csv).",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = make_parser(
         __doc__,
         rare="games",
@@ -221,29 +321,23 @@ def main(argv: list[str] | None = None) -> None:
         n_jobs=2,
         seed=0,
         out=Path("grid-search-results"),
+        page=None,
+        tables=None,
     )
     parser.add_argument("--pool-size", type=int, default=1500, help="rows of the pool")
     parser.add_argument("--folds", type=int, default=5, help="folds of the cross-validation")
     parser.add_argument("--candidates", type=int, default=12, help="candidates of the random search")
     parser.add_argument("--llm", help="ActivePrune's quality LLM, name or path (default: perplexity alone)")
-    args = parser.parse_args(argv)
-    args.out.mkdir(parents=True, exist_ok=True)
+    return parser.parse_args(argv)
 
-    texts, y, groups = load_pool(args)
-    print(f"{len(texts)} rows, {y.sum()} of them in the section {args.rare}")
-    kept = Runs(args.out / "searches.jsonl")
-    settings = {name: value for name, value in vars(args).items() if name not in ("out", "n_jobs")}
-    parts = []
-    for name, search in make_searches(make_filters(texts, args), args).items():
-        found = kept.get({"search": name, **settings}, partial(run, search, texts, y, groups))
-        print(f"{name}: {found['runs']} runs in {found['seconds']:.0f} s", flush=True)
-        parts.append(pd.DataFrame(found["candidates"]).assign(search=name))
-    table = pd.concat(parts).sort_values("mean_test_score", ascending=False)
-    table.to_csv(args.out / "candidates.csv", index=False)
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the searches and write the page."""
+    args = parse(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
+    table = runs_or_tables(args, run_all)
     plot(table, args.out / "surfaces.png")
-    shown = table[["search", "candidate", "mean_test_score", "std_test_score", "n_rounds"]]
-    print(shown.groupby("search", sort=False).head(3).to_string(index=False, float_format="{:.3f}".format))
-    print(f"\nWritten to {args.out}: candidates.csv, surfaces.png")
+    publish("grid_search", args, table, page(table, args))
 
 
 if __name__ == "__main__":

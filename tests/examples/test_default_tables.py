@@ -34,6 +34,82 @@ def test_a_family_is_adjusted_together_and_each_row_has_its_own_interval(load) -
     assert table["difference"].iloc[0] == f"{(low + high) / 2:+.1f} ± {(high - low) / 2:.1f}"
 
 
+def test_verdicts_are_counted_with_gains_apart_from_losses(load) -> None:
+    ones = pd.Series([1.0, 1.1, 0.9, 1.0])
+    nothing, anything = pd.Series([0.1, -0.1, 0.1, -0.1]), pd.Series([9.0, -9.0, 9.0, -9.0])
+    family = {("a",): ones, ("b",): -ones, ("c",): ones + 1, ("d",): nothing, ("e",): anything}
+    pages = load("_pages")
+    table = pages.compared(family, ["name"], negligible=1.0)
+    assert pages.count_verdicts(table) == (
+        "a gain is established in 2, a loss is established in 1, excluded beyond ± 1 points in 1, "
+        "not established in 1 of 5 cells"
+    )
+    assert pages.paragraphs("* " + "word " * 40)[0].splitlines()[1].startswith("  word")
+
+
+def test_fixmatch_and_a_convolutional_proxy_choose_images(load, monkeypatch, tmp_path) -> None:
+    pytest.importorskip("skorch")
+    semiprune = load("semiprune")
+    rng = np.random.default_rng(0)
+    y = np.arange(240) % 2
+    X = (rng.random((240, 8, 8)) + y[:, None, None] * np.eye(8)).astype(np.float32)
+    split = load("_pools").Split(X[:160], y[:160], X[160:], y[160:])
+    small = {"n_epochs": 10}
+    setups = {name: options | small for name, options in semiprune.SETUPS.items()}
+    setups["FixMatch, conv"]["ssl"] = semiprune.FixMatchClassifier("conv", max_epochs=1, min_steps=3)
+    monkeypatch.setattr(semiprune, "SETUPS", setups)
+    monkeypatch.setattr(semiprune, "images_of", lambda seed: split)
+    monkeypatch.setattr(semiprune, "K_MEANS_ON", ())
+    runs = load("_runs").Runs(tmp_path / "runs.jsonl")
+    table = pd.DataFrame(semiprune.play("images", 0, Bunch(steps=5, memory=tmp_path), runs))
+    assert len(table) == 1 + 3 + 3 * 2 * 3
+    assert table.loc[table["keep"].eq(0.3), "trained on"].eq(48).all()
+    assert table.loc[table["labels"].gt(0), "right"].between(0, 100).all()
+    assert set(table["method"]) == {"all rows", "random", *semiprune.ON_IMAGES}
+
+
+@pytest.mark.parametrize("data", [["fashion-60k"], ["fashion-60k", "debian", "images"]])
+def test_the_page_about_few_labels_is_the_same_from_its_csv(load, tmp_path, data: list[str]) -> None:
+    semiprune = load("semiprune")
+    rng = np.random.default_rng(0)
+    columns = ("accuracy", "macro F1", "trained on", "right", "right among kept")
+    rows = [
+        {"data": name, "seed": seed, "method": method, "labels": labels, "keep": keep}
+        | dict(zip(columns, rng.random(5), strict=True))
+        for name in data
+        for seed in range(3)
+        for method, labels, keep in semiprune.cells(name)
+    ]
+    args = semiprune.parse(["--out", str(tmp_path), "--data", *data])
+    runs = pd.DataFrame(rows).round(4)
+    page = semiprune.page(runs, args)
+    load("_pages").publish("semiprune", args, runs, page)
+    args.tables = tmp_path / "semiprune.csv"
+    assert semiprune.page(load("_pages").runs_or_tables(args, semiprune.run_all), args) == page
+    assert ("were not run" in page) == ("images" not in data)
+    assert ("k-means" in page) == ("debian" in data)
+    assert all(f"3 on {name}" in page for name in data)
+
+
+def test_random_rows_by_class_keep_the_class_shares_and_differ_between_seeds(load) -> None:
+    euds = load("euds")
+    args = Bunch(pool_size=200, test_size=50)
+    texts = np.array([f"text {i}" for i in range(300)], dtype=object)
+    corpus = Bunch(texts=texts, y=np.repeat([0, 1, 2], [180, 90, 30]), args=args)
+    splits = [euds.Split(corpus, seed) for seed in (0, 1)]
+    for split in splits:
+        whole = np.bincount(split.y)
+        draws = split.rows("random by class", 0.5)
+        assert len(draws) == euds.N_RANDOM
+        for rows in draws:
+            assert len(set(rows)) == 100
+            assert np.abs(np.bincount(split.y[rows], minlength=3) - whole / 2).max() <= 1
+            assert split.describe(rows)["class shift"] <= 1
+        assert split.rows("random by class", 0.5)[0].tolist() == draws[0].tolist()
+    assert splits[0].pool.tolist() != splits[1].pool.tolist()
+    assert not set(splits[0].pool) & set(splits[0].test)
+
+
 def test_each_method_is_compared_with_the_random_rows_of_its_seed_and_size(load) -> None:
     rows = [
         {"data": "d", "labels": labels, "keep": 0.1, "seed": seed, "method": method, "accuracy": value}

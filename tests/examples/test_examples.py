@@ -71,7 +71,7 @@ def test_grid_search(tmp_path):
     out = run("experiments/grid_search.py", tmp_path, options)
     assert "subpool-neighbors: 32 runs" in out
     results = tmp_path / "grid-search-results"
-    candidates = pd.read_csv(results / "candidates.csv")
+    candidates = pd.read_csv(results / "grid_search.csv")
     assert candidates["mean_test_score"].between(0, 1).all()
     assert len(candidates) > 2 + 3 * 16 + 2
     assert (results / "surfaces.png").stat().st_size > 20_000
@@ -81,35 +81,33 @@ def test_grid_search(tmp_path):
 
 
 def run_twice(name, cwd, options):
-    """Run an experiment twice; check that the second run only repeats the table, and return the output."""
-    out = run(f"experiments/{name}.py", cwd, options)
-    kept = (cwd / f"{name}-results" / "runs.jsonl").read_text()
-    again = run(f"experiments/{name}.py", cwd, options)
-    assert again.splitlines()[:-1] == out.splitlines()[:-1]  # the last line reports the seconds
-    assert (cwd / f"{name}-results" / "runs.jsonl").read_text() == kept, "finished runs are kept"
-    return out
-
-
-@pytest.mark.slow
-def test_semiprune(tmp_path):
-    options = "--data news --rows 300 --steps 20 --seeds 2 --keep 0.3 0.01 --labels 0.05"
-    out = run_twice("semiprune", tmp_path, options)
-    table = pd.read_csv(tmp_path / "semiprune-results" / "semiprune.csv")
-    # One percent, 3 rows, is less than the 15 initial labels, so SemiPrune skips that size.
-    assert len(table) == 2 * (1 + 2 * 2 + 2 * 2 + 2)
-    assert set(table.loc[table["labels"].eq(0.05), "trained on"]) == {90}
-    assert table["pseudo-labels right"].notna().sum() == 4
-    assert out.count("true labels") == 4
+    """Run an experiment three times: anew, from the finished runs, and from the CSV; return the table."""
+    results = cwd / f"{name}-results"
+    run(f"experiments/{name}.py", cwd, options)
+    page, kept = (results / f"{name}.md").read_text(), (results / "runs.jsonl").read_text()
+    run(f"experiments/{name}.py", cwd, options)
+    assert (results / f"{name}.md").read_text() == page
+    assert (results / "runs.jsonl").read_text() == kept, "finished runs are kept"
+    run(f"experiments/{name}.py", cwd, f"{options} --tables {results / f'{name}.csv'} --out again")
+    assert (cwd / "again" / f"{name}.md").read_text() == page
+    assert (cwd / "again" / f"{name}.csv").read_text() == (results / f"{name}.csv").read_text()
+    assert not (cwd / "again" / "runs.jsonl").exists()
+    return pd.read_csv(results / f"{name}.csv")
 
 
 @pytest.mark.slow
 def test_euds(tmp_path):
-    run_twice("euds", tmp_path, "--data movies --seeds 2 --no-search")
-    results = tmp_path / "euds-results"
-    runs = pd.read_csv(results / "accuracies-cheap.csv")
-    assert len(runs) == 2 * (1 + 3 * 1 + 2 * 5 + 5 * 5)
-    assert runs["accuracy"].between(0.5, 1).all()
-    assert (results / "euds-cheap.png").stat().st_size > 20_000
+    table = run_twice("euds", tmp_path, "--data movies --seeds 2 --pool-size 300 --test-size 200")
+    assert len(table) == 2 * 2 * (3 + 3 * 9 + 2)
+    assert table["accuracy"].between(40, 100).all()
+    assert set(table.loc[table["keep"].eq(0.16), "trained on"]) == {48}
+
+
+@pytest.mark.slow
+def test_every_filter(tmp_path):
+    options = "--data movies --filters none random perplexity entropy semiprune ups"
+    table = run_twice("every_filter", tmp_path, options)
+    assert table["kept"].tolist() == [260, 65, 65, 65, 65, 65]
 
 
 @pytest.mark.slow
