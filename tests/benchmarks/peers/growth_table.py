@@ -22,7 +22,7 @@ class Growth(NamedTuple):
 
     @property
     def exponents(self) -> tuple[float | None, float | None]:
-        """The slopes of time and memory between the last two sizes; None if they are too small to tell."""
+        """The slopes of time and memory between the last two of three sizes; None if too small to tell."""
         return _slope(self.times, _LEAST_SECONDS), _slope(self.peaks, _LEAST_BYTES)
 
 
@@ -46,13 +46,13 @@ def growth_table(known: Figures) -> str:
         "|---|---|---|---|---|---|",
     ]
     for growth in growths(known):
-        in_time, in_memory = (_shown(value) for value in growth.exponents)
+        in_time, in_memory = (_shown(value, len(growth.times)) for value in growth.exponents)
         cells = [
             growth.stage,
             "; ".join(f"{n:,}" for n, _ in growth.times),
             "; ".join(short(value) for _, value in growth.times),
             in_time,
-            "; ".join(short(value / MIB) for _, value in growth.peaks),
+            "; ".join(short(value / MIB) if value >= MIB else "< 1" for _, value in growth.peaks),
             in_memory,
         ]
         lines.append("| " + " | ".join(cells) + " |")
@@ -62,8 +62,10 @@ def growth_table(known: Figures) -> str:
 
 
 def _slope(points: tuple[tuple[int, float], ...], least: float) -> float | None:
-    return exponent(*points[-2:]) if len(points) > 1 and points[-2][1] >= least else None
+    return exponent(*points[-2:]) if len(points) > 2 and points[-2][1] >= least else None
 
 
-def _shown(value: float | None) -> str:
-    return "too small" if value is None else f"{value:.2f}"
+def _shown(value: float | None, n_sizes: int) -> str:
+    if value is None:
+        return "too small" if n_sizes > 2 else ""
+    return f"{value:.2f}"

@@ -73,8 +73,8 @@ def _when(known: Figures) -> str:
 
 def _line(known: Figures, case: str, n: int, row: dict[str, Any]) -> str:
     peer, what = row["peer_s"], row["what"]
-    if row["note"]:
-        what = f"{what} ({row['note']})"
+    if said := "; ".join(filter(None, (row["note"], row["extrapolated"]))):
+        what = f"{what} ({said})"
     about = "≈ " if row["extrapolated"] else ""
     cells = [what, row["peer"], row["ours"], f"{n:,}"]
     ours = about + seconds(row["our_s"])
