@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,10 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from .cases import Case, all_cases
-from .child import MEMORY_LIMIT
+from .child import MEMORY_LIMIT, TIME_LIMIT
 from .page import PAGE, figures, save, write
 
-TIME_LIMIT = 1500  # seconds for one case and size
 # One thread for each library that has a setting for it. hnswlib has none that small-text passes on.
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 QUIET = {"TQDM_DISABLE": "1", "HF_HUB_OFFLINE": "1"}
@@ -53,22 +53,24 @@ def measure(name: str, case: Case, n: int) -> dict[str, Any]:
         path = Path(folder) / "rows"
         path.touch()
         command = [sys.executable, "-m", f"{__package__}.child", name, str(n), str(path)]
-        try:
-            process = subprocess.run(
-                command, env=os.environ | THREADS | QUIET, capture_output=True, text=True, timeout=TIME_LIMIT
-            )
-            if process.returncode:
-                failed = reason(process)
-        except subprocess.TimeoutExpired:
-            failed = f"it took longer than {TIME_LIMIT // 60} minutes"
+        process = subprocess.run(command, env=os.environ | THREADS | QUIET, capture_output=True, text=True)
+        if process.returncode:
+            failed = reason(process)
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return {
         "rows": rows,
         "failed": failed,
         "date": time.strftime("%Y-%m-%d"),
+        "commit": commit(),
         "load": round(os.getloadavg()[1], 1),
         "seconds": round(time.perf_counter() - start, 1),
     }
+
+
+def commit() -> str:
+    """Return the commit of the working tree, or nothing outside a repository."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def reason(process: subprocess.CompletedProcess[str]) -> str:
@@ -76,6 +78,8 @@ def reason(process: subprocess.CompletedProcess[str]) -> str:
     last = (process.stderr.strip().splitlines() or [""])[-1]
     if "MemoryError" in process.stderr or process.returncode in (-9, -6):
         return f"it needed more than {MEMORY_LIMIT >> 30} GiB"
+    if process.returncode == -signal.SIGXCPU:
+        return f"it needed more than {TIME_LIMIT // 60} CPU minutes"
     return last or f"it ended with status {process.returncode}"
 
 

@@ -42,8 +42,8 @@ def growths(known: Figures) -> list[Growth]:
 def growth_table(known: Figures) -> str:
     """Return one line per stage."""
     lines = [
-        "| stage | rows | CPU s | exponent of time | peak memory, MiB | exponent of memory |",
-        "|---|---|---|---|---|---|",
+        "| stage | rows | CPU s | exponent | peak memory, MiB | exponent | bytes a row |",
+        "|---|---|---|---|---|---|---|",
     ]
     for growth in growths(known):
         in_time, in_memory = (_shown(value, len(growth.times)) for value in growth.exponents)
@@ -54,6 +54,7 @@ def growth_table(known: Figures) -> str:
             in_time,
             "; ".join(short(value / MIB) if value >= MIB else "< 1" for _, value in growth.peaks),
             in_memory,
+            f"{growth.peaks[-1][1] / growth.peaks[-1][0]:,.0f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
     failed = [f"`{key}`: {found['failed']}" for key, found in known.items() if found["failed"]]

@@ -14,7 +14,7 @@ from .measuring import alternate
 N_CLASSES, N_LABELED, BATCH, N_ANCHORS, K = 2, 100, 25, 10, 50
 ROUNDS = 5
 FIRST, LATER = "first round, index included", "a later round"
-_LARGEST_GRAPH = 100_000
+_SLOW_GRAPH, _LARGEST_GRAPH = 30_000, 100_000  # from the first on, a graph is built only once
 _TOO_LONG = "its graph of a million vectors takes more than half an hour"
 
 
@@ -51,7 +51,7 @@ def ask(strategy: Any, loop: Loop) -> Any:
     return strategy.query(GivenVectors(), loop.X, unlabeled, labeled, loop.y[labeled], n=BATCH)
 
 
-@case()
+@case(10_000, 30_000, 100_000, 1_000_000)
 def small_text_anchors(n: int) -> Iterator[Row]:
     """AnchorAL as small-text has it: HNSW with M = 64 and ef = 200."""
     from small_text import AnchorSubsampling, RandomSampling
@@ -67,7 +67,7 @@ def small_text_anchors(n: int) -> Iterator[Row]:
     )
 
 
-@case()
+@case(10_000, 30_000, 100_000, 1_000_000)
 def small_text_seals(n: int) -> Iterator[Row]:
     """SEALS as small-text has it."""
     from small_text import SEALS, RandomSampling
@@ -98,7 +98,7 @@ def _against_small_text(n: int, theirs: Any, ours: Any, peer: str, name: str) ->
         pair[1] = ours().fit(loop.X, loop.known)
         pair[1].select(loop.X)
 
-    started = alternate(3 if n < _LARGEST_GRAPH else 1, start_theirs, start_ours)
+    started = alternate(3 if n < _SLOW_GRAPH else 1, start_theirs, start_ours)
     yield row(FIRST, peer, started[0], name, started[1])
 
     def their_round() -> None:
@@ -127,7 +127,7 @@ def _against_search(n: int, peer: str, search: Any) -> Iterator[Row]:
         later[0]()
 
     started = alternate(
-        1 if is_graph and n >= _LARGEST_GRAPH else 3,
+        1 if is_graph and n >= _SLOW_GRAPH else 3,
         start,
         lambda: pruner.fit(loop.X, loop.known).select(loop.X),
     )
@@ -251,5 +251,5 @@ def semhash_representatives(n: int) -> Iterator[Row]:
     if n > _LARGEST_GRAPH:
         yield row(what, peer, None, name, alternate(1, ours)[0], not_run=_TOO_LONG)
     else:
-        found = alternate(1 if n == _LARGEST_GRAPH else 3, theirs, ours)
+        found = alternate(3 if n < _SLOW_GRAPH else 1, theirs, ours)
         yield row(what, peer, found[0], name, found[1])

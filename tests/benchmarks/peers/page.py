@@ -65,10 +65,16 @@ def _when(known: Figures) -> str:
     if not known:
         return ""
     dates, loads = (sorted(found[name] for found in known.values()) for name in ("date", "load"))
-    missing = [f"`{name}@{n}`" for name, case in all_cases().items() for n in case.sizes]
-    missing = [key for key in missing if key.strip("`") not in known]
+    sizes = {
+        name: [f"{n:,}" for n in case.sizes if case.key(n) not in known] for name, case in all_cases().items()
+    }
+    missing = [f"`{name}` ({'; '.join(rows)})" for name, rows in sizes.items() if rows]
     told = f"\nNot measured yet: {', '.join(missing)}.\n" if missing else ""
-    return f"Measured from {dates[0]} to {dates[-1]}, at load averages of {loads[0]} to {loads[-1]}.\n{told}"
+    commits = ", ".join(sorted({found.get("commit", "") for found in known.values()}))
+    return (
+        f"Measured from {dates[0]} to {dates[-1]}, at load averages of {loads[0]} to {loads[-1]}, "
+        f"at commit {commits}.\n{told}"
+    )
 
 
 def _line(known: Figures, case: str, n: int, row: dict[str, Any]) -> str:

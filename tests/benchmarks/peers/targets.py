@@ -44,7 +44,7 @@ TARGETS = [
         "the same in a later round",
         "neighbors.small_text_anchors",
         3,
-        "with so few rows, most of our time is fixed, above all k-means++",
+        "with so few rows fixed work decides; k-means++ alone is a third of our round",
         what="a later",
     ),
     Target("`ActivePruneFilter` against ASK-LLM, in full", "llm.measured", 43, "the n-gram model and calls"),
