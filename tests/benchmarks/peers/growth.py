@@ -12,19 +12,15 @@ from .cases import Row, case, stage
 from .measuring import alternate, peak_bytes
 from .neighbors import BATCH, Loop
 
-_MANY = 1_000_000  # rows from which a stage runs once
+REPEATS = 3
 _LARGEST_TRAINING = 300_000  # 300 bytes per token
-
-
-def _repeats(n: int) -> int:
-    return 1 if n >= _MANY else 3
 
 
 def _stages(name: str, make: Any, loop: Loop) -> Iterator[Row]:
     """Measure fit, and a round: partial_fit and select."""
     from sklearn.linear_model import LogisticRegression
 
-    known, repeats = loop.known, _repeats(len(loop.X))
+    known = loop.known
     made: list[Any] = [None]
     learner = LogisticRegression().fit(loop.X[:500], loop.y[:500])
 
@@ -39,10 +35,10 @@ def _stages(name: str, make: Any, loop: Loop) -> Iterator[Row]:
         made[0].select(loop.X)
 
     peak = peak_bytes(fit)
-    yield stage(f"`{name}`: fit", alternate(repeats, fit)[0], peak)
+    yield stage(f"`{name}`: fit", alternate(REPEATS, fit)[0], peak)
     one_round()
     peak = peak_bytes(one_round)
-    yield stage(f"`{name}`: a round", alternate(repeats, one_round)[0], peak)
+    yield stage(f"`{name}`: a round", alternate(REPEATS, one_round)[0], peak)
 
 
 @case()
@@ -98,13 +94,13 @@ def ngram_training(n: int) -> Iterator[Row]:
     """All texts; order 5."""
     from skprune import NGramScorer
 
-    texts = inputs.texts(n + 4)
+    texts = inputs.texts(n + REPEATS + 1)
     # Other texts each time: a process trains only once on the same ones.
-    parts = (texts[start : start + n] for start in range(4))
+    parts = (texts[start : start + n] for start in range(REPEATS + 1))
     part = next(parts)
     peak = peak_bytes(lambda: NGramScorer(max_train_texts=None).fit(part))
     part = None  # type: ignore[assignment]
-    seconds = alternate(3, lambda: NGramScorer(max_train_texts=None).fit(next(parts)))[0]
+    seconds = alternate(REPEATS, lambda: NGramScorer(max_train_texts=None).fit(next(parts)))[0]
     yield stage("n-gram training", seconds, peak)
 
 
@@ -116,7 +112,7 @@ def ngram_scoring(n: int) -> Iterator[Row]:
     texts = inputs.texts(n)
     scorer = NGramScorer().fit(texts[:10_000])
     peak = peak_bytes(lambda: scorer(texts))
-    yield stage("n-gram scoring of raw texts", alternate(_repeats(n), lambda: scorer(texts))[0], peak)
+    yield stage("n-gram scoring of raw texts", alternate(REPEATS, lambda: scorer(texts))[0], peak)
 
 
 @case()
@@ -151,7 +147,6 @@ def _text_stages(n: int, name: str, make: Any) -> Iterator[Row]:
     ngram = FrozenEstimator(NGramScorer().fit(texts[:10_000]))
     batches = (texts[start : start + BATCH] for start in range(0, n, BATCH))
     made: list[Any] = [None]
-    repeats = _repeats(n)
 
     def fit() -> None:
         clear_process_store()
@@ -163,7 +158,7 @@ def _text_stages(n: int, name: str, make: Any) -> Iterator[Row]:
         made[0].select(texts)
 
     peak = peak_bytes(fit)
-    yield stage(f"`{name}`: fit", alternate(repeats, fit)[0], peak)
+    yield stage(f"`{name}`: fit", alternate(REPEATS, fit)[0], peak)
     one_round()
     peak = peak_bytes(one_round)
-    yield stage(f"`{name}`: a round", alternate(repeats, one_round)[0], peak)
+    yield stage(f"`{name}`: a round", alternate(REPEATS, one_round)[0], peak)

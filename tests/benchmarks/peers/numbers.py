@@ -43,7 +43,10 @@ def exponent(small: tuple[int, float], large: tuple[int, float]) -> float:
 
 
 def extrapolated(known: Figures, case: str, n: int, row: dict[str, Any]) -> float | None:
-    """Return the CPU seconds that the peer would take, from its two largest sizes that were run."""
+    """Return the CPU seconds that the peer would take, from its two largest sizes that were run.
+
+    At most in proportion to the rows: a steeper growth between small sizes is often that of caches.
+    """
     points = []
     for key, found in known.items():
         name, _, size = key.partition("@")
@@ -56,4 +59,4 @@ def extrapolated(known: Figures, case: str, n: int, row: dict[str, Any]) -> floa
     if len(points) < 2:
         return None
     small, large = sorted(points)[-2:]
-    return large[1] * (n / large[0]) ** exponent(small, large)
+    return large[1] * (n / large[0]) ** min(exponent(small, large), 1.0)

@@ -59,7 +59,7 @@ TARGETS = [
         "`DistilledScorer` against ASK-LLM, 2 % asked",
         "llm.extrapolated",
         150,
-        "2 % of the calls are 50 times fewer; 150 times needs 0.67 %",
+        "2 % of the calls are 50 times fewer; 150 times needs less than 0.67 %",
         ours="`AskLLMFilter` with `DistilledScorer`, 2",
     ),
     Target(
