@@ -9,7 +9,7 @@ PY := .venv/bin/python
 STAMP := .venv/installed
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 
-.PHONY: help demo test coverage slow gpu network bench api docs check-tools clean
+.PHONY: help demo test coverage slow gpu network bench bench-peers api docs check-tools clean
 .DELETE_ON_ERROR:
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo 'make gpu       the tests that need a CUDA device'
 	@echo 'make network   the tests that fetch from a package registry or apt'
 	@echo 'make bench     the benchmarks, one table each'
+	@echo 'make bench-peers  compared with other libraries, into docs/benchmarks-peers.md (options: ARGS="--sizes 10000")'
 	@echo 'make api       the public classes, their parameters and defaults, as a table'
 	@echo 'make docs      the site, in docs/_build/html; warnings are errors (the examples run: a few minutes)'
 	@echo 'make clean     remove .venv and the caches of the tools (not the downloaded assets)'
@@ -64,6 +65,24 @@ docs: .venv/docs-installed
 bench: $(STAMP)
 	@set -e; for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(PY) "$$script"; done
 
+# The peers get an environment of their own, because they bring packages that nobody else needs. It sees the packages of .venv,
+# so that both sides of a ratio use the same NumPy, scikit-learn and torch. A peer that does not install becomes a row that
+# says so.
+PEERS := .venv-peers/bin/python
+PEERS_LIST := tests/benchmarks/peers/requirements.txt
+
+bench-peers: .venv-peers/installed
+	@$(PEERS) -m tests.benchmarks.peers $(ARGS)
+
+.venv-peers/installed: $(STAMP) $(PEERS_LIST)
+	$(PY) -m venv .venv-peers
+	@$(PY) -c 'import sysconfig; print("import site; site.addsitedir(\"" + sysconfig.get_path("purelib") + "\")")' \
+	  > "$$($(PEERS) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/packages_of_skprune.pth"
+	@grep -v '^#' $(PEERS_LIST) | while read -r peer; do \
+	  $(PEERS) -m pip --disable-pip-version-check --no-input install --quiet $(PIN) "$$peer" \
+	    || echo "$$peer does not install here" >&2; done
+	@touch $@
+
 # torch is installed first and alone, in its pinned version: resolving an unpinned `torch` together with the rest can pull in
 # gigabytes of CUDA libraries. If pip's configuration offers a CPU wheel (2.13.0+cpu), pip prefers it: it sorts as the newer.
 # modAL is installed last, without dependencies: it pins a skorch that no longer imports (see pyproject.toml).
@@ -94,5 +113,5 @@ check-tools:
 
 clean:
 	rm -rf docs/_build docs/api docs/auto_examples
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist skprune.egg-info
+	rm -rf .venv .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist skprune.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
