@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from _descriptions import N_RARE
 from _pages import compared, paragraphs
 from _runs import drawing, markdown
 
@@ -181,59 +183,60 @@ def kept_by_hand(page: Path) -> str:
     return BY_HAND + text.partition(BY_HAND)[2] if BY_HAND in text else ""
 
 
-def page(runs: pd.DataFrame, command: str) -> str:
+def page(runs: pd.DataFrame, args: argparse.Namespace, command: str) -> str:
     """Return the page of the results; it depends on the runs and the command only."""
     runs = runs.assign(share=runs["found"] / runs["rare rows"])
     pools, timed = runs[runs["part"] != "timed"], runs[runs["part"] == "timed"]
     largest = int(runs["pool"].max())
     filters = list(dict.fromkeys(pools["filter"]))
-    against_none = [(name, "none") for name in filters if name != "none" and "AnchorAL," not in name]
+    against_none = [(name, "none") for name in filters if name != "none"]
     both = {"F1": "F1", "share": "found"}
     text = f"""# AnchorAL against no filter, RandSub, SEALS and ProxyFilter
 
 Command: `{command}`, {"; ".join(runs["origin"].dropna())}. Each table says how many seeds it has, from 0 on.
 
-**Data.** Debian package descriptions, cut at 40 words, without copies. Each seed splits them by source
-package anew (70 to 30 %), draws its pool from the larger side and its first labels from the pool, and tests
-on all rows of the smaller side. The sections named are the rare classes, everything else is one class;
-*{THREE}* has three rare classes, whose F1 is averaged; *hamradio/3* keeps a third of the hamradio rows in the
-pool. *Small* pools have 8,000 rows and K = 20, *whole* ones up to {largest:,} and K = 50.
-**Loop.** 100 first labels, 5 of each rare class as in the paper, 10 rounds of 25. Split, first labels, filter
-and strategy draw from streams of their own; the filters of a seed share all but the filter's. **Learners.**
-Logistic regression with balanced classes, trained anew in each round: on the MiniLM vectors that the filters
-search too (*vectors*), or on TF-IDF (*terms*). **Filters.** AnchorAL with A = 10 and M = 1,000. *random*: as
-many rows as AnchorAL can retrieve. *RandSub*: a third of the pool, on whole pools nearly the paper's 10,000.
-SEALS with the same K. ProxyFilter keeps as many rows as *random*. *TypiClust first*: no filter; typical rows
-take the place of the 95 or 85 first labels of the large class.
+**Data.** Debian package descriptions, cut at {args.max_words} words, without copies. Each seed splits them
+by source package anew (70 to 30 %), draws its pool from the larger side and its first labels from the pool,
+and tests on all rows of the smaller side. The sections named are the rare classes, everything else is one
+class; *{THREE}* has three rare classes, whose F1 is averaged; *hamradio/3* keeps a third of the hamradio rows
+in the pool. *Small* pools have 8,000 rows and K = 20, *whole* ones up to {largest:,} and K = 50.
+
+**Loop.** {args.n_seeds} first labels, {N_RARE} of each rare class as in the paper, then {args.rounds} rounds
+of {args.batch}. Split, first labels, filter and strategy draw from streams of their own; the filters of a
+seed share split and first labels. **Learners.** Logistic regression with balanced classes, trained anew in each round,
+reads the MiniLM vectors that the filters search too (*vectors*), or TF-IDF (*terms*).
+
+**Filters.** AnchorAL with A = 10 and M = 1,000. *random*: as many rows as AnchorAL can retrieve. *RandSub*: a
+third of the pool, on whole pools nearly the paper's 10,000. SEALS with the same K. ProxyFilter keeps as many
+rows as *random*.
 
 **How to read it.** F1 is that of the rare classes, averaged over the rounds (the paper's area under the
-curve, budget-matched, divided by 10). Differences are paired by seed: the mean in points, its 95 % interval
-(Student's t), and the smallest difference that this number of seeds detects with a probability of 80 %.
-"found" is the share of the rare rows of the pool that were labeled at the end, in percent. p is adjusted by
-Holm's method over a family. The families were named before the runs: one for each table, outcome, and cell (a
+curve, budget-matched, divided by {args.rounds}). Differences are paired by seed: the mean in points, its 95 %
+interval (Student's t), and the smallest difference that this number of seeds detects with a probability of
+80 %. "found" is the share of the rare rows of the pool that were labeled at the end, in percent. p is
+adjusted by Holm's method over a family. The families were named before the runs: one for each table, outcome, and cell (a
 part, task, learner and strategy). *Established*: adjusted p < 0.05. *Excluded beyond ± x*: not established,
 and the interval lies within ± {NEGLIGIBLE["F1"]:g} points of F1, or ± {NEGLIGIBLE["found"]:g} of the rows
 found. *Not established*: neither. All pools are drawn from one collection and overlap, so the intervals do
 not cover other collections.
 """
-    parts = paragraphs(text)
+    verdicts, parts = [], []
     for part, title in PARTS.items():
         mine = pools[pools["part"] == part]
         if mine.empty:
             continue
-        first, second = tests(mine, against_none, both), tests(mine, RIVALS, both)
+        tables = {"Each filter against none:": against_none, "AnchorAL against its rivals:": RIVALS}
         if part == "ablation":
-            rows = [(name, "AnchorAL") for name in filters if name == "random" or "AnchorAL," in name]
-            parts += [f"## {title}", markdown(tests(mine, rows, both))]
-        else:
-            parts += [f"## {title}", "Verdicts, counted over the cells:"]
-            parts += [markdown(counts(pd.concat([first, second])))]
-            parts += ["Each filter against none:", markdown(first)]
-            parts += ["AnchorAL against its rivals:", markdown(second)]
+            tables = {"Each change against AnchorAL:": [(n, "AnchorAL") for n in filters if n != "AnchorAL"]}
+        parts.append(f"## {title}")
+        for heading, pairs in tables.items():
+            table = tests(mine, pairs, both)
+            if len(table):
+                parts += [heading, markdown(table)]
+                verdicts += [] if part in ("ablation", "first") else [table]
         if "random labels" in set(mine["strategy"]):
-            alone = mine[mine["filter"] == "none"]
             parts += ["Strategies against random labels, without a filter:"]
-            parts += [markdown(strategies(alone, both))]
+            parts += [markdown(strategies(mine[mine["filter"] == "none"], both))]
         if part == "whole":
             parts += [f"![Rounds on whole pools]({IMAGE})", *paragraphs(CAPTION)]
         parts += ["Means over the seeds:", markdown(levels(mine))]
@@ -245,4 +248,7 @@ not cover other collections.
         ]
         parts += ["Means over the seeds:", markdown(timed_levels(timed))]
     parts += paragraphs(FILES)
-    return "\n\n".join(parts) + "\n"
+    summary = (
+        ["## Verdicts, counted over the cells", markdown(counts(pd.concat(verdicts)))] if verdicts else []
+    )
+    return "\n\n".join([*paragraphs(text), *summary, *parts]) + "\n"

@@ -15,6 +15,7 @@ Vectors are computed once. A command that was killed continues where it stopped.
 
     python examples/experiments/table_anchoral.py  # an hour on one core, ten minutes of it MiniLM
     python examples/experiments/table_anchoral.py --parts small --seeds 80
+    python examples/experiments/table_anchoral.py --parts small --learner minilm --seeds 20  # on a GPU
     python examples/experiments/table_anchoral.py --csv docs/results/table_anchoral.csv  # the page alone
 """
 
@@ -49,12 +50,7 @@ from skprune.strategies import BADGE, BERTKM, Entropy, RandomSampling
 from skprune.streams import generator
 
 STRATEGIES = {"entropy": Entropy, "BADGE": BADGE, "FT-BERTKM": BERTKM, "random labels": RandomSampling}
-LEARNERS = {
-    "vectors": "logistic regression, same vectors",
-    "terms": "logistic regression, TF-IDF",
-    "texts": "logistic regression, reads texts",
-    "minilm": "fine-tuned MiniLM",
-}
+LEARNERS = ("vectors", "terms", "texts", "minilm")
 A, M = 10, 1_000
 #: Rows of Table 3 and beyond; every one changes AnchorAL in one place. K is relative to the part's.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -214,7 +210,8 @@ def jobs(args: argparse.Namespace) -> Iterator[tuple[dict[str, Any], Part]]:
         for seed, task, cell, pruner in product(seeds, tasks, part.cells, part.filters):
             if cell[1] == "random labels" and pruner != "none":
                 continue
-            found = {"part": name, "task": task, "learner": cell[0], "strategy": cell[1], "filter": pruner}
+            learner = args.learner or cell[0]
+            found = {"part": name, "task": task, "learner": learner, "strategy": cell[1], "filter": pruner}
             yield common | found | {"seed": seed, "pool_size": size}, part
 
 
@@ -273,6 +270,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--tasks", nargs="+", help="rare sections, as mail+games or games/3 (default: the part's)"
     )
+    parser.add_argument(
+        "--learner", choices=LEARNERS, help="minilm: fine-tuned, minutes a run (default: the part's)"
+    )
     parser.add_argument("--seeds", type=int, help="number of seeds (default: the part's)")
     parser.add_argument("--pool-size", type=int, help="rows of each pool; 0 for all (default: the part's)")
     parser.add_argument("--texts", type=int, default=0, help="descriptions that are read; 0 for all")
@@ -292,7 +292,7 @@ def main() -> None:
     else:
         runs, rounds = run_all(args)
     given.csv = None
-    text = page(runs, command("table_anchoral", given, parse([]))) + kept_by_hand(args.page)
+    text = page(runs, args, command("table_anchoral", given, parse([]))) + kept_by_hand(args.page)
     publish("table_anchoral", args, runs, text)
     rounds.to_csv(rounds_csv, index=False)
     if "whole" in set(rounds["part"]):
