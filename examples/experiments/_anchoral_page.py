@@ -203,8 +203,8 @@ in the pool. *Small* pools have 8,000 rows and K = 20, *whole* ones up to {large
 
 **Loop.** {args.n_seeds} first labels, {N_RARE} of each rare class as in the paper, then {args.rounds} rounds
 of {args.batch}. Split, first labels, filter and strategy draw from streams of their own; the filters of a
-seed share split and first labels. **Learners.** Logistic regression with balanced classes, trained anew in each round,
-reads the MiniLM vectors that the filters search too (*vectors*), or TF-IDF (*terms*).
+seed share split and first labels. **Learners.** Logistic regression with balanced classes, trained anew in
+each round, reads the MiniLM vectors that the filters search too (*vectors*), or TF-IDF (*terms*).
 
 **Filters.** AnchorAL with A = 10 and M = 1,000. *random*: as many rows as AnchorAL can retrieve. *RandSub*: a
 third of the pool, on whole pools nearly the paper's 10,000. SEALS with the same K. ProxyFilter keeps as many
@@ -214,11 +214,11 @@ rows as *random*.
 curve, budget-matched, divided by {args.rounds}). Differences are paired by seed: the mean in points, its 95 %
 interval (Student's t), and the smallest difference that this number of seeds detects with a probability of
 80 %. "found" is the share of the rare rows of the pool that were labeled at the end, in percent. p is
-adjusted by Holm's method over a family. The families were named before the runs: one for each table, outcome, and cell (a
-part, task, learner and strategy). *Established*: adjusted p < 0.05. *Excluded beyond ± x*: not established,
-and the interval lies within ± {NEGLIGIBLE["F1"]:g} points of F1, or ± {NEGLIGIBLE["found"]:g} of the rows
-found. *Not established*: neither. All pools are drawn from one collection and overlap, so the intervals do
-not cover other collections.
+adjusted by Holm's method over a family. The families were named before the runs: one for each table,
+outcome, and cell (a part, task, learner and strategy). *Established*: adjusted p < 0.05. *Excluded beyond
+± x*: not established, and the interval lies within ± {NEGLIGIBLE["F1"]:g} points of F1, or
+± {NEGLIGIBLE["found"]:g} of the rows found. *Not established*: neither. All pools are drawn from one
+collection and overlap, so the intervals do not cover other collections.
 """
     verdicts, parts = [], []
     for part, title in PARTS.items():
