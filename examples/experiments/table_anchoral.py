@@ -64,7 +64,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "AnchorAL, M = 100": {"max_subpool": 100},
 }
 FILTERS = ("none", "random", "RandSub", "SEALS", "AnchorAL", "ProxyFilter")
-BUDGETS = (0.5, 1.5)  # CPU seconds
+BUDGETS = (0.5, 1.0)  # CPU seconds
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,10 @@ PARTS = {
     "small": Part(8_000, 20, 40, ("mail", THREE), (("vectors", "entropy"), PASSIVE)),
     "whole": Part(0, 50, 10, ("mail", "hamradio/3", THREE), (("vectors", "entropy"),)),
     "terms": Part(8_000, 20, 20, ("mail",), (("terms", "entropy"), ("terms", "random labels"))),
-    "BADGE": Part(8_000, 20, 12, ("mail",), (("vectors", "BADGE"), PASSIVE)),
+    "BADGE": Part(8_000, 20, 10, ("mail",), (("vectors", "BADGE"), PASSIVE)),
     "clusters": Part(8_000, 20, 10, ("mail",), (("vectors", "FT-BERTKM"), PASSIVE)),
     "ablation": Part(
-        *(8_000, 20, 12, ("mail",), (("vectors", "entropy"),)), ("random", "AnchorAL", *VARIANTS)
+        *(8_000, 20, 10, ("mail",), (("vectors", "entropy"),)), ("random", "AnchorAL", *VARIANTS)
     ),
     "first": Part(*(8_000, 20, 20, ("mail",), (("vectors", "entropy"),)), ("none", "none, TypiClust first")),
     "timed": Part(0, 50, 10, ("hamradio/3",), (("texts", "entropy"),)),
