@@ -160,7 +160,7 @@ def draw(rounds: pd.DataFrame, path: Path) -> None:
     style = {"svg.hashsalt": "anchoral", "svg.fonttype": "none", "font.size": 8}
     with (
         mpl.rc_context(style),
-        drawing(path, len(tasks), 4, figsize=(10, 1.9 * len(tasks) + 0.4)) as (figure, axes),
+        drawing(path, len(tasks), 4, figsize=(10, 2 * len(tasks) + 0.4)) as (figure, axes),
     ):
         for line, task in zip(axes, tasks, strict=True):
             for axis, (column, title) in zip(line, titles.items(), strict=True):
@@ -168,7 +168,7 @@ def draw(rounds: pd.DataFrame, path: Path) -> None:
                     shown = curve[curve["subpool"] > 0] if column in ("subpool", "of it rare") else curve
                     scale = 100 if title.endswith("%") else 1
                     axis.plot(shown["labels"], scale * shown[column], label=name, linewidth=1.2)
-                axis.set_title(f"{task}: {title}", fontsize=8)
+                axis.set_title(f"{task}:\n{title}", fontsize=8)
                 axis.spines[["top", "right"]].set_visible(False)
             for axis in line[:2]:
                 axis.set_yscale("log")
