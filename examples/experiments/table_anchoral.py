@@ -13,7 +13,7 @@ labels of its own from the Debian package descriptions; the filters of a seed sh
 
 Vectors are computed once. A command that was killed continues where it stopped.
 
-    python examples/experiments/table_anchoral.py  # an hour on one core, ten minutes of it MiniLM
+    python examples/experiments/table_anchoral.py  # twenty minutes on one core, eight of them MiniLM
     python examples/experiments/table_anchoral.py --parts small --seeds 80
     python examples/experiments/table_anchoral.py --parts small --learner minilm --seeds 20  # on a GPU
     python examples/experiments/table_anchoral.py --csv docs/results/table_anchoral.csv  # the page alone
@@ -291,7 +291,7 @@ def main() -> None:
         runs, rounds = pd.read_csv(args.csv), pd.read_csv(args.csv.with_name(rounds_csv.name))
     else:
         runs, rounds = run_all(args)
-    given.csv = None
+    given.csv, given.parts = None, list(dict.fromkeys(runs["part"]))
     text = page(runs, args, command("table_anchoral", given, parse([]))) + kept_by_hand(args.page)
     publish("table_anchoral", args, runs, text)
     rounds.to_csv(rounds_csv, index=False)
