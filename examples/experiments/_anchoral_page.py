@@ -16,6 +16,11 @@ CELL = ["part", "task", "learner", "strategy"]
 RIVALS = [("AnchorAL", name) for name in ("random", "RandSub", "SEALS", "ProxyFilter")]
 THREE = "mail+database+hamradio"
 IMAGE = "../images/anchoral_rounds.svg"
+LEARNERS = {
+    "vectors": "logistic regression on the MiniLM vectors that the filters search too (*vectors*)",
+    "terms": "logistic regression on TF-IDF (*terms*)",
+    "minilm": "a fine-tuned MiniLM (*minilm*)",
+}
 PARTS = {
     "small": "Small pools, entropy",
     "whole": "Whole pools, entropy",
@@ -203,8 +208,8 @@ in the pool. *Small* pools have 8,000 rows and K = 20, *whole* ones up to {large
 
 **Loop.** {args.n_seeds} first labels, {N_RARE} of each rare class as in the paper, then {args.rounds} rounds
 of {args.batch}. Split, first labels, filter and strategy draw from streams of their own; the filters of a
-seed share split and first labels. **Learners.** Logistic regression with balanced classes, trained anew in
-each round, reads the MiniLM vectors that the filters search too (*vectors*), or TF-IDF (*terms*).
+seed share split and first labels. **Learners**, with
+balanced classes, trained anew in each round: {"; ".join(map(LEARNERS.get, pools["learner"].unique()))}.
 
 **Filters.** AnchorAL with A = 10 and M = 1,000. *random*: as many rows as AnchorAL can retrieve. *RandSub*: a
 third of the pool, on whole pools nearly the paper's 10,000. SEALS with the same K. ProxyFilter keeps as many
