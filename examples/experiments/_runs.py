@@ -17,7 +17,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from significance import compare
 from sklearn.metrics import make_scorer
 
 from skprune import ActiveLearningSimulator
@@ -166,6 +165,7 @@ def play(
     train: tuple[Any, np.ndarray],
     test: tuple[Any, np.ndarray],
     positive: Any,
+    majority: Any = None,
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Play a loop, and record CPU seconds and the positive share of each subpool besides the curve.
 
@@ -179,6 +179,8 @@ def play(
         The pool and the test set.
     positive : label, or sequence of labels
         The classes whose F1 is measured and whose rows are counted.
+    majority : label, default=None
+        Another class whose F1 is measured, as "majority f1".
 
     Returns
     -------
@@ -188,80 +190,36 @@ def play(
         The labeled rows, in order.
     """
     X, y = train
-    is_positive = dict(zip(map(_content, X), np.isin(y, positive), strict=True))
     strategy = simulator.strategy
-    ticks, seconds, shares = [time.process_time()], [], []
+    ticks, seconds = [time.process_time()], []
 
     def watched(learner: Any, rows: Any, **options: Any) -> Any:
         answer = strategy(learner, rows, **options)
         seconds.append(time.process_time() - ticks[-1])
-        shares.append(float(np.mean([is_positive[_content(row)] for row in rows])))
         return answer
 
+    scoring = {"f1": make_scorer(minority_f1, minority=positive)}
+    if majority is not None:
+        scoring["majority f1"] = make_scorer(minority_f1, minority=majority)
     simulator.set_params(
         strategy=watched,
-        scoring=make_scorer(minority_f1, minority=positive),
+        scoring=scoring,
         callback=lambda _: ticks.append(time.process_time()),
     )
     simulator.fit(X, y, *test)
-    curve = simulator.learning_curve_
+    curve, seen = simulator.learning_curve_, simulator.subpool_counts_[1:]
+    is_positive = np.isin(simulator.subpool_classes_, positive)
     found = {
         "labels": curve["labels"].tolist(),
-        "f1": curve["score"].tolist(),
+        **{name: curve[name].tolist() for name in scoring},
         "found": [int(np.isin(y[simulator.labeled_indices_[:n]], positive).sum()) for n in curve["labels"]],
         "subpool": curve["subpool"].tolist(),
         "llm_calls": curve["llm_calls"].tolist(),
-        "minority in subpool": [0.0, *shares],
+        "minority in subpool": [0.0, *(seen[:, is_positive].sum(axis=1) / seen.sum(axis=1))],
         "CPU s before the first query": ticks[1] - ticks[0],
         "CPU s selecting": [0.0, *seconds],
     }
     return found, simulator.labeled_indices_
-
-
-def _content(row: Any) -> Any:
-    """Return what identifies a row: a text itself, or the bytes of a vector."""
-    return row if isinstance(row, str) else row.tobytes()
-
-
-def spread(values: Sequence[float], digits: int) -> str:
-    """Return the median and the quartiles as text."""
-    low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
-    return f"{median:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
-
-
-def differences(
-    runs: pd.DataFrame, column: str, by: list[str], baseline: str, of: str = "filter"
-) -> pd.DataFrame:
-    """Compare each filter (or other value of the column ``of``) with ``baseline``, within each group.
-
-    p-values are adjusted by Holm's method over all comparisons of a group.
-    """
-    parts = []
-    for names, group in runs.groupby(by, sort=False):
-        samples = {name: rows[column].to_numpy() for name, rows in group.groupby(of, sort=False)}
-        if min(map(len, samples.values())) < 2 or baseline not in samples:
-            continue
-        table = compare(samples, baseline, random_state=0).drop(index=baseline)
-        shown = {name: [value] * len(table) for name, value in zip(by, names, strict=True)} | {
-            of: table.index,
-            f"against {baseline} (95 %)": [
-                f"{row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f})" for row in table.itertuples()
-            ],
-            "Cohen's d": table["d"].map("{:.2f}".format),
-            "Welch's p": table["p"].map(_p_value),
-            "p, Holm": table["p_holm"].map(_p_value),
-        }
-        parts.append(pd.DataFrame(shown))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-
-
-def _p_value(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def sections(tables: dict[str, pd.DataFrame]) -> str:
-    """Return tables in Markdown, each under its title."""
-    return "\n\n".join(f"## {title}\n\n{markdown(table)}" for title, table in tables.items())
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -272,7 +230,7 @@ def markdown(table: pd.DataFrame) -> str:
 
 @contextmanager
 def drawing(path: Path, n_rows: int, n_columns: int, **options: Any) -> Iterator[tuple[Any, np.ndarray]]:
-    """Provide a figure and its axes, an array of shape (n_rows, n_columns), and save it as PNG on exit."""
+    """Provide a figure and its axes, an array of shape (n_rows, n_columns), and save it on exit."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -280,5 +238,5 @@ def drawing(path: Path, n_rows: int, n_columns: int, **options: Any) -> Iterator
 
     figure, axes = plt.subplots(n_rows, n_columns, squeeze=False, layout="constrained", **options)
     yield figure, axes
-    figure.savefig(path, dpi=130)
+    figure.savefig(path, dpi=130, metadata={"Date": None} if path.suffix == ".svg" else None)
     plt.close(figure)

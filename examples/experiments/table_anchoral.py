@@ -1,232 +1,304 @@
-"""AnchorAL's Table 2 on a small scale: which pool filter finds a rare class, and at what cost?
+"""AnchorAL's Tables 2 and 3 over fresh pools: which pool filter finds rare classes, and at what cost?
 
-Makes the tables of docs/results/table_anchoral.md. Two sections of the Debian package descriptions are the
-rare class in turn. Filters, strategies and seeds are combined; every run starts with 100 labels, five of
-them of the rare class, and adds 25 per round. Vectors are computed once. A command that was killed
-continues where it stopped.
+Makes docs/results/table_anchoral.md and its two CSV files. Each seed draws a pool, a test set and first
+labels of its own from the Debian package descriptions; the filters of a seed share them. The parts:
 
-    python examples/experiments/table_anchoral.py  # eight to thirty minutes on one core
-    python examples/experiments/table_anchoral.py --pool-size 0 --neighbors 50 --rounds 36 --seeds 20
-    python examples/experiments/table_anchoral.py --learner minilm --strategies entropy --seeds 2
+* small: pools of 8,000, a rare section and a task of three, entropy;
+* whole: all rows outside the test side, rare classes down to 0.12 %;
+* terms: as small, with a learner that reads other features than the filters;
+* BADGE, clusters: as small, with BADGE, and with FT-BERTKM, which clusters the pool;
+* ablation: anchor selection, A, K and M;
+* first: typical first labels;
+* timed: as many rounds as fit into equal CPU seconds, with a learner that reads the texts.
+
+Vectors are computed once. A command that was killed continues where it stopped.
+
+    python examples/experiments/table_anchoral.py  # twenty minutes on one core, eight of them MiniLM
+    python examples/experiments/table_anchoral.py --parts small --seeds 80
+    python examples/experiments/table_anchoral.py --parts small --learner minilm --seeds 20  # on a GPU
+    python examples/experiments/table_anchoral.py --csv docs/results/table_anchoral.csv  # the page alone
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 import warnings
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from _runs import (
-    Runs,
-    cut,
-    differences,
-    draw_rows,
-    encode,
-    make_parser,
-    play,
-    random_part,
-    sections,
-    spread,
-    with_packaged_models,
-)
+from _anchoral_page import IMAGE, THREE, draw, kept_by_hand, page
+from _descriptions import QUERY, Descriptions, Split
+from _pages import command, origin, publish
+from _runs import Runs, make_parser, play, with_packaged_models
 from demo import make_classifier
+from sklearn.base import BaseEstimator
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils import Bunch
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from skprune import ActiveLearningSimulator, AnchorFilter, RandomFilter, SEALSFilter
+from skprune import ActiveLearningSimulator, AnchorFilter, ProxyFilter, RandomFilter, SEALSFilter
 from skprune.base import BaseFilter
-from skprune.datasets import load_debian, split_by_group
-from skprune.metrics import budget_matched, learning_curve_auc
+from skprune.metrics import learning_curve_auc, minority_f1
 from skprune.strategies import BADGE, BERTKM, Entropy, RandomSampling
+from skprune.streams import generator
 
-FILTERS = ("none", "random", "SEALS", "AnchorAL")
-STRATEGIES = {"entropy": Entropy, "BADGE": BADGE, "FT-BERTKM": BERTKM, "passive": RandomSampling}
-N_ANCHORS = 10
-N_RARE = 5  # initial labels of the rare class, as in the paper
-
-
-def load_pool(args: argparse.Namespace) -> tuple[Bunch, Bunch]:
-    """Return the pool and the test set, which are the same for every rare class, filter and seed."""
-    parts = split_by_group(load_debian(None), test_size=0.2, random_state=0)
-    return tuple(
-        sample(part, size, args.max_words)
-        for part, size in zip(parts, (args.pool_size, args.test_size), strict=True)
-    )
-
-
-def sample(bunch: Bunch, size: int, max_words: int) -> Bunch:
-    """Return a random part of the rows, in order; all rows for 0."""
-    rows = random_part(len(bunch.data), size)
-    return Bunch(data=cut([bunch.data[row] for row in rows], max_words), sections=bunch.sections[rows])
+STRATEGIES = {"entropy": Entropy, "BADGE": BADGE, "FT-BERTKM": BERTKM, "random labels": RandomSampling}
+LEARNERS = ("vectors", "terms", "texts", "minilm")
+A, M = 10, 1_000
+#: Rows of Table 3 and beyond; every one changes AnchorAL in one place. K is relative to the part's.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "AnchorAL, entropy for the majority": {"anchor_selection": {0: "entropy", 1: "kmeans++"}},
+    "AnchorAL, entropy for both": {"anchor_selection": "entropy"},
+    "AnchorAL, random anchors": {"anchor_selection": "random"},
+    "AnchorAL, A = 3": {"n_anchors": 3},
+    "AnchorAL, A = 50": {"n_anchors": 50},
+    "AnchorAL, K ÷ 4": {"n_neighbors": 1 / 4},
+    "AnchorAL, K × 10": {"n_neighbors": 10},
+    "AnchorAL, M = 100": {"max_subpool": 100},
+}
+FILTERS = ("none", "random", "RandSub", "SEALS", "AnchorAL", "ProxyFilter")
+BUDGETS = (0.5, 1.0)  # CPU seconds
 
 
-def make_filter(name: str, args: argparse.Namespace) -> BaseFilter | None:
-    """Return the filter that a name of ``FILTERS`` stands for."""
-    encoded = {} if args.learner == "linear" else {"encoder": args.encoder, "memory": args.memory}
-    match name:
+@dataclass(frozen=True)
+class Part:
+    """A grid of runs.
+
+    Attributes
+    ----------
+    pool_size, n_neighbors, n_seeds : int
+        0 rows mean all. K of AnchorAL and SEALS.
+    tasks, filters : tuple of str
+    cells : tuple of (learner, strategy)
+    """
+
+    pool_size: int
+    n_neighbors: int
+    n_seeds: int
+    tasks: tuple[str, ...]
+    cells: tuple[tuple[str, str], ...]
+    filters: tuple[str, ...] = FILTERS
+
+
+PASSIVE = ("vectors", "random labels")
+PARTS = {
+    "small": Part(8_000, 20, 40, ("mail", THREE), (("vectors", "entropy"), PASSIVE)),
+    "whole": Part(0, 50, 10, ("mail", "hamradio/3", THREE), (("vectors", "entropy"),)),
+    "terms": Part(8_000, 20, 20, ("mail",), (("terms", "entropy"), ("terms", "random labels"))),
+    "BADGE": Part(8_000, 20, 10, ("mail",), (("vectors", "BADGE"), PASSIVE)),
+    "clusters": Part(8_000, 20, 10, ("mail",), (("vectors", "FT-BERTKM"), PASSIVE)),
+    "ablation": Part(
+        *(8_000, 20, 10, ("mail",), (("vectors", "entropy"),)), ("random", "AnchorAL", *VARIANTS)
+    ),
+    "first": Part(*(8_000, 20, 20, ("mail",), (("vectors", "entropy"),)), ("none", "none, TypiClust first")),
+    "timed": Part(0, 50, 10, ("hamradio/3",), (("texts", "entropy"),)),
+}
+
+
+def make_filter(name: str, part: Part, split: Split, encoder: Any) -> BaseFilter | None:
+    """Return the filter that a name stands for."""
+    n_retrieved = min(M, A * part.n_neighbors * (1 + len(split.rare)), len(split.y) // 2)
+    match name.partition(",")[0]:
         case "none":
             return None
-        case "random":  # as many rows as AnchorAL can retrieve for two classes
-            return RandomFilter(keep=2 * N_ANCHORS * args.neighbors)
+        case "random":  # as many rows as AnchorAL can retrieve
+            return RandomFilter(n_retrieved)
+        case "RandSub":  # about 10,000 rows of the whole pool, as in the paper
+            return RandomFilter(1 / 3)
         case "SEALS":
-            return SEALSFilter(n_neighbors=args.neighbors, **encoded)
+            return SEALSFilter(part.n_neighbors, encoder=encoder)
+        case "ProxyFilter":
+            return ProxyFilter(n_retrieved, encoder=encoder)
         case _:
-            return AnchorFilter(N_ANCHORS, args.neighbors, **encoded)
+            options = {"n_anchors": A, "n_neighbors": 1, "max_subpool": M, **VARIANTS.get(name, {})}
+            options["n_neighbors"] = int(options["n_neighbors"] * part.n_neighbors)
+            return AnchorFilter(**options, encoder=encoder)
 
 
-def make_learner(args: argparse.Namespace, seed: int) -> Any:
+def make_learner(name: str, data: Descriptions, seed: int) -> BaseEstimator:
     """Return the model that is trained anew in each round."""
-    if args.learner == "linear":
-        return LogisticRegression(C=10.0, class_weight="balanced", max_iter=1_000)
-    return make_classifier(argparse.Namespace(model=args.encoder, seed=seed))
+    linear = LogisticRegression(C=10.0, class_weight="balanced", max_iter=1_000)
+    match name:
+        case "vectors":
+            return make_pipeline(FunctionTransformer(data.vectors), linear)
+        case "terms":
+            return make_pipeline(FunctionTransformer(data.terms, accept_sparse=True), linear)
+        case "texts":
+            return make_pipeline(TfidfVectorizer(sublinear_tf=True), linear)
+        case _:
+            return make_classifier(argparse.Namespace(model=None, seed=seed))
 
 
-def play_one(
-    train: tuple[np.ndarray, np.ndarray],
-    test: tuple[np.ndarray, np.ndarray],
-    strategy: str,
-    name: str,
-    seed: int,
-    args: argparse.Namespace,
-) -> dict[str, Any]:
-    """Play one loop."""
+def play_one(data: Descriptions, settings: dict[str, Any], part: Part) -> dict[str, Any]:
+    """Play one loop. The settings name the seed, the task, the learner, the strategy and the filter."""
+    seed, name = settings["seed"], settings["filter"]
+    split = data.draw(settings["task"], seed, settings["pool_size"], settings["n_seeds"])
     simulator = ActiveLearningSimulator(
-        make_learner(args, seed),
-        STRATEGIES[strategy](random_state=seed),
-        make_filter(name, args),
-        n_instances=args.batch,
-        n_rounds=args.rounds,
-        initial=draw_rows(train[1], args.initial, N_RARE, 1, seed),
+        make_learner(settings["learner"], data, seed),
+        STRATEGIES[settings["strategy"]](random_state=int(generator(seed, QUERY).integers(2**31))),
+        make_filter(name, part, split, data.vectors),
+        n_instances=settings["batch"],
+        n_rounds=settings["rounds"],
+        initial=data.typical(split, seed) if name.endswith("TypiClust first") else split.initial,
         random_state=seed,
     )
-    return play(simulator, train, test, 1)[0]
-
-
-def run_all(args: argparse.Namespace) -> pd.DataFrame:
-    """Play the loops that have not been played yet; return one row per run."""
-    runs = Runs(args.out / "runs.jsonl")
-    pool, test = load_pool(args)
-    X, X_test = pool.data, test.data
-    if args.learner == "linear":
-        X, X_test = (encode(texts, args.encoder, args.memory) for texts in (X, X_test))
-        # Descriptions that differ only after the encoder's last token have equal vectors: keep one of them.
-        distinct = np.sort(np.unique(X, axis=0, return_index=True)[1])
-        X, pool.sections = X[distinct], pool.sections[distinct]
-    common = {
-        key: getattr(args, key)
-        for key in (
-            "learner",
-            "pool_size",
-            "test_size",
-            "max_words",
-            "neighbors",
-            "initial",
-            "batch",
-            "rounds",
-        )
+    sizes = {
+        "rare rows": int((split.y > 0).sum()),
+        "rare in the test set": int((split.y_test > 0).sum()),
+        "pool": len(split.y),
     }
-    labels = {rare: [(part.sections == rare).astype(int) for part in (pool, test)] for rare in args.rare}
-    jobs = []
-    for seed, rare, strategy, name in product(
-        range(args.seeds), args.rare, [*args.strategies, "passive"], args.filters
-    ):
-        if strategy == "passive" and name != "none":
-            continue
-        settings = common | {"rare": rare, "strategy": strategy, "filter": name, "seed": seed}
-        y, y_test = labels[rare]
-        jobs.append((settings, partial(play_one, (X, y), (X_test, y_test), strategy, name, seed, args)))
-    for settings, found in runs.fill(jobs, args.n_jobs):
-        named = (settings[key] for key in ("seed", "rare", "strategy", "filter"))
-        print(*named, f"F1 {found['f1'][-1]:.3f}, found {found['found'][-1]}", flush=True)
-    return pd.DataFrame(
-        [
-            {**settings, **runs.get(settings, run), "rare rows": int(labels[settings["rare"]][0].sum())}
-            for settings, run in jobs
-        ]
+    if settings["part"] == "timed":
+        return sizes | {"checkpoints": play_against_the_clock(simulator, split)}
+    found, _ = play(simulator, (split.texts, split.y), (split.test_texts, split.y_test), split.rare, 0)
+    return sizes | found
+
+
+def play_against_the_clock(simulator: ActiveLearningSimulator, split: Split) -> list[dict[str, float]]:
+    """Play until the CPU seconds of ``BUDGETS`` are spent on selection and training.
+
+    CPU seconds of the process do not depend on what else the machine does; the simulator's ``time_budget``
+    is in seconds of the clock. Predicting the test set costs nothing.
+
+    Returns
+    -------
+    list of dict
+        For each budget: the F1 of the last model trained within it, the labels and the rare rows it had.
+    """
+    reached: list[dict[str, float]] = []
+    spent, since, model, n_rounds = 0.0, time.process_time(), None, 0
+
+    def watch(trained: Any, X: Any, y: np.ndarray) -> float:
+        nonlocal spent, since, model
+        spent += time.process_time() - since
+        while len(reached) < len(BUDGETS) and spent > BUDGETS[len(reached)]:
+            if model is None:
+                raise ValueError(f"the first model took {spent:.1f} CPU seconds: more than a budget")
+            reached.append({"f1": minority_f1(y, model.predict(X), split.rare), "round": n_rounds - 1})
+        model, since = trained, time.process_time()
+        return spent
+
+    def count(_: dict[str, Any]) -> None:
+        nonlocal n_rounds
+        n_rounds += 1
+
+    simulator.set_params(
+        n_rounds=None, scoring=watch, callback=count, stopping=lambda _: len(reached) == len(BUDGETS)
     )
+    simulator.fit(split.texts, split.y, split.test_texts, split.y_test)
+    picked = simulator.labeled_indices_
+    for point in reached:
+        labels = len(split.initial) + point["round"] * simulator.n_instances
+        point |= {"labels": labels, "found": int((split.y[picked[:labels]] > 0).sum())}
+    return reached
 
 
-def summarize(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the summary of each run, at the budget that all runs reached."""
-    table = runs[["rare", "strategy", "filter", "seed", "rare rows"]].copy()
-    curves = budget_matched(runs["f1"])
-    table["F1, AUC"] = [learning_curve_auc(curve) for curve in curves]
-    table["F1, mean"] = [learning_curve_auc(curve, normalize=True) for curve in curves]
-    table["F1 at the end"] = [curve[-1] for curve in curves]
-    table["found"] = [found[len(curve) - 1] for found, curve in zip(runs["found"], curves, strict=True)]
-    for column in ("subpool", "minority in subpool"):
-        table[column] = [np.mean(values[1 : len(curves[0])]) for values in runs[column]]
-    table["CPU s selecting"] = [sum(values[: len(curves[0])]) for values in runs["CPU s selecting"]]
-    return table
+def jobs(args: argparse.Namespace) -> Iterator[tuple[dict[str, Any], Part]]:
+    """Yield the settings of all runs, seed by seed within each part."""
+    common = {key: getattr(args, key) for key in ("texts", "max_words", "n_seeds", "batch", "rounds")}
+    for name in args.parts:
+        part = PARTS[name]
+        size = part.pool_size if args.pool_size is None else args.pool_size
+        seeds = range(part.n_seeds if args.seeds is None else args.seeds)
+        tasks = args.tasks or part.tasks
+        for seed, task, cell, pruner in product(seeds, tasks, part.cells, part.filters):
+            if cell[1] == "random labels" and pruner != "none":
+                continue
+            learner = args.learner or cell[0]
+            found = {"part": name, "task": task, "learner": learner, "strategy": cell[1], "filter": pruner}
+            yield common | found | {"seed": seed, "pool_size": size}, part
 
 
-def show(table: pd.DataFrame) -> str:
-    """Return the tables in Markdown."""
-    rows = []
-    for (rare, strategy, name), group in table.groupby(["rare", "strategy", "filter"], sort=False):
-        rows.append(
-            {
-                "rare class": f"{rare} ({group['rare rows'].iloc[0]})",
-                "strategy": strategy,
-                "filter": name,
-                "seeds": len(group),
-                "F1, AUC": spread(group["F1, AUC"], 2),
-                "F1, mean": spread(group["F1, mean"], 3),
-                "F1 at the end": spread(group["F1 at the end"], 3),
-                "found": spread(group["found"], 0),
-                "subpool": f"{group['subpool'].median():.0f}",
-                "rare in subpool": f"{group['minority in subpool'].median():.1%}",
-                "CPU s selecting": spread(group["CPU s selecting"], 2),
-            }
+def run_all(args: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Play the loops that have not been played yet; return one row per run, and means per round."""
+    kept, data, now = Runs(args.out / "runs.jsonl"), Descriptions(args), {"origin": origin()}
+    runs, rounds = [], []
+    names = ("part", "task", "learner", "strategy", "filter", "seed")
+    for settings, part in jobs(args):
+        found = kept.get(settings, lambda s=settings, p=part: play_one(data, s, p) | now)
+        run = {name: settings[name] for name in names}
+        run |= {name: found[name] for name in ("origin", "pool", "rare rows", "rare in the test set")}
+        if settings["part"] == "timed":
+            for budget, point in zip(BUDGETS, found["checkpoints"], strict=True):
+                runs.append(run | {"budget": budget, "F1 at the end": point["f1"]})
+                runs[-1] |= {"labels": point["labels"], "found": point["found"]}
+            continue
+        curve = {
+            "labels": found["labels"],
+            "F1": found["f1"],
+            "found": [n / found["rare rows"] for n in found["found"]],
+            "subpool": found["subpool"],
+            "of it rare": found["minority in subpool"],
+        }
+        rounds.append(pd.DataFrame({name: settings[name] for name in names[:-1]} | curve))
+        runs.append(
+            run
+            | {"labels": found["labels"][-1], "F1": learning_curve_auc(found["f1"], normalize=True)}
+            | {"F1 at the end": found["f1"][-1]}
+            | {"majority F1": learning_curve_auc(found["majority f1"], normalize=True)}
+            | {"found": found["found"][-1], "subpool": np.mean(found["subpool"][1:])}
+            | {"of it rare": np.mean(found["minority in subpool"][1:])}
+            | {"CPU s selecting": sum(found["CPU s selecting"])}
         )
-    active, groups = table[table["strategy"] != "passive"], ["rare", "strategy"]
-    alone = table[table["filter"] == "none"]
-    parts = {
-        "Outcome": pd.DataFrame(rows),
-        "Mean F1 against no filter": differences(active, "F1, mean", groups, "none"),
-        "Rare rows found against no filter": differences(active, "found", groups, "none"),
-        "Mean F1 against random labels": differences(alone, "F1, mean", ["rare"], "passive", "strategy"),
-        "Rare rows found against random labels": differences(alone, "found", ["rare"], "passive", "strategy"),
-    }
-    return sections(parts)
+        print(*list(runs[-1].values())[:6], f"F1 {runs[-1]['F1']:.3f}", flush=True)
+    table = pd.DataFrame(runs)
+    table["origin"] = table["origin"].mask(table["origin"].duplicated())  # said once in the CSV
+    means = pd.concat(rounds).groupby([*names[:-1], "labels"], sort=False).mean().reset_index()
+    return table.round(4), means.round(4)
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(
         __doc__,
-        seeds=8,
-        pool_size=8_000,
-        test_size=2_500,
         max_words=40,
+        n_seeds=100,
         batch=25,
-        rounds=16,
+        rounds=10,
         encoder=None,
         memory=None,
-        n_jobs=1,
+        page=None,
         out=Path("table_anchoral-results"),
     )
-    parser.add_argument("--rare", nargs="+", default=["mail", "database"], help="the rare classes, in turn")
-    parser.add_argument("--filters", nargs="+", choices=FILTERS, default=FILTERS)
-    parser.add_argument("--strategies", nargs="+", choices=list(STRATEGIES)[:3], default=list(STRATEGIES)[:3])
-    parser.add_argument("--learner", choices=("linear", "minilm"), default="linear")
-    parser.add_argument("--neighbors", type=int, default=20, help="K of the filters (50 in their papers)")
-    parser.add_argument("--initial", type=int, default=100, help="labels before the first round")
-    return with_packaged_models(parser.parse_args(argv))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument(
+        "--tasks", nargs="+", help="rare sections, as mail+games or games/3 (default: the part's)"
+    )
+    parser.add_argument(
+        "--learner", choices=LEARNERS, help="minilm: fine-tuned, minutes a run (default: the part's)"
+    )
+    parser.add_argument("--seeds", type=int, help="number of seeds (default: the part's)")
+    parser.add_argument("--pool-size", type=int, help="rows of each pool; 0 for all (default: the part's)")
+    parser.add_argument("--texts", type=int, default=0, help="descriptions that are read; 0 for all")
+    parser.add_argument("--csv", type=Path, help="write the page from this file, and play nothing")
+    return parser.parse_args(argv)
 
 
 def main() -> None:
-    """Play the loops and print the tables."""
-    args = parse()
+    """Play the loops, or read them, and write the page, its CSV files and its picture."""
+    given = parse()
+    args = with_packaged_models(argparse.Namespace(**vars(given)))
     warnings.simplefilter("ignore")
-    table = summarize(run_all(args))
-    table.to_csv(args.out / "runs.csv", index=False)
-    print(f"\n{show(table)}")
+    args.page = args.page or args.out / "table_anchoral.md"
+    rounds_csv = args.page.with_name("table_anchoral_rounds.csv")
+    if args.csv:
+        runs, rounds = pd.read_csv(args.csv), pd.read_csv(args.csv.with_name(rounds_csv.name))
+    else:
+        runs, rounds = run_all(args)
+    given.csv, given.parts = None, list(dict.fromkeys(runs["part"]))
+    text = page(runs, args, command("table_anchoral", given, parse([]))) + kept_by_hand(args.page)
+    publish("table_anchoral", args, runs, text)
+    rounds.to_csv(rounds_csv, index=False)
+    if "whole" in set(rounds["part"]):
+        image = args.page.parent / IMAGE
+        image.parent.mkdir(parents=True, exist_ok=True)
+        draw(rounds, image)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,13 @@
-"""The helpers that the tables share, and a table whose command continues where it stopped."""
+"""The helpers that the tables share."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import pandas as pd
 import pytest
 from joblib.externals.loky import get_reusable_executor
 from sklearn.datasets import load_digits
@@ -82,25 +79,9 @@ def test_play_measures_a_loop_as_documented(runs: ModuleType) -> None:
     assert len(curve["CPU s selecting"]) == 4
     assert min(curve["CPU s selecting"][1:]) > 0
     assert curve["f1"][-1] == minority_f1(y[900:], simulator.predict(X[900:]), 1)
-
-
-def test_differences_compare_within_each_group(runs: ModuleType) -> None:
-    rng = np.random.default_rng(0)
-    table = pd.DataFrame(
-        [
-            {"data": data, "filter": name, "f1": level + rng.normal(0, 0.01)}
-            for data, level in (("a", 0.2), ("b", 0.8))
-            for name, level in (("none", level), ("ours", level + 0.1))
-            for _ in range(5)
-        ]
-    )
-    found = runs.differences(table, "f1", ["data"], "none")
-    assert found[["data", "filter"]].to_numpy().tolist() == [["a", "ours"], ["b", "ours"]]
-    assert all(text.startswith("+0.1") or text.startswith("+0.09") for text in found.iloc[:, 2])
-    assert found["p, Holm"].tolist() == ["< 0.001"] * 2
-    by_data = runs.differences(table[table["filter"] == "none"], "f1", ["filter"], "a", "data")
-    assert by_data[["filter", "data"]].to_numpy().tolist() == [["none", "b"]]
-    assert runs.markdown(found).splitlines()[1] == "| " + " | ".join(["---"] * found.shape[1]) + " |"
+    assert "majority f1" not in curve
+    curve, _ = runs.play(simulator, (X[:900], y[:900]), (X[900:], y[900:]), 1, 0)
+    assert curve["majority f1"][-1] == minority_f1(y[900:], simulator.predict(X[900:]), 0) > curve["f1"][-1]
 
 
 def test_drawn_rows_hold_the_asked_number_of_rare_ones(runs: ModuleType) -> None:
@@ -116,20 +97,3 @@ def test_a_random_part_is_in_order_and_0_means_all_rows(runs: ModuleType) -> Non
     assert rows == sorted(set(rows))
     assert len(rows) == 30
     assert runs.random_part(100, 0).tolist() == list(range(100))
-
-
-@pytest.mark.slow
-def test_a_second_command_prints_the_same_table_and_plays_nothing(tmp_path: Path) -> None:
-    sizes = "--pool-size 300 --test-size 200 --rounds 2 --initial 30 --neighbors 5 --seeds 2"
-    options = [*sizes.split(), "--rare", "python", "--out", str(tmp_path)]
-    command = [sys.executable, str(EXPERIMENTS / "table_anchoral.py"), *options]
-
-    def table() -> str:
-        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        return printed[printed.index("## Outcome") :]
-
-    first = table()
-    lines = (tmp_path / "runs.jsonl").read_text()
-    assert len(lines.splitlines()) == 2 * (3 * 4 + 1)
-    assert table() == first
-    assert (tmp_path / "runs.jsonl").read_text() == lines
