@@ -17,6 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from sklearn.base import clone
 from sklearn.metrics import make_scorer
 
 from skprune import ActiveLearningSimulator
@@ -24,6 +25,7 @@ from skprune.datasets import fetch_model
 from skprune.encoders import SentenceEncoder
 from skprune.metrics import minority_f1
 from skprune.store import Remembered
+from skprune.streams import draw_seed, seed_open_states
 
 Job = tuple[dict[str, Any], Callable[[], dict[str, Any]]]  # settings, and the function to run under them
 
@@ -190,7 +192,9 @@ def play(
         The labeled rows, in order.
     """
     X, y = train
-    strategy = simulator.strategy
+    strategy = clone(simulator.strategy)
+    # The simulator seeds what it can see, but not a strategy within a function.
+    seed_open_states(strategy, lambda: draw_seed(simulator.random_state))
     ticks, seconds = [time.process_time()], []
 
     def watched(learner: Any, rows: Any, **options: Any) -> Any:

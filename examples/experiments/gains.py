@@ -42,7 +42,7 @@ def semi_prune() -> dict[str, pd.Series]:
 
 
 def in_loops(filter_name: str) -> dict[str, pd.Series]:
-    """Return F1 over a loop, a filter minus the whole pool, per rare class: the mean of three small learners."""
+    """Return F1 over a loop, a filter minus the whole pool, per rare class, averaged over small learners."""
     runs = pd.read_csv(RESULTS / "proxy_filter.csv")
     runs = runs[runs["learner"] != "fine-tuned MiniLM"]  # its pools are smaller
     table = runs.pivot(index=["rare", "learner", "seed"], columns="filter", values="F1, mean")

@@ -52,9 +52,9 @@ def rethreshold(
     settings, job = _recorded(_given(earlier, "EARLIER"))
 
     from skprune import files
+    from skprune.decisions import scoring_filter
     from skprune.files.job import STATE
     from skprune.files.paths import find_files, state_of
-    from skprune.decisions import scoring_filter
 
     states = {name: state_of(path) for name, path in find_files(settings["inputs"]).items()}
     before = job["settings"]["files"]
