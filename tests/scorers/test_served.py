@@ -336,6 +336,15 @@ def test_a_model_that_is_replaced_is_noticed(server):
         scorer(TEXTS[1:])
 
 
+@pytest.fixture
+def interruptible():
+    """Raise KeyboardInterrupt at SIGINT, which a shell's background jobs ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_is_immediate_and_keeps_what_was_scored(tmp_path):
     def hang(number, prompt):
         if number == 20:
