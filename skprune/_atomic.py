@@ -13,6 +13,10 @@ from uuid import uuid4
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file beside ``path``; when all is written, bring it to the disk and let it replace ``path``."""
+    if not path.name or path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"the folder {path.parent} does not exist; make it first")
     aside = path.with_name(f".{path.name}-{uuid4().hex}")
     try:
         with open(aside, "xb") as file:

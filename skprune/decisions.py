@@ -135,7 +135,7 @@ class KnownLabels:
     Raises
     ------
     ValueError, TypeError
-        If a column is missing, or a row of ``labeled`` has no text.
+        If a column is missing, or a row of ``labeled`` has no text or no label.
     """
 
     def __init__(self, label: Any, labeled: Any, text: Any) -> None:
@@ -151,7 +151,13 @@ class KnownLabels:
             names = ", ".join(map(repr, column_names(labeled))) or "none"
             raise ValueError(f"labeled has no column {label!r}, which label= names; its columns are {names}")
         pool = check_pool(frame.drop(label).to_native(), "labeled", text)
-        self._rows = pool, frame.get_column(label).to_numpy()
+        y = frame.get_column(label).to_numpy()
+        without = np.flatnonzero(frame.get_column(label).is_null().to_numpy() | (y != y))
+        if len(without):
+            raise ValueError(
+                f"labeled[{without[0]}] has no label in the column {label!r}; drop the rows without one"
+            )
+        self._rows = pool, y
 
     @property
     def fingerprint(self) -> str | None:
@@ -199,6 +205,8 @@ class KnownLabels:
                     f"no row has a label in the column {self.label!r}, which label= names; -1, NaN and null "
                     "mean that a row has none"
                 )
+        if self._rows is not None:
+            filter._check_labels(self._rows[1])  # before all texts are scored
         filter.fit(pool, y, **fit_params)
         return filter if self._rows is None else filter.partial_fit(*self._rows)
 

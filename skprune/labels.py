@@ -138,7 +138,7 @@ def check_classes(labels: Any) -> None:
     >>> check_classes(["a", 1, 2.0])
     """
     for label in np.asarray(labels).tolist():
-        if isinstance(label, tuple):
+        if isinstance(label, (tuple, list, dict)):
             raise ValueError(f"y must hold one class per row, got several labels such as {label!r}")
         if isinstance(label, Real) and not float(label).is_integer():
             raise ValueError(f"y must hold class labels, got continuous values such as {label!r}")

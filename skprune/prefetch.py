@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from numbers import Integral
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import sklearn
+from sklearn.utils.validation import check_scalar
 
 from skprune.modal import ActiveLearner, Committee, check_taught, text_column
 from skprune.pools import Pool, check_pool
@@ -60,7 +62,7 @@ class Prefetch:
     Raises
     ------
     TypeError
-        If ``learner`` is of another kind.
+        If ``learner`` is of another kind, or ``n_instances`` is not an integer.
     ValueError
         If ``n_instances`` is less than 1.
 
@@ -110,8 +112,7 @@ class Prefetch:
         if not isinstance(learner, (ActiveLearner, Committee)):
             name = type(learner).__name__
             raise TypeError(f"learner must be an ActiveLearner or a Committee of skprune.modal, got {name}")
-        if n_instances < 1:
-            raise ValueError(f"n_instances must be at least 1, got {n_instances}")
+        check_scalar(n_instances, "n_instances", Integral, min_val=1)
         self._learner = learner
         self._pool = check_pool(X_pool, "X_pool", text_column(learner))
         self._n_instances = n_instances
@@ -198,12 +199,11 @@ class Prefetch:
         """
         with self._state:
             self._closed = True
-            jobs, n_running = list(self._jobs), int(self._busy)
-            self._jobs = deque(jobs[:n_running])
-            self._state.wait_for(lambda: not self._busy)
+            running = self._jobs[0] if self._busy else None
+            self._jobs = deque(job for job in self._jobs if job is running or job.labels is not None)
+            self._state.wait_for(self._is_idle)
             earlier, self._error = self._error, None
-            left = [*self._jobs, *jobs[n_running:]]  # a job that failed is still there
-            self._jobs = deque(job for job in left if job.labels is not None)
+            self._jobs = deque(job for job in self._jobs if job.labels is not None)
             thread = self._start()
             self._state.wait_for(self._is_idle)
             self._stopping = True
@@ -279,11 +279,10 @@ class Prefetch:
             strategy.fit(pool.data)  # the whole pool, so that load_loop needs no other
         if learner.X_training is not None:
             self._leave_out(learner.X_training)
-        rows = np.flatnonzero(self._left[pool.table.row_of])
-        n_rows = _n_worth_a_label(pool, rows)
+        rows = _worth_a_label(pool, np.flatnonzero(self._left[pool.table.row_of]))
         batch = None
-        if n_rows:
-            n_instances = min(self._n_instances, n_rows)
+        if len(rows):
+            n_instances = min(self._n_instances, len(rows))
             picked, _, scores = learner.query(pool.take(rows), n_instances=n_instances, return_metrics=True)
             reasons = None
             if isinstance(strategy, PrunedQuery):
@@ -296,7 +295,9 @@ class Prefetch:
 
     def _leave_out(self, X: Any) -> None:
         """Never pick rows, or their copies, again."""
-        rows = Pool(X, name="pending", text=text_column(self._learner))
+        rows = check_pool(X, "pending", text_column(self._learner))
+        if rows.holds_texts != self._pool.holds_texts:
+            raise TypeError("pending and X_pool must both hold texts, or both numeric rows")
         numbers = self._pool.table.locate(rows.contents_at(np.arange(len(rows))))
         self._left[numbers[numbers >= 0]] = False
 
@@ -308,9 +309,10 @@ class _Job(NamedTuple):
     labels: Any = None
 
 
-def _n_worth_a_label(pool: Pool, rows: np.ndarray) -> int:
-    """Return how many different rows a query can return: blank texts count only if nothing else is left."""
-    first, _ = pool.distinct(rows)
+def _worth_a_label(pool: Pool, rows: np.ndarray) -> np.ndarray:
+    """Return the first of each row's copies; blank texts only if nothing else is left."""
+    different = rows[pool.distinct(rows)[0]]
     if not pool.holds_texts:
-        return len(first)
-    return int(pool.table.written[pool.table.row_of[rows[first]]].sum()) or len(first)
+        return different
+    written = different[pool.table.written[pool.table.row_of[different]]]
+    return written if len(written) else different

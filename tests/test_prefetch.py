@@ -285,7 +285,7 @@ def test_the_thread_has_the_configuration_of_its_maker():
 def test_bad_input_is_refused_at_once():
     with pytest.raises(TypeError, match=r"learner must be an ActiveLearner .* got LogisticRegression"):
         Prefetch(LogisticRegression(), POOL)
-    with pytest.raises(ValueError, match="n_instances must be at least 1"):
+    with pytest.raises(ValueError, match="n_instances == 0, must be >= 1"):
         Prefetch(make_learner(), POOL, n_instances=0)
     with pytest.raises(ValueError, match=r"X_pool\[1\] is None"):
         Prefetch(make_learner(), ["a", None])
@@ -297,3 +297,48 @@ def test_bad_input_is_refused_at_once():
             batches.teach(batch.rows, ["yes"])
         assert batches.untaught == []
         assert len(batches.wait().X_training) == 20
+
+
+def test_an_interrupted_close_keeps_the_labels_that_are_waiting(monkeypatch):
+    learner = make_learner()
+    released = threading.Event()
+    teach = learner.teach
+
+    def slow(X, y):
+        assert released.wait(60)
+        teach(X, y)
+
+    batches = Prefetch(learner, POOL, n_instances=5)
+    rows = next(batches).rows
+    batches.wait()
+    monkeypatch.setattr(learner, "teach", slow)
+    for row in rows[:4]:
+        batches.teach([row], labels_of([row]))
+
+    def interrupted(condition):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as now:
+        now.setattr(batches._state, "wait_for", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            batches.close()
+    assert len(batches.untaught) == 4
+    released.set()
+    batches.close()
+    assert batches.untaught == []
+    assert len(learner.X_training) == 24
+
+
+def test_a_batch_of_any_strategy_holds_neither_copies_nor_blanks():
+    texts = ["nice", "", "nice", "bad film", "good film", "bad film", " "]
+    classifier = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    learner = ActiveLearner(classifier, Margin(random_state=0), ["a good one", "a bad one"], [1, 0])
+    with Prefetch(learner, texts, n_instances=3) as batches:
+        assert sorted(next(batches).rows) == ["bad film", "good film", "nice"]
+        assert sorted(next(batches).rows) == ["", " "]
+
+
+@pytest.mark.parametrize("arguments", [{"n_instances": 2.5}, {"n_instances": 0}, {"pending": [[1.0, 2.0]]}])
+def test_arguments_are_checked_at_once(arguments):
+    with pytest.raises((TypeError, ValueError), match=next(iter(arguments))):
+        Prefetch(make_learner(), POOL, **arguments)

@@ -200,12 +200,22 @@ def read_labels(
             disputed[row] = {_as_class(choice, class_of): n for choice, n in votes.most_common()}
     return Labels(
         texts=list(labeled),
-        labels=np.array([_as_class(winner, class_of) for winner, _ in labeled.values()]),
+        labels=_array_of([_as_class(winner, class_of) for winner, _ in labeled.values()]),
         agreement=np.array([share for _, share in labeled.values()], dtype=np.float64),
         skipped=skipped,
         disputed=disputed,
         unanswered=unanswered,
     )
+
+
+def _array_of(labels: list[Any]) -> np.ndarray:
+    """Return labels as an array that holds them as they are: of objects, if NumPy would change their type."""
+    array = np.array(labels)
+    if array.ndim == 1 and array.tolist() == labels:
+        return array
+    array = np.empty(len(labels), dtype=object)
+    array[:] = labels
+    return array
 
 
 def _read(
@@ -245,8 +255,8 @@ def _text_of(record: dict[str, Any], number: int, tool: Any, text: str, file: Pa
 
 def _records(file: Path) -> list[Any]:
     """Return the objects in a file of JSON or JSON lines."""
-    content = file.read_text(encoding="utf-8")
     try:
+        content = file.read_text(encoding="utf-8-sig")
         try:
             records = json.loads(content)
         except ValueError:

@@ -92,7 +92,7 @@ def write_tasks(
         raise ValueError(f"text={text!r} is the name of another value of a task; choose another name")
     rows = check_texts(texts)
     columns = zip(
-        _column(scores, "scores", len(rows)),
+        _column(scores, "scores", len(rows), numbers=True),
         _column(reasons, "reasons", len(rows)),
         _column(suggestions, "suggestions", len(rows)),
         strict=True,
@@ -101,17 +101,23 @@ def write_tasks(
     for row, (score, reason, suggestion) in zip(rows, columns, strict=True):
         extras = {"score": _finite(score), "reason": None if reason is None else str(reason)}
         extras = {name: value for name, value in extras.items() if value is not None}
-        task = TOOLS[format].task(row, extras, suggestion, text=text, question=question)
+        suggested = None if suggestion != suggestion else suggestion  # NaN
+        task = TOOLS[format].task(row, extras, suggested, text=text, question=question)
         lines.setdefault(row, json.dumps(task, ensure_ascii=False))
     with replacing(Path(path).expanduser()) as file:
         file.write(("[\n" + ",\n".join(lines.values()) + "\n]\n").encode())
     return len(lines)
 
 
-def _column(values: Any, name: str, n_rows: int) -> list[Any]:
+def _column(values: Any, name: str, n_rows: int, *, numbers: bool = False) -> list[Any]:
     """Return one value per row, None for all of them if there are none."""
     if values is None:
         return [None] * n_rows
+    if numbers:
+        try:
+            values = np.asarray(values, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name} must be numbers: {error}") from error
     column = np.asarray(values).tolist()
     if np.ndim(values) != 1 or len(column) != n_rows:
         raise ValueError(f"{name} must hold one value for each of the {n_rows} texts")
@@ -120,4 +126,4 @@ def _column(values: Any, name: str, n_rows: int) -> list[Any]:
 
 def _finite(score: Any) -> float | None:
     """Return a number that JSON has, else None."""
-    return None if score is None or not np.isfinite(score) else float(score)
+    return None if score is None or not np.isfinite(score) else score

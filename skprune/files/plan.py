@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from skprune.files.base import DataFile, is_missing
 from skprune.files.growing import Growing
 from skprune.files.job import Job
 from skprune.files.reader import FileReader
+from skprune.files.tables import CsvFile
 from skprune.filters.quota_filter import QuotaFilter
 from skprune.row_table import digests, is_written
 from skprune.streaming.pool import StreamedPool
@@ -64,13 +66,11 @@ class Plan:
 
 
 def cells_of(files: list[DataFile], column: str) -> np.ndarray:
-    """Return one value per row of some files, an object array."""
-    cells = [
-        file.cell(batch, row, column)
-        for file in files
-        for batch in file.batches()
-        for row in range(len(batch))
-    ]
+    """Return one value per row of some files, an object array. CSV has no types: numbers are recognized."""
+    cells = [value for file in files for values in file.values(column) for value in values]
+    if all(isinstance(file, CsvFile) for file in files):
+        with suppress(ValueError):  # as pandas does, for a column of numbers only
+            cells = [np.nan if cell is None else float(cell) for cell in cells]
     values = np.empty(len(cells), dtype=object)
     values[:] = cells
     return values

@@ -294,3 +294,29 @@ def test_labels_go_into_a_filter(export):
     pool = ["a", "aa", "aaa", "aaaa"]
     shortest = PerplexityFilter(keep=2, perplexity=lambda texts: [len(text) for text in texts])
     assert shortest.fit(pool, labels.for_pool(pool)).transform(pool) == ["a", "aaa"]
+
+
+def test_classes_keep_their_types(export):
+    rows = [task("one", annotation("1")), task("two", annotation("b"))]
+    labels = read_labels(export(*rows), classes=[1, "b"])
+    assert labels.labels.tolist() == [1, "b"]
+
+
+def test_a_byte_order_mark_is_skipped_and_other_encodings_are_refused(tmp_path):
+    content = json.dumps([task("one", annotation("good"))])
+    file = tmp_path / "export.json"
+    file.write_text(content, encoding="utf-8-sig")
+    assert read_labels(file).texts == ["one"]
+    file.write_text(content, encoding="utf-16")
+    with pytest.raises(ValueError, match=r"export\.json is neither JSON nor JSON lines"):
+        read_labels(file)
+
+
+def test_a_missing_suggestion_is_not_shown_and_scores_are_numbers(tmp_path):
+    file = tmp_path / "tasks.json"
+    write_tasks(file, ["one", "two"], suggestions=[np.nan, 1.0])
+    assert ["predictions" in row for row in json.loads(file.read_text())] == [False, True]
+    with pytest.raises(ValueError, match="scores must be numbers"):
+        write_tasks(file, ["one"], scores=["high"])
+    with pytest.raises(FileNotFoundError, match=r"the folder .*nowhere does not exist"):
+        write_tasks(tmp_path / "nowhere" / "tasks.json", ["one"])

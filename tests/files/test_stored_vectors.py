@@ -9,7 +9,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
-from skprune import AnchorFilter, ProxyFilter, SEALSFilter
+from skprune import AnchorFilter, PerplexityFilter, ProxyFilter, SEALSFilter
 from skprune.datasets import load_movie_snippets
 from skprune.files import prune, score
 from skprune.store import clear_process_store
@@ -150,3 +150,35 @@ def test_bad_labels_are_refused_before_any_work(pool, tmp_path):
             prune(folder, pruner, text="text", out=tmp_path / "out", **given)
     with pytest.raises(TypeError, match="needs the pool in memory: index='hnsw' is a graph of all rows"):
         prune(folder, AnchorFilter(index="hnsw"), text="text", out=tmp_path / "out")
+
+
+@pytest.mark.parametrize("none", ["-1", "NaN", ""])
+def test_a_row_of_csv_without_a_label_has_none(tmp_path, none):
+    (tmp_path / "in.csv").write_text(f"text,y\naaa,{none}\nbb,{none}\nc,1\ndddd,0\n")
+    shortest = PerplexityFilter(keep=1, perplexity=lambda texts: [len(text) for text in texts])
+    prune(tmp_path / "in.csv", shortest, text="text", label="y", out=tmp_path / "out")
+    assert pd.read_csv(tmp_path / "out" / "in.csv")["text"].tolist() == ["bb"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([1, None], r"labeled\[1\] has no label in the column 'y'"),
+        ([[0, 1], [1, 0]], "y must hold one class"),
+    ],
+)
+def test_bad_labels_of_other_rows_are_refused_before_any_text_is_read(tmp_path, labels, message):
+    def encode(texts):
+        raise AssertionError("the encoder was asked")
+
+    pd.DataFrame({"text": MOVIES.data[:20]}).to_parquet(tmp_path / "pool.parquet")
+    labeled = pd.DataFrame({"text": ["one", "two"], "y": labels})
+    with pytest.raises(ValueError, match=message):
+        prune(
+            tmp_path / "pool.parquet",
+            AnchorFilter(encoder=encode),
+            text="text",
+            label="y",
+            labeled=labeled,
+            out=tmp_path / "out",
+        )
