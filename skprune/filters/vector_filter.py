@@ -86,7 +86,7 @@ class NeighborFilter(VectorFilter):
 
     @property
     def _needs_memory(self) -> str:  # type: ignore[override]
-        return "index='hnsw' is a graph of all rows" if self.index == "hnsw" else ""
+        return "index='hnsw' is a graph of all rows; index='exact' is not" if self.index == "hnsw" else ""
 
     def _fit_index(self, pool: Pool) -> None:
         self._embed_pool(pool)

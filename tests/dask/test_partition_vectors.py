@@ -235,7 +235,7 @@ def test_workers_that_die_change_nothing(frame, tmp_path):
         ({"labeled": pd.DataFrame({"body": [None], "y": [1]}), "label": "y"}, r"labeled\[0\] is"),
         (
             {"labeled": pd.DataFrame({"body": ["a"], "y": [None]}), "label": "y"},
-            "partial_fit takes labeled rows",
+            "has no label in the column",
         ),
     ],
     ids=lambda value: "",
