@@ -23,6 +23,8 @@ class MetaFilter(BaseFilter):
     parameters reach all of these; an error in one of them restores all of them.
     """
 
+    _needs_memory = "its filters select among each other's rows"
+
     @property
     @abstractmethod
     def _given_filters(self) -> list[tuple[str, BaseFilter]]:
