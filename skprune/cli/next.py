@@ -22,7 +22,17 @@ def next(
         typer.Option(
             "--labels",
             "-l",
-            help="Export of the annotation tool, or tasks that people have already. May be repeated.",
+            metavar="FILE",
+            help="Export of the annotation tool, or tasks that people have already; repeat the option for "
+            "several files.",
+            show_default=False,
+        ),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            "--classes",
+            help="Labels that may occur: good,bad. Any other label is an error.",
             show_default=False,
         ),
     ] = None,
@@ -59,11 +69,13 @@ def next(
     Example: skprune next pool.csv -t body --labels export.json -n 50 -o tasks.json
 
     The model is a logistic regression on TF-IDF vectors, trained on the labels so far. Without labels of two
-    classes the rows are random. Texts in the files of --labels are never written again.
+    classes the usual filter and strategy draw random rows. Texts in the files of --labels are never written
+    again.
     """
     for value, name in ((inputs, "INPUTS"), (text, "--text"), (out, "--out")):
         if not value:
             raise typer.BadParameter(f"{name} is missing")
+    allowed = None if classes is None else [name.strip() for name in classes.split(",") if name.strip()]
     parameters: dict[str, Any] = {"random_state": seed}
     if keep is not None:
         parameters["keep"] = number(keep)
@@ -82,13 +94,24 @@ def next(
     if tool not in TOOLS:
         raise typer.BadParameter(f"{tool!r} is not one of {', '.join(TOOLS)}", param_hint="--tool")
 
-    known = read_labels(labels or [], on_conflict=on_conflict, text=str(text), question=question)
+    known = read_labels(
+        labels or [], classes=allowed, on_conflict=on_conflict, text=str(text), question=question
+    )
     with as_files(inputs or [], format) as paths:
-        texts = read_frame(paths, text, columns=[str(text)])[text].dropna().drop_duplicates()
+        try:
+            column = read_frame(paths, text, columns=[str(text)])[text]
+        except (TypeError, ValueError) as error:
+            if labels and len(paths) > 1:
+                remedy = "if this file holds labels, put --labels before its name too"
+                raise ValueError(f"{error}; {remedy}") from error
+            raise
+    texts = column[column.notna() & (column.str.strip() != "")]
+    n_without_text = len(column) - len(texts)
+    texts = texts.drop_duplicates()
     outside = ~np.isin(known.texts, texts)
     if len(known) and outside.all():
         raise ValueError("none of the labeled texts is in the pool; --labels may be of another project")
-    pool = texts[~texts.isin(known.asked) & (texts.str.strip() != "")].tolist()
+    pool = texts[~texts.isin(known.asked)].tolist()
     if not pool:
         raise ValueError("no text of the pool is left: people have all of them")
     if keep is None and isinstance(size := filter.get_params().get("keep"), int) and size > len(pool):
@@ -101,11 +124,12 @@ def next(
         query.tell(known.texts, known.labels, learner=model)
     indices, scores = query(model, pool, n_instances=min(n, len(pool)))
     rows = [pool[row] for row in indices]
+    reasons = query.explain()["reason"].to_numpy(dtype=object)[indices]
     n_tasks = write_tasks(
         out,
         rows,
         scores=scores,
-        reasons=query.explain()["reason"].to_numpy(dtype=object)[indices],
+        reasons=reasons,
         suggestions=model.predict(rows) if suggest and is_trained else None,
         format=tool,
         text=str(text),
@@ -115,7 +139,9 @@ def next(
         "tasks": n_tasks,
         "out": out,
         "left": len(pool) - n_tasks,
+        "rows without a text": n_without_text,
         "labels": len(known),
+        "classes": {name: int((known.labels == name).sum()) for name in allowed or np.unique(known.labels)},
         "labels outside of the pool": int(outside.sum()),
         "skipped": len(known.skipped),
         "disputed": len(known.disputed),
@@ -125,7 +151,25 @@ def next(
         print_json(result)
         return
     print(f"wrote {n_tasks:,} tasks to {out}; {result['left']:,} texts are left in the pool")
+    if n_without_text:
+        print(f"{n_without_text:,} rows without a text left out")
     if not is_trained:
-        print("the rows are random: there are no labels of two classes yet")
+        by_filter = not all("random" in reason for reason in reasons)
+        print(_without_model(method if by_filter else None, strategy if np.any(scores) else None))
     counted = ("labels", "labels outside of the pool", "skipped", "disputed", "unanswered")
     print(", ".join(f"{name}: {result[name]:,}" for name in counted))
+    if result["classes"]:
+        print("classes:", ", ".join(f"{name}: {size:,}" for name, size in result["classes"].items()))
+
+
+def _without_model(filter: str | None, strategy: str | None) -> str:
+    """Say what picked the rows before there is a model; None stands for a random draw."""
+    if filter is None and strategy is None:
+        picked = "the rows are random"
+    elif filter is None:
+        picked = f"the filter is random, and the strategy {strategy} picked among its rows"
+    elif strategy is None:
+        picked = f"the strategy is random, and picked among the rows of the filter {filter}"
+    else:
+        picked = f"the strategy {strategy} picked among the rows of the filter {filter}"
+    return f"{picked}: there are no labels of two classes yet"

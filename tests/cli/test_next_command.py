@@ -109,3 +109,47 @@ def test_errors_are_one_line(invoke, pool, args, code, message):
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
     assert not Path("x").exists()
+
+
+def test_labels_are_counted_by_class_and_others_refused(invoke, pool):
+    assert invoke(*COMMAND, "-n", 40, "-o", "first.json").exit_code == 0
+    answered("first.json", pool, "export.json", "label-studio")
+    kinds = [pool[row] for row in read_labels("first.json", text="body").unanswered]
+    options = (*COMMAND, "--labels", "export.json", "-o", "tasks.json")
+    result = invoke(*options, "--classes", "rare, common,other", "--json")
+    assert result.exit_code == 0, result.stderr
+    counts = {"rare": kinds.count("rare"), "common": kinds.count("common"), "other": 0}
+    assert json.loads(result.stdout)["classes"] == counts
+    assert f"classes: common: {counts['common']}, rare: {counts['rare']}\n" in invoke(*options).stdout
+    Path("tasks.json").unlink()
+    wrong = invoke(*options, "--classes", "rare,comon")
+    assert (wrong.exit_code, wrong.stdout) == (1, "")
+    assert "the label 'common', which is not one of the classes rare, comon" in wrong.stderr
+    assert not Path("tasks.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), "the rows are random: there are"),
+        (("--strategy", "typi-clust"), "the filter is random, and the strategy typi-clust picked among its"),
+        (("-m", "perplexity"), "the strategy is random, and picked among the rows of the filter perplexity"),
+        (
+            ("-m", "perplexity", "--strategy", "typi-clust"),
+            "the strategy typi-clust picked among the rows of the filter perplexity",
+        ),
+    ],
+)
+def test_it_tells_what_picked_the_rows_without_a_model(invoke, options, words):
+    result = invoke(*COMMAND, "-n", 5, "-o", "tasks.json", *options)
+    assert result.exit_code == 0, result.stderr
+    assert words in result.stdout
+    assert "2 rows without a text left out" in result.stdout  # an empty cell, and a blank one
+
+
+def test_a_second_export_without_the_option_is_an_error_with_a_remedy(invoke, pool):
+    assert invoke(*COMMAND, "-n", 5, "-o", "first.json").exit_code == 0
+    result = invoke(*COMMAND, "--labels", "first.json", "first.json", "-o", "x")
+    assert result.exit_code == 1
+    assert "first.json" in result.stderr
+    assert "put --labels before its name too" in result.stderr
