@@ -268,8 +268,9 @@ class QuotaFilter(MetaFilter):
                 )
         wanted = int(groups.floors.sum())
         if wanted > n_kept:
+            n_groups = sum(name is not None for name in groups.names)
             raise ValueError(
-                f"min_per_group={self.min_per_group} asks for {wanted} rows of {len(groups.names)} groups, "
+                f"min_per_group={self.min_per_group} asks for {wanted} rows of {n_groups} groups, "
                 f"but the filter keeps {n_kept}; lower it, or let the filter keep more"
             )
 

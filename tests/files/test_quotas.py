@@ -149,7 +149,7 @@ def test_an_estimate_is_that_of_the_filter_inside(pool):
         (
             QuotaFilter(RandomFilter(keep=10), groups="language", min_per_group=20),
             ValueError,
-            "asks for 60 rows of 4 groups, but the filter keeps 10",
+            "asks for 60 rows of 3 groups, but the filter keeps 10",
         ),
     ],
 )

@@ -357,3 +357,10 @@ def test_copies_in_several_groups_are_reported(as_column):
         pool, options = pd.DataFrame({"text": texts, "source": groups}), {}
     with pytest.warns(UserWarning, match="5 different rows have copies in several groups"):
         quota.fit(pool, **options)
+
+
+def test_rows_without_a_group_are_not_counted_as_one():
+    groups = np.where(GROUPS == "fr", None, GROUPS)
+    n_named = len(set(GROUPS)) - 1
+    with pytest.raises(ValueError, match=f"asks for {10 * n_named} rows of {n_named} groups, but the filter"):
+        QuotaFilter(shortest(), min_per_group=10).fit(TEXTS, groups=groups)
