@@ -27,7 +27,8 @@ Method = Annotated[
     typer.Option(
         "--method",
         "-m",
-        help="random, perplexity, ask-llm, active-prune or entropy-interval.",
+        help="random, perplexity, ask-llm, active-prune, entropy-interval, anchor, seals or proxy; report "
+        "also takes filters that need the whole pool in memory, such as k-means.",
         show_default=False,
     ),
 ]
