@@ -37,15 +37,21 @@ def explain(
 
     from skprune.files import read_frame
 
+    without_reasons = f"{', '.join(inputs)}: no reasons; give the folder of --removed, or a table of scores"
     with as_files(inputs, None) as paths:
-        rows = read_frame(paths, "reason")
+        try:
+            rows = read_frame(paths, "reason")
+        except ValueError as error:
+            if "no column 'reason'" in str(error):
+                raise ValueError(without_reasons) from error
+            raise
     reason = next(iter(_called("reason", rows)), None)
-    scores = [] if reason is None else _scores(rows, reason)
-    if reason is None or (text and text not in rows):
+    if reason is None:
+        raise ValueError(without_reasons)
+    if text and text not in rows:
         names = ", ".join(map(str, rows.columns))
-        raise ValueError(
-            f"the inputs have no column {text if reason else 'reason'!r}; their columns are {names}"
-        )
+        raise ValueError(f"the inputs have no column {text!r}; their columns are {names}")
+    scores = _scores(rows, reason)
     found = []
     for words, group in rows.groupby(reason, sort=False, observed=True):
         entry: dict[str, Any] = {"reason": words, "rows": len(group)}

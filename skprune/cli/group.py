@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -13,6 +14,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+#: What messages of the library call an option, as Python writes it.
+_IN_PYTHON = re.compile(r"\b(on_missing|on_conflict)='(\w+)'")
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
 
@@ -60,7 +63,8 @@ class Group(TyperGroup):
             command = context.command_path if context is not None else "skprune"
             _tell(f"{error.format_message()} (see {command} --help)")
             return WRONG_USE
-        _tell("nothing was done" if isinstance(error, typer.Abort) else str(error) or type(error).__name__)
+        message = "nothing was done" if isinstance(error, typer.Abort) else str(error)
+        _tell(_IN_PYTHON.sub(_in_shell, message) or type(error).__name__)
         return FAILED
 
 
@@ -80,6 +84,10 @@ Debug = Annotated[
         show_default=False,
     ),
 ]
+
+
+def _in_shell(found: re.Match[str]) -> str:
+    return f"--{found[1].replace('_', '-')} {found[2]}"
 
 
 def _tell(message: str) -> None:

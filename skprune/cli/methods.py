@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -32,16 +33,21 @@ def method_names(module: str = FILTERS) -> dict[str, str]:
     return {_kebab(name.removesuffix("Filter")): name for name in classes}
 
 
-def class_of(method: str, module: str, option: str) -> Any:
-    """Return the class of a method; hyphens and case of the name do not matter."""
+def class_of(method: str, module: str, option: str, *, besides: Sequence[str] = ()) -> Any:
+    """Return the class of a method; hyphens and case of the name do not matter.
+
+    The error about an unknown name lists those of ``besides`` too, which the option takes but have no class.
+    """
     names = {_plain(name): name for name in method_names(module)}
     if _plain(method) not in names:
-        known = ", ".join(names.values())
+        known = ", ".join([*besides, *names.values()])
         raise typer.BadParameter(f"{method!r} is not one of {known}", param_hint=option)
     return getattr(importlib.import_module(module), method_names(module)[names[_plain(method)]])
 
 
-def make_filter(method: str, parameters: dict[str, Any]) -> Any:
+def make_filter(
+    method: str, parameters: dict[str, Any], option: str = "--method", *, besides: Sequence[str] = ()
+) -> Any:
     """Return the filter of a method with some parameters.
 
     Parameters
@@ -49,6 +55,10 @@ def make_filter(method: str, parameters: dict[str, Any]) -> Any:
     method : str
     parameters : dict
         By name. ``quality__normalize`` names a parameter of the scorer in ``quality``.
+    option : str, default="--method"
+        The option that names the method, for messages.
+    besides : sequence of str, default=()
+        As for :func:`class_of`.
 
     Examples
     --------
@@ -57,12 +67,12 @@ def make_filter(method: str, parameters: dict[str, Any]) -> Any:
     """
     import skprune
 
-    class_ = class_of(method, FILTERS, "--method")
+    class_ = class_of(method, FILTERS, option, besides=besides)
     signature = inspect.signature(class_).parameters.values()
     required = [parameter.name for parameter in signature if parameter.default is parameter.empty]
     if required:
         what = f"needs {', '.join(required)}, which only Python can give: see skprune.{class_.__name__}"
-        raise typer.BadParameter(f"{method} {what}", param_hint="--method")
+        raise typer.BadParameter(f"{method} {what}", param_hint=option)
     filter = class_()
     _set(filter, method, {key: value for key, value in parameters.items() if "__" not in key})
     nested = {key: value for key, value in parameters.items() if "__" in key}

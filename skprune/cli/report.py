@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from skprune.cli.group import Debug
+from skprune.cli.missing import DropMissing, with_texts
 from skprune.cli.options import (
     Format,
     Inputs,
@@ -45,6 +46,7 @@ def report(
     sensitive: Annotated[
         bool, typer.Option("--sensitive", help="Leave out all texts.", show_default=False)
     ] = False,
+    on_missing: DropMissing = "error",
     memory: Memory = None,
     seed: Seed = None,
     set: Set = None,
@@ -74,6 +76,8 @@ def report(
         if name not in rows:
             known = ", ".join(map(str, rows.columns))
             raise ValueError(f"the inputs have no column {name!r}; their columns are {known}")
+    if text is not None or len(rows.columns) == 1:
+        rows = with_texts(rows, text or rows.columns[0], on_missing)
     pool = rows[text] if text is not None else rows
     made = skprune.report(
         filter.fit(pool), groups=rows[names] if names else None, path=out, sensitive=sensitive

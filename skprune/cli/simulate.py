@@ -9,6 +9,7 @@ import typer
 
 from skprune.cli.group import Debug
 from skprune.cli.methods import STRATEGIES, class_of, make_filter
+from skprune.cli.missing import DropMissing, with_texts
 from skprune.cli.options import Format, Inputs, Json, Keep, Text, Verbose, number
 from skprune.cli.output import print_json, print_table
 from skprune.cli.pipes import as_files
@@ -44,6 +45,7 @@ def simulate(
     ] = 0.01,
     validation: Annotated[float, typer.Option("--validation", help="Share of rows held out.")] = 0.25,
     keep: Keep = None,
+    on_missing: DropMissing = "error",
     set: Annotated[
         list[str] | None,
         typer.Option(
@@ -95,7 +97,7 @@ def simulate(
     from skprune.files import read_frame
 
     with as_files(inputs, format) as paths:
-        rows = read_frame(paths, text, columns=[text, label])
+        rows = with_texts(read_frame(paths, text, columns=[text, label]), text, on_missing)
     curves = []
     for name, filter in filters.items():
         for seed in range(seeds):
@@ -111,7 +113,12 @@ def simulate(
                 random_state=seed,
                 verbose=int(verbose),
             )
-            simulator.fit(rows[text].tolist(), rows[label].to_numpy())
+            try:
+                simulator.fit(rows[text].tolist(), rows[label].to_numpy())
+            except ValueError as error:
+                if str(error).startswith("keep="):
+                    raise ValueError(f"{name}: {error}; in the shell, --set {name}.keep=0.25") from error
+                raise
             curve = simulator.learning_curve_
             curve.insert(0, "method", name)
             curve.insert(1, "seed", seed)
@@ -143,7 +150,10 @@ def _filters(methods: str, keep: float | int | None, assigned: dict[str, Any]) -
     if keep is not None:
         for given in parameters.values():
             given.setdefault("keep", keep)
-    return {name: None if name == _NONE else make_filter(name, given) for name, given in parameters.items()}
+    return {
+        name: None if name == _NONE else make_filter(name, given, "--methods", besides=(_NONE,))
+        for name, given in parameters.items()
+    }
 
 
 def _baseline(given: str | None, methods: list[str]) -> str:

@@ -194,7 +194,8 @@ def test_doctor_tests_a_model(invoke, smollm2):
     [
         (("score", "pool.jsonl", "-m", "random", "-o", "scores.txt"), 2, "does not end in one of .parquet"),
         (("score", "pool.jsonl", "-t", "body", "-m", "ups", "-o", "s.csv"), 1, "needs the pool in memory"),
-        (("explain", "pool.jsonl"), 1, "no column 'reason'; their columns are id, body"),
+        (("explain", "pool.jsonl"), 1, "pool.jsonl: no reasons; give the folder of --removed"),
+        (("explain", "lines.txt"), 1, "lines.txt: no reasons; give the folder of --removed"),
         (("explain", "pool.jsonl", "-n", 3), 2, "--examples needs --text"),
         (("explain",), 2, "INPUTS is missing"),
         (("train-lm", "pool.jsonl", "-t", "body"), 2, "--out is missing"),
@@ -223,3 +224,44 @@ def test_library_functions_read_what_the_commands_read(folder, texts):
     assert sorted(sample_texts("pool.jsonl", 1000, text="body")) == sorted(texts)
     with pytest.raises(ValueError, match=r"pool.jsonl has no column 'label'; its columns are 'id', 'body'"):
         read_frame("pool.jsonl", "body", columns=["label"])
+
+
+@pytest.mark.parametrize(
+    ("command", "out"),
+    [
+        (("prune", "-m", "random", "-k", 0.5), "out"),
+        (("score", "-m", "random"), "out.csv"),
+        (("report", "-m", "random"), "out.html"),
+        (
+            ("simulate", "-l", "kind", "-k", 0.5, "--methods", "random", "--rounds", 1, "--seeds", 1),
+            "out.csv",
+        ),
+    ],
+)
+def test_rows_without_a_text_are_an_error_whose_remedy_works(invoke, texts, command, out):
+    rows = {"body": [None, *texts[1:]], "kind": ["ab"[row % 2] for row in range(len(texts))]}
+    pd.DataFrame(rows).to_csv("gaps.csv", index=False)
+    run = (command[0], "gaps.csv", "-t", "body", *command[1:], "-o", out)
+    result = invoke(*run)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "row 0" in result.stderr
+    assert "--on-missing drop" in result.stderr
+    assert "on_missing" not in result.stderr
+    result = invoke(*run, "--on-missing", "drop")
+    assert result.exit_code == 0, result.stderr
+    assert Path(out).exists()
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
+def test_explain_of_kept_rows_names_the_folder_that_has_reasons(invoke, texts, kind):
+    rows = pd.DataFrame({"body": texts, "id": range(len(texts))})
+    if kind == "jsonl":
+        rows.to_json("own.jsonl", orient="records", lines=True)
+    else:
+        getattr(rows, f"to_{kind}")(f"own.{kind}", index=False)
+    command = ("prune", f"own.{kind}", "-t", "body", "-m", "random", "-k", 20, "-o", "kept")
+    assert invoke(*command, "--removed", "gone").exit_code == 0
+    result = invoke("explain", "kept")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "kept: no reasons; give the folder of --removed" in result.stderr
+    assert "no column 'topic'; their columns are" in invoke("explain", "gone", "-t", "topic").stderr

@@ -97,6 +97,7 @@ def test_tasks_that_people_have_are_not_written_again(invoke, pool):
         ((*COMMAND, "-o", "x", "--labels", "pool.csv"), 1, "neither JSON nor JSON lines"),
         ((*COMMAND, "-o", "x", "--labels", "other.json"), 1, "none of the labeled texts is in the pool"),
         ((*COMMAND, "-o", "x", "--labels", "torn.json"), 1, "contradict each other"),
+        ((*COMMAND, "-o", "x", "--labels", "torn.json"), 1, "--on-conflict majority takes the most frequent"),
     ],
 )
 def test_errors_are_one_line(invoke, pool, args, code, message):

@@ -82,7 +82,18 @@ def test_parameters_belong_to_one_method(invoke):
     [
         (("simulate", "labelled.csv", "-t", "body"), 2, "--label is missing"),
         ((*COMMAND, "-l", "stars"), 1, "no column 'stars'; its columns are 'body', 'kind'"),
-        ((*COMMAND, "--methods", "best"), 2, "'best' is not one of"),
+        ((*COMMAND, "--methods", "best"), 2, "--methods: 'best' is not one of none, "),
+        (
+            (*COMMAND, "--methods", "random,proxy", "--rounds", 1, "--seeds", 1),
+            1,
+            "proxy: keep=1500 exceeds the",
+        ),
+        (
+            (*COMMAND, "--methods", "proxy", "--rounds", 1, "--seeds", 1),
+            1,
+            "in the shell, --set proxy.keep=0.25",
+        ),
+        ((*COMMAND, "--on-missing", "keep"), 2, "'keep' is not one of error, drop"),
         ((*COMMAND, "--methods", "quota"), 2, "which only Python can give"),
         ((*COMMAND, "--strategy", "best"), 2, "least-confidence"),
         ((*COMMAND, "-s", "keep=0.1"), 2, "must begin with one of the methods (random, perplexity)"),
