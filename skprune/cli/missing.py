@@ -31,7 +31,7 @@ def with_texts(rows: Any, text: str, on_missing: str) -> Any:
     missing = rows[text].isna().to_numpy()
     if missing.any() and on_missing == "error":
         raise ValueError(
-            f"{missing.sum():,} rows have no {text!r}, the first is row {missing.argmax()}; "
-            "--on-missing drop leaves them out"
+            f"{text!r} is missing in {missing.sum():,} of {len(rows):,} rows, the first is row "
+            f"{missing.argmax()}; --on-missing drop leaves such rows out"
         )
     return rows[~missing].reset_index(drop=True)

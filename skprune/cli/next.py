@@ -135,13 +135,14 @@ def next(
         text=str(text),
         question=question or "label",
     )
+    by_class = {name: int((known.labels == name).sum()) for name in allowed or np.unique(known.labels)}
     result = {
         "tasks": n_tasks,
         "out": out,
         "left": len(pool) - n_tasks,
         "rows without a text": n_without_text,
         "labels": len(known),
-        "classes": {name: int((known.labels == name).sum()) for name in allowed or np.unique(known.labels)},
+        "classes": by_class,
         "labels outside of the pool": int(outside.sum()),
         "skipped": len(known.skipped),
         "disputed": len(known.disputed),
@@ -158,8 +159,8 @@ def next(
         print(_without_model(method if by_filter else None, strategy if np.any(scores) else None))
     counted = ("labels", "labels outside of the pool", "skipped", "disputed", "unanswered")
     print(", ".join(f"{name}: {result[name]:,}" for name in counted))
-    if result["classes"]:
-        print("classes:", ", ".join(f"{name}: {size:,}" for name, size in result["classes"].items()))
+    if by_class:
+        print("classes:", ", ".join(f"{name}: {size:,}" for name, size in by_class.items()))
 
 
 def _without_model(filter: str | None, strategy: str | None) -> str:
