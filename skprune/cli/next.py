@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -90,6 +91,7 @@ def next(
     from skprune import PrunedQuery, read_labels, write_tasks
     from skprune.annotation.tasks import TOOLS
     from skprune.files import read_frame
+    from skprune.files.paths import find_files
 
     if tool not in TOOLS:
         raise typer.BadParameter(f"{tool!r} is not one of {', '.join(TOOLS)}", param_hint="--tool")
@@ -98,6 +100,11 @@ def next(
         labels or [], classes=allowed, on_conflict=on_conflict, text=str(text), question=question
     )
     with as_files(inputs or [], format) as paths:
+        used = {Path(path).resolve() for path in (*find_files(paths).values(), *(labels or []))}
+        if Path(str(out)).resolve() in used:
+            raise typer.BadParameter(
+                f"{out} is one of the inputs, and would be lost; name another file", param_hint="--out"
+            )
         try:
             column = read_frame(paths, text, columns=[str(text)])[text]
         except (TypeError, ValueError) as error:

@@ -154,3 +154,14 @@ def test_a_second_export_without_the_option_is_an_error_with_a_remedy(invoke, po
     assert result.exit_code == 1
     assert "first.json" in result.stderr
     assert "put --labels before its name too" in result.stderr
+
+
+@pytest.mark.parametrize("out", ["pool.csv", "export.json", "./pool.csv"])
+def test_an_input_is_never_replaced(invoke, pool, out):
+    assert invoke(*COMMAND, "-n", 5, "-o", "tasks.json").exit_code == 0
+    answered("tasks.json", pool, "export.json", "label-studio")
+    before = {name: Path(name).read_bytes() for name in ("pool.csv", "export.json")}
+    result = invoke(*COMMAND, "--labels", "export.json", "-o", out)
+    assert result.exit_code == 2
+    assert "is one of the inputs" in result.stderr
+    assert {name: Path(name).read_bytes() for name in before} == before
