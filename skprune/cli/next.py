@@ -100,7 +100,7 @@ def next(
         labels or [], classes=allowed, on_conflict=on_conflict, text=str(text), question=question
     )
     with as_files(inputs or [], format) as paths:
-        used = {Path(path).resolve() for path in (*find_files(paths).values(), *(labels or []))}
+        used = {path.resolve() for path in (*find_files(paths).values(), *map(Path, labels or []))}
         if Path(str(out)).resolve() in used:
             raise typer.BadParameter(
                 f"{out} is one of the inputs, and would be lost; name another file", param_hint="--out"
