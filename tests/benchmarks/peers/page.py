@@ -73,7 +73,7 @@ def _when(known: Figures) -> str:
     commits = ", ".join(sorted({found.get("commit", "") for found in known.values()}))
     return (
         f"Measured from {dates[0]} to {dates[-1]}, at load averages of {loads[0]} to {loads[-1]}, "
-        f"at commit {commits}.\n{told}"
+        f"by the code of {commits}.\n{told}"
     )
 
 
