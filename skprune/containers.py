@@ -337,7 +337,5 @@ def _read_array(X: np.ndarray, name: str) -> np.ndarray:
 def _objects(values: Iterable[Any]) -> np.ndarray:
     if isinstance(values, np.ndarray):
         return values.astype(object, copy=False)  # str, not np.str_
-    values = list(values)
-    out = np.empty(len(values), dtype=object)
-    out[:] = values
-    return out
+    values = values if isinstance(values, (list, tuple)) else list(values)
+    return np.fromiter(values, dtype=object, count=len(values))
