@@ -105,20 +105,20 @@ def verdict(difference: PairedDifference, p: float, negligible: float) -> str:
     Returns
     -------
     str
-        "established" if p is below 0.05; "excluded beyond ± x" if the whole interval lies within the
-        negligible differences; else "not established": the runs are too few to tell.
+        "established: higher" (or "lower") if p is below 0.05; "excluded beyond ± x" if the whole interval
+        lies within the negligible differences; else "not established": the runs are too few to tell.
 
     Examples
     --------
     >>> verdict(PairedDifference(0.03, 0.01, 0.001), 0.002, negligible=0.01)
-    'established'
+    'established: higher'
     >>> verdict(PairedDifference(0.001, 0.004, 0.6), 1.0, negligible=0.01)
     'excluded beyond ± 0.01'
     >>> verdict(PairedDifference(0.03, 0.05, 0.2), 0.4, negligible=0.01)
     'not established'
     """
     if p < 0.05:
-        return "established"
+        return "established: higher" if difference.mean > 0 else "established: lower"
     farthest = abs(difference.mean) + difference.margin
     return f"excluded beyond ± {negligible:g}" if farthest < negligible else "not established"
 
