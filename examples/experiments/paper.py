@@ -25,7 +25,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _runs import Runs, differences, make_parser, markdown, spread
+from _runs import Runs, make_parser, markdown
+from significance import compare
 from sklearn.metrics import make_scorer
 from sklearn.utils import Bunch
 
@@ -204,14 +205,26 @@ def summarize(rounds: pd.DataFrame) -> dict[str, pd.DataFrame]:
         for _, curve in rounds.groupby(cells, sort=False)
     ]
     groups = last.groupby(["strategy", "filter"], sort=False)
-    table = groups.agg(lambda values: spread(values, 3)).reset_index()
     baseline = rounds["filter"].iloc[0]
+    against = {}
+    for strategy, runs in last["mean score"].groupby("strategy", sort=False):
+        samples = {name: scores.to_numpy() for name, scores in runs.groupby("filter", sort=False)}
+        if min(map(len, samples.values())) > 1 and baseline in samples:
+            against[strategy] = compare(samples, baseline, random_state=0).drop(index=baseline)
     return {
-        "Median and quartiles": table,
-        f"Mean score against {baseline}": differences(
-            last.reset_index(), "mean score", ["strategy"], baseline
+        "Median and quartiles": groups.agg(quartiles).reset_index(),
+        f"Mean score against {baseline}": (
+            pd.concat(against, names=["strategy", "filter"]).round(3).reset_index()
+            if against
+            else pd.DataFrame()
         ),
     }
+
+
+def quartiles(values: pd.Series) -> str:
+    """Return the median and the quartiles as text."""
+    low, median, high = values.quantile([0.25, 0.5, 0.75])
+    return f"{median:.3f} ({low:.3f} to {high:.3f})"
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -116,3 +116,10 @@ def test_tune_without_labels(tmp_path):
     best = float(out.split("best: ")[1].split("}, ")[1].split(" ")[0])
     random = float(out.split("random rows: ")[1])
     assert best > 0.2 > abs(random)
+
+
+def test_every_experiment_can_be_imported():
+    folder = EXAMPLES / "experiments"
+    names = sorted(path.stem for path in folder.glob("*.py"))
+    command = [sys.executable, "-W", "ignore", "-c", f"import {', '.join(names)}"]
+    subprocess.run(command, check=True, cwd=folder)
