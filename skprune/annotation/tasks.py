@@ -22,6 +22,7 @@ def write_tasks(
     scores: Any = None,
     reasons: Any = None,
     suggestions: Any = None,
+    extra: Any = None,
     format: str = "label-studio",
     text: str = "text",
     question: str = "label",
@@ -43,6 +44,9 @@ def write_tasks(
     suggestions : sequence of shape (n_rows,), default=None
         Labels to show as suggestions, such as predictions of the model. People tend to confirm what they are
         shown.
+    extra : DataFrame, or dict of sequences, of n_rows rows, default=None
+        Other values that travel with each text, such as an id or a language, by name. Missing ones are left
+        out.
     format : {"label-studio", "argilla"}, default="label-studio"
         Label Studio: a JSON list of tasks, with scores and reasons under ``data`` beside the text.
         Argilla 2: a JSON list of records for ``dataset.records.from_json``, with scores and reasons under
@@ -62,7 +66,7 @@ def write_tasks(
     Raises
     ------
     ValueError
-        If a sequence has another length than ``texts``, or ``text`` is "score" or "reason".
+        If a sequence has another length than ``texts``, or two values of a task have one name.
 
     See Also
     --------
@@ -88,9 +92,12 @@ def write_tasks(
     """
     if format not in TOOLS:
         raise ValueError(f"format must be one of {', '.join(map(repr, TOOLS))}, got {format!r}")
-    if text in ("score", "reason"):
-        raise ValueError(f"text={text!r} is the name of another value of a task; choose another name")
+    others = {} if extra is None else {str(name): extra[name] for name in extra}
+    for name, what in ((text, "text="), *((other, "extra has ") for other in others)):
+        if name in {"score", "reason", *(others if what == "text=" else [text])}:
+            raise ValueError(f"{what}{name!r} is the name of another value of a task; choose another name")
     rows = check_texts(texts)
+    others = {name: _column(values, f"extra[{name!r}]", len(rows)) for name, values in others.items()}
     columns = zip(
         _column(scores, "scores", len(rows), numbers=True),
         _column(reasons, "reasons", len(rows)),
@@ -98,9 +105,10 @@ def write_tasks(
         strict=True,
     )
     lines: dict[str, str] = {}
-    for row, (score, reason, suggestion) in zip(rows, columns, strict=True):
+    for number, (row, (score, reason, suggestion)) in enumerate(zip(rows, columns, strict=True)):
         extras = {"score": _finite(score), "reason": None if reason is None else str(reason)}
-        extras = {name: value for name, value in extras.items() if value is not None}
+        extras |= {name: values[number] for name, values in others.items()}
+        extras = {name: value for name, value in extras.items() if value is not None and value == value}
         suggested = None if suggestion != suggestion else suggestion  # NaN
         task = TOOLS[format].task(row, extras, suggested, text=text, question=question)
         lines.setdefault(row, json.dumps(task, ensure_ascii=False))

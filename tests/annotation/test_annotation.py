@@ -296,6 +296,24 @@ def test_labels_go_into_a_filter(export):
     assert shortest.fit(pool, labels.for_pool(pool)).transform(pool) == ["a", "aaa"]
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_other_columns_travel_along(tmp_path, format):
+    file = tmp_path / "tasks.json"
+    extra = pd.DataFrame({"id": [7, 8], "lang": ["en", None]}, index=[3, 4])
+    write_tasks(file, ["one", "two"], scores=[0.5, 0.4], extra=extra, format=format)
+    place = "data" if format == "label-studio" else "metadata"
+    one, two = (row[place] for row in json.loads(file.read_text()))
+    assert (one["id"], one["lang"], one["score"]) == (7, "en", 0.5)
+    assert two["id"] == 8
+    assert "lang" not in two
+    with pytest.raises(ValueError, match=r"extra\['id'\] must hold one value for each of the 1 texts"):
+        write_tasks(file, ["one"], extra=extra)
+    with pytest.raises(ValueError, match="extra has 'score' is the name of another value"):
+        write_tasks(file, ["one"], extra={"score": [1]})
+    with pytest.raises(ValueError, match="text='id' is the name of another value"):
+        write_tasks(file, ["one", "two"], extra=extra, text="id")
+
+
 def test_classes_keep_their_types(export):
     rows = [task("one", annotation("1")), task("two", annotation("b"))]
     labels = read_labels(export(*rows), classes=[1, "b"])
