@@ -192,9 +192,9 @@ def play(
         The labeled rows, in order.
     """
     X, y = train
-    strategy = clone(simulator.strategy)
-    # The simulator seeds what it can see, but not a strategy within a function.
-    seed_open_states(strategy, lambda: draw_seed(simulator.random_state))
+    strategy = clone(simulator.strategy, safe=False)
+    if hasattr(strategy, "get_params"):  # the simulator cannot seed a strategy within a function
+        seed_open_states(strategy, lambda: draw_seed(simulator.random_state))
     ticks, seconds = [time.process_time()], []
 
     def watched(learner: Any, rows: Any, **options: Any) -> Any:
