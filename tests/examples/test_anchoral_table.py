@@ -87,7 +87,7 @@ def test_a_run_is_that_of_its_settings(table: ModuleType, data: Any, monkeypatch
     assert found["rare rows"] == (split.y == 1).sum()
     if part == "timed":
         early, late = found["checkpoints"]
-        assert early["labels"] == 40 + 10 * early["round"] < late["labels"]
+        assert early["labels"] == 40 + 10 * early["round"] <= late["labels"]  # a slow round may span both
         assert 5 <= early["found"] <= late["found"]
     else:
         assert found["labels"] == [40, 50, 60]
