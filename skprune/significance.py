@@ -91,36 +91,39 @@ def smallest_detectable(a: Any, b: Any, *, power: float = 0.8) -> float:
     return float(margin * (1 + t.ppf(power) / t.ppf(0.975)))
 
 
-def verdict(difference: PairedDifference, p: float, negligible: float) -> str:
+def verdict(mean: float, margin: float, p: float, negligible: float, unit: str = "") -> str:
     """Say in one of three words what runs show about a difference.
 
     Parameters
     ----------
-    difference : PairedDifference
+    mean, margin : float
+        The mean difference, and half the width of its interval: see :class:`PairedDifference`.
     p : float
         Its p-value, adjusted if there are several comparisons (:func:`holm`).
     negligible : float
         The largest difference that does not matter.
+    unit : str, default=""
+        Stands after ``negligible``, such as "%" or "points".
 
     Returns
     -------
     str
-        "established: higher" (or "lower") if p is below 0.05; "excluded beyond ± x" if the whole interval
-        lies within the negligible differences; else "not established": the runs are too few to tell.
+        "established" if p is below 0.05; "excluded beyond ± x" if the whole interval lies within the
+        negligible differences; else "not established": the runs are too few to tell.
 
     Examples
     --------
-    >>> verdict(PairedDifference(0.03, 0.01, 0.001), 0.002, negligible=0.01)
-    'established: higher'
-    >>> verdict(PairedDifference(0.001, 0.004, 0.6), 1.0, negligible=0.01)
+    >>> verdict(0.03, 0.01, 0.002, negligible=0.01)
+    'established'
+    >>> verdict(0.001, 0.004, 1.0, negligible=0.01)
     'excluded beyond ± 0.01'
-    >>> verdict(PairedDifference(0.03, 0.05, 0.2), 0.4, negligible=0.01)
+    >>> verdict(3.0, 5.0, 0.4, negligible=5.0, unit="%")
     'not established'
     """
     if p < 0.05:
-        return "established: higher" if difference.mean > 0 else "established: lower"
-    farthest = abs(difference.mean) + difference.margin
-    return f"excluded beyond ± {negligible:g}" if farthest < negligible else "not established"
+        return "established"
+    inside = abs(mean) + margin < negligible
+    return f"excluded beyond ± {negligible:g} {unit}".rstrip() if inside else "not established"
 
 
 def mean_margin(runs: Any, *, confidence_level: float = 0.95) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-from _pages import origin, paired, verdict
-from significance import holm
+from _pages import origin, paired
+
+from skprune.significance import holm, verdict
 
 BY = ["rare", "learner"]
 
@@ -70,7 +71,7 @@ def against_none(runs: pd.DataFrame, negligible: float) -> pd.DataFrame:
     families = table.groupby("filter") if len(runs.groupby(BY)) > 1 else [("all", table)]
     for _, family in families:
         table.loc[family.index, "p"] = holm(family["p"])
-    table["verdict"] = [verdict(row.mean, row.half, row.p, negligible) for row in table.itertuples()]
+    table["verdict"] = [verdict(row.mean, row.half, row.p, negligible, "%") for row in table.itertuples()]
     return table
 
 

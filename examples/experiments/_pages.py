@@ -10,41 +10,17 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-from scipy import stats
-from significance import holm
 
-POWER = 0.8
+from skprune.significance import holm, paired_difference, smallest_detectable, verdict
 
 
 def paired(differences: pd.Series) -> tuple[float, float, float, float]:
     """Return the mean, half its 95 % interval, the effect seen with 80 % power, and p of Student's t."""
-    n = len(differences)
-    if n < 2:
-        raise ValueError("a paired interval needs at least two seeds")
-    error = float(differences.std(ddof=1)) / n**0.5
-    t = stats.t(n - 1)
-    mean = float(differences.mean())
-    p = float(2 * t.sf(abs(mean) / error)) if error else float(mean == 0)
-    return mean, error * t.ppf(0.975), error * (t.ppf(0.975) + t.ppf(POWER)), p
-
-
-def verdict(mean: float, half: float, p: float, negligible: float, unit: str = "%") -> str:
-    """Return one of three words.
-
-    Parameters
-    ----------
-    mean, half : float
-        The paired mean and half its 95 % interval.
-    p : float
-        Adjusted by Holm's method.
-    negligible : float
-        The largest difference that does not matter, in ``unit``.
-    """
-    if p < 0.05:
-        return "established"
-    inside = max(abs(mean - half), abs(mean + half)) < negligible
-    return f"excluded beyond ± {negligible:g} {unit}" if inside else "not established"
+    zeros = np.zeros(len(differences))
+    mean, half, p = paired_difference(differences, zeros)
+    return mean, half, smallest_detectable(differences, zeros), p
 
 
 def compared(differences: dict[tuple, pd.Series], names: list[str], negligible: float) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from skprune.streams import draw_seed, generator
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["bootstrap_interval", "cohens_d", "compare", "holm"]
+__all__ = ["bootstrap_interval", "cohens_d", "compare"]
 
 
 def compare(

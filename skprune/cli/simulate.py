@@ -166,7 +166,7 @@ def _baseline(given: str | None, methods: list[str]) -> str:
 
 def _comparisons(table: Any, baseline: str, metric: str, negligible: float) -> list[dict[str, Any]]:
     """Return one line per method but the baseline: the mean of the metric over the rounds, paired by seed."""
-    from skprune.significance import holm, paired_difference, smallest_detectable, verdict
+    from skprune.significance import holm, paired_difference, smallest_detectable
 
     means = table.groupby(["method", "seed"], sort=False)[metric].mean().unstack("seed")
     others = [name for name in means.index if name != baseline]
@@ -179,10 +179,19 @@ def _comparisons(table: Any, baseline: str, metric: str, negligible: float) -> l
             "± 95 %": difference.margin,
             "detectable": smallest_detectable(means.loc[name], means.loc[baseline]),
             "p, Holm": p,
-            "verdict": verdict(difference, p, negligible),
+            "verdict": _verdict(difference, p, negligible),
         }
         for name, difference, p in zip(others, found, adjusted, strict=True)
     ]
+
+
+def _verdict(difference: Any, p: float, negligible: float) -> str:
+    """Return what the runs show, and which way an established difference goes."""
+    from skprune.significance import verdict
+
+    word = verdict(difference.mean, difference.margin, p, negligible)
+    direction = "higher" if difference.mean > 0 else "lower"
+    return f"{word}: {direction}" if word == "established" else word
 
 
 def _result(name: str, curve: Any, metric: str) -> dict[str, Any]:

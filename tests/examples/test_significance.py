@@ -10,7 +10,9 @@ import significance
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from significance import bootstrap_interval, cohens_d, compare, holm
+from significance import bootstrap_interval, cohens_d, compare
+
+from skprune.significance import holm
 
 RUNS = {
     "none": [61.0, 63.5, 58.2, 60.1, 62.2],
