@@ -151,8 +151,9 @@ class KnownLabels:
             names = ", ".join(map(repr, column_names(labeled))) or "none"
             raise ValueError(f"labeled has no column {label!r}, which label= names; its columns are {names}")
         pool = check_pool(frame.drop(label).to_native(), "labeled", text)
-        y = frame.get_column(label).to_numpy()
-        without = np.flatnonzero(frame.get_column(label).is_null().to_numpy() | (y != y))
+        column = frame.get_column(label)
+        y = column.to_numpy()
+        without = np.flatnonzero(column.is_null().to_numpy() | (y != y))
         if len(without):
             raise ValueError(
                 f"labeled[{without[0]}] has no label in the column {label!r}; drop the rows without one"

@@ -172,13 +172,17 @@ class AnchorFilter(NeighborFilter):
     def _check_labels(self, labels: np.ndarray) -> None:
         check_classes(labels)
 
+    def _check_new_labels(self, y: Any, n_rows: int) -> np.ndarray:
+        labels = super()._check_new_labels(y, n_rows)
+        check_classes(labels)
+        return labels
+
     def _fit(self, pool: Pool) -> None:
         self._fit_index(pool)
         self.anchor_labels_ = np.empty(0, dtype=object)
         self.anchors_ = self._seed_vectors(self.n_anchors)
 
     def _learn(self, pool: Pool, *, learner: Any) -> None:
-        check_classes(self.labeled_.y)
         rows: Any = self.labeled_.pool
         self._embed_labeled()
         entropies = None
