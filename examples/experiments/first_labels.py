@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from _pages import command, compared, origin, paragraphs, publish
 from _pools import SETS, describe_sets, split_of
-from _runs import Runs, make_parser, markdown
+from _runs import Runs, make_parser, markdown, with_packaged_models
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import pairwise_distances_argmin_min
 
@@ -180,9 +180,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         page=None,
     )
     parser.add_argument("--data", nargs="+", choices=SETS, default=["movies", "reuters", "news"])
-    args = parser.parse_args(argv)
-    args.memory = args.memory or args.out / "memory"
-    return args
+    return with_packaged_models(parser.parse_args(argv))
 
 
 def main() -> None:

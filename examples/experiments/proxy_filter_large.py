@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from _against_none import against_none, levels, seeds_of, shown, what_holds, with_kept
 from _pages import command, paragraphs, publish
-from _runs import Runs, cut, encode, make_parser, markdown, play
+from _runs import Runs, cut, encode, make_parser, markdown, play, with_packaged_models
 from proxy_filter import LEARNERS, N_RARE, NEGLIGIBLE, ContentOf, make_learner, measured
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.utils import Bunch
@@ -211,9 +211,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         "--learners", nargs="+", choices=models, default=models, help="models that are trained"
     )
     parser.add_argument("--keep", type=int, default=1_500, help="rows that each filter keeps")
-    args = parser.parse_args(argv)
-    args.memory = args.memory or args.out / "memory"
-    return args
+    return with_packaged_models(parser.parse_args(argv))
 
 
 def main() -> None:

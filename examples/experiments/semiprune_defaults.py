@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from _pages import command, compared, origin, paragraphs, publish
 from _pools import Split, describe_sets, split_of
-from _runs import Runs, make_parser, markdown
+from _runs import Runs, make_parser, markdown, with_packaged_models
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
@@ -290,9 +290,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--tuning-seeds", type=int, default=2, help="number of seeds for tuning")
     parser.add_argument("--few", nargs="*", type=float, default=[0.05], help="shares labeled, besides all")
     parser.add_argument("--part", choices=("tuning", "test", "both"), default="both", help="the part to play")
-    args = parser.parse_args(argv)
-    args.memory = args.memory or args.out / "memory"
-    return args
+    return with_packaged_models(parser.parse_args(argv))
 
 
 def main() -> None:

@@ -19,8 +19,7 @@ LOOP = {"n_seeds": 40, "batch": 10, "rounds": 2, "pool_size": 0}
 
 
 @pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(EXPERIMENTS)
+def table() -> ModuleType:
     import table_anchoral
 
     return table_anchoral

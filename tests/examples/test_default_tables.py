@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+from importlib import import_module as load
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +13,8 @@ from sklearn.utils import Bunch
 
 from skprune import AnchorFilter
 
-EXPERIMENTS = Path(__file__).parents[2] / "examples" / "experiments"
 
-
-@pytest.fixture
-def load(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.syspath_prepend(EXPERIMENTS)
-    return importlib.import_module
-
-
-def test_a_family_is_adjusted_together_and_each_row_has_its_own_interval(load) -> None:
+def test_a_family_is_adjusted_together_and_each_row_has_its_own_interval() -> None:
     rng = np.random.default_rng(0)
     family = {("a", 1): pd.Series(rng.normal(3, 1, 8)), ("b", 2): pd.Series([0.1, -0.1, 0.3, -0.2] * 2)}
     table = load("_pages").compared(family, ["name", "size"], negligible=1.0)
@@ -34,7 +26,7 @@ def test_a_family_is_adjusted_together_and_each_row_has_its_own_interval(load) -
     assert table["difference"].iloc[0] == f"{(low + high) / 2:+.1f} ± {(high - low) / 2:.1f}"
 
 
-def test_verdicts_are_counted_with_gains_apart_from_losses(load) -> None:
+def test_verdicts_are_counted_with_gains_apart_from_losses() -> None:
     ones = pd.Series([1.0, 1.1, 0.9, 1.0])
     nothing, anything = pd.Series([0.1, -0.1, 0.1, -0.1]), pd.Series([9.0, -9.0, 9.0, -9.0])
     family = {("a",): ones, ("b",): -ones, ("c",): ones + 1, ("d",): nothing, ("e",): anything}
@@ -47,7 +39,7 @@ def test_verdicts_are_counted_with_gains_apart_from_losses(load) -> None:
     assert pages.paragraphs("* " + "word " * 40)[0].splitlines()[1].startswith("  word")
 
 
-def test_fixmatch_and_a_convolutional_proxy_choose_images(load, monkeypatch, tmp_path) -> None:
+def test_fixmatch_and_a_convolutional_proxy_choose_images(monkeypatch, tmp_path) -> None:
     pytest.importorskip("skorch")
     semiprune = load("semiprune")
     rng = np.random.default_rng(0)
@@ -69,7 +61,7 @@ def test_fixmatch_and_a_convolutional_proxy_choose_images(load, monkeypatch, tmp
 
 
 @pytest.mark.parametrize("data", [["fashion-60k"], ["fashion-60k", "debian", "images"]])
-def test_the_page_about_few_labels_is_the_same_from_its_csv(load, tmp_path, data: list[str]) -> None:
+def test_the_page_about_few_labels_is_the_same_from_its_csv(tmp_path, data: list[str]) -> None:
     semiprune = load("semiprune")
     rng = np.random.default_rng(0)
     columns = ("accuracy", "macro F1", "trained on", "right", "right among kept")
@@ -91,7 +83,7 @@ def test_the_page_about_few_labels_is_the_same_from_its_csv(load, tmp_path, data
     assert all(f"3 on {name}" in page for name in data)
 
 
-def test_random_rows_by_class_keep_the_class_shares_and_differ_between_seeds(load) -> None:
+def test_random_rows_by_class_keep_the_class_shares_and_differ_between_seeds() -> None:
     euds = load("euds")
     args = Bunch(pool_size=200, test_size=50)
     texts = np.array([f"text {i}" for i in range(300)], dtype=object)
@@ -110,7 +102,7 @@ def test_random_rows_by_class_keep_the_class_shares_and_differ_between_seeds(loa
     assert not set(splits[0].pool) & set(splits[0].test)
 
 
-def test_each_method_is_compared_with_the_random_rows_of_its_seed_and_size(load) -> None:
+def test_each_method_is_compared_with_the_random_rows_of_its_seed_and_size() -> None:
     rows = [
         {"data": "d", "labels": labels, "keep": 0.1, "seed": seed, "method": method, "accuracy": value}
         for labels, seed, method, value in [
@@ -126,14 +118,14 @@ def test_each_method_is_compared_with_the_random_rows_of_its_seed_and_size(load)
     assert gains["gain"].tolist() == [3.0, 1.0, -1.0]
 
 
-def test_methods_of_the_test_are_among_those_that_were_tuned(load) -> None:
+def test_methods_of_the_test_are_among_those_that_were_tuned() -> None:
     experiment = load("semiprune_defaults")
     assert set(experiment.ON_TEST) | set(experiment.WITH_FEW) <= set(experiment.METHODS)
     assert not set(experiment.TUNING) & set(experiment.TEST)
     assert experiment.parse([]).tuning_seeds <= experiment.FIRST_TEST_SEED
 
 
-def test_k_means_plus_plus_draws_distant_rows(load) -> None:
+def test_k_means_plus_plus_draws_distant_rows() -> None:
     strategy = load("first_labels").KMeansPlusPlus
     X = np.repeat(np.eye(4) * 10, 5, axis=0) + np.random.default_rng(0).normal(0, 1e-3, (20, 4))
     for seed in range(5):
@@ -143,7 +135,7 @@ def test_k_means_plus_plus_draws_distant_rows(load) -> None:
         assert set(strategy(random_state=seed)(learner, X, n_instances=2)[0] // 5) == {2, 3}
 
 
-def test_typiclust_gives_way_to_entropy(load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_typiclust_gives_way_to_entropy(monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = load("first_labels")
     X = np.random.default_rng(0).normal(size=(40, 3))
     learner = Bunch(
@@ -159,7 +151,7 @@ def test_typiclust_gives_way_to_entropy(load, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
-def test_random_rows_replace_the_least_similar_ones(load, share: float) -> None:
+def test_random_rows_replace_the_least_similar_ones(share: float) -> None:
     X = np.random.default_rng(0).normal(size=(300, 6))
     y = np.full(300, -1)
     y[:6] = [0, 1] * 3
@@ -174,7 +166,7 @@ def test_random_rows_replace_the_least_similar_ones(load, share: float) -> None:
 
 
 @pytest.mark.parametrize("grouped", [False, True])
-def test_each_seed_draws_a_pool_and_a_test_set_without_common_rows(load, monkeypatch, grouped) -> None:
+def test_each_seed_draws_a_pool_and_a_test_set_without_common_rows(monkeypatch, grouped) -> None:
     pools = load("_pools")
     n = 120
     bunch = Bunch(data=[""] * n, target=np.arange(n) % 3, vectors=np.arange(n)[:, None])

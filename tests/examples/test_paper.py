@@ -18,8 +18,7 @@ CONFIGS = sorted(path.stem for path in EXPERIMENTS.glob("papers/*.toml"))
 
 
 @pytest.fixture
-def paper(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(EXPERIMENTS)
+def paper() -> ModuleType:
     return importlib.import_module("paper")
 
 

@@ -17,12 +17,9 @@ from skprune import ActiveLearningSimulator, RandomFilter
 from skprune.metrics import minority_f1
 from skprune.strategies import Entropy
 
-EXPERIMENTS = Path(__file__).parents[2] / "examples" / "experiments"
-
 
 @pytest.fixture
-def runs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(EXPERIMENTS)
+def runs() -> ModuleType:
     import _runs
 
     return _runs
