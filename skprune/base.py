@@ -612,7 +612,7 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             self._check_needs_no_memory("the dask DataFrame")
 
     def _check_needs_no_memory(self, what: str) -> None:
-        """Refuse to prune what is not in memory, such as "the files", unless the method can."""
+        """Raise an error if the method needs its pool in memory; ``what`` is the pool: "the files"."""
         if self._needs_memory:
             name = type(self).__name__
             raise TypeError(

@@ -316,8 +316,8 @@ over the number of words. *random by class* are random rows with the class share
 words. **Other filters**: *SemiPrune* is SemiPruneFilter with its defaults on those
 vectors, *plausible* is PlausibilityFilter with its default, {PLAUSIBLE:.0%}, and *plausible, then random*
 draws from what it keeps. They read the labels, which EUDS does not. The defaults of SemiPruneFilter were
-chosen on these three sets, with other pools and the logistic regression: for it, this is no independent test;
-[its own page](semiprune_defaults.md) has one.
+chosen on these three sets, with other pools and the logistic regression: for it, this test is not
+independent; [its own page](semiprune_defaults.md) has one.
 
 **How to read it.** Differences are in points, paired by seed; a random baseline is the mean of {N_RANDOM}
 draws. Each row has the paired mean, its 95 % interval (Student's t), and the smallest difference that this

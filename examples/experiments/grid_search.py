@@ -287,7 +287,7 @@ with standard deviations over the folds of {ends(ample, "std_test_score")}.
 
 **What it does not show.** It does not show which β, A or K is best: that a cell beats another, or no
 pruning, is *not established*, and the best of {len(grids)} cells is partly best by chance. The folds share
-one pool, one seed and one rare class, so there is no test here.
+one pool, one seed and one rare class, so no test was made.
 """
     parts = [
         *paragraphs(text),
