@@ -23,7 +23,7 @@ from typing import Any
 
 import pandas as pd
 from _default_grids import GRIDS, N_SEEDS, SELECTION, SIZES, TEST, Loops, Setting, labeled_selection, settings
-from _pages import command, compared, origin, paragraphs, publish
+from _pages import command, compared, count_verdicts, origin, paragraphs, publish
 from _runs import Runs, make_parser, markdown, with_packaged_models
 
 FIRST_TEST_SEED = 100
@@ -184,7 +184,9 @@ def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     selection = runs[runs["stage"] == "selection"]
     decided = decisions(runs)
     rare, topics, labeled = (SIZES[kind] for kind in SELECTION)
-    kept = int(decided["outcome"].str.startswith("kept").sum())
+    replaced = decided[decided["outcome"].str.startswith("replaced")]
+    changed = "; ".join(f"{row.filter}, {row.parameter}: {row.outcome}" for row in replaced.itertuples())
+    table = against_defaults(selection)
     text = f"""# The defaults of the other filters
 
 Command: `{command("filter_defaults", args, parse([]))}`, seeds from 0 for selection and from
@@ -194,7 +196,8 @@ Command: `{command("filter_defaults", args, parse([]))}`, seeds from 0 for selec
 the value with the best mean on the *selection* sets replaces the default only if its gain is established
 there, and is then established on the *test* sets too, with other seeds. Nothing else was played on the test
 sets. Otherwise the default stays: a default that was not beaten is not thereby shown to be the best. `keep`
-is a budget, so it is shown and not chosen.
+is a budget, so it is shown and not chosen. Sizes and seeds were set after one seed of each loop had been
+timed.
 
 **Rare classes** (AnchorFilter, SEALSFilter, ProxyFilter). The loop of [table_anchoral](table_anchoral.md):
 Debian package descriptions, pools of {rare.pool_size:,}, {rare.n_seeds} first labels, 5 of each rare section,
@@ -210,7 +213,7 @@ that is kept first; *middle* means near the median. Selection: {", ".join(SELECT
 *sections*, the larger sections of package descriptions.
 
 **Labeled sets** (EntropyIntervalFilter). Selection: the runs of [euds](euds.md), pools of
-{labeled.pool_size:,}, mean over its learners and the shares that it keeps; centers at 16 %. Test: *sections*.
+{labeled.pool_size:,}, mean over its learners and the shares that it keeps; centers at 16 %. These runs had been seen before the rule was written. Test: *sections*.
 
 **How to read it.** The score is macro F1 in percent, that of the rare classes where there are some, averaged
 over the learning curve where there is one, and over the sets of a stage. Differences are paired by seed: the
@@ -220,14 +223,20 @@ selection sets, over all comparisons on the test sets, and over the sizes of a f
 p < 0.05. *Excluded beyond ± {NEGLIGIBLE:g} points*: not established, and the interval lies within. *Not
 established*: neither. Pools of one set overlap, so the intervals do not cover other sets.
 
-**What holds** (counted by the script). {kept} of {len(decided)} defaults are kept.
+**What holds** (counted by the script).
 """
+    facts = [
+        f"{len(decided) - len(replaced)} of {len(decided)} defaults are kept. {changed}".strip(),
+        f"The best alternative of each parameter against its default: {count_verdicts(best(selection))}.",
+        f"All alternatives: {count_verdicts(table)}.",
+    ]
     parts = [
         *paragraphs(text),
+        "\n".join(paragraphs("\n\n".join(f"* {fact}" for fact in facts))),
         "## Decisions",
         markdown(decided),
         "## Every alternative against its default, on the selection sets",
-        markdown(against_defaults(selection).drop(columns="mean")),
+        markdown(table.drop(columns="mean")),
     ]
     sizes = budgets(selection)
     if len(sizes):
