@@ -50,7 +50,7 @@ SIZES = {
 }
 N_SECTIONS = 6_000  # package descriptions that the set "sections" is made of
 
-N_SEEDS = {"rare": 20, "topics": 30, "labeled": 20}  # set after one seed of each had been timed
+N_SEEDS = {"rare": 20, "topics": 20, "labeled": 20}  # set after one seed of each had been timed
 
 #: For each kind of loop: the sets on which settings are chosen, and those on which a choice is confirmed.
 SELECTION = {
@@ -297,7 +297,7 @@ class Loops:
 
     # ------------------------------------------------------------------ topics
 
-    @lru_cache(maxsize=1)  # noqa: B019 - there is one object per process
+    @lru_cache  # noqa: B019 - there is one object per process
     def _corpus(self, data: str) -> topics.Corpus:
         load = (sections, "topic classification of software packages") if data == "sections" else None
         return topics.Corpus(data, self._with_models("topics"), load)

@@ -49,7 +49,7 @@ def play(stage: str, wanted: list[Setting], args: argparse.Namespace) -> pd.Data
             continue
         first = 0 if stage == "selection" else FIRST_TEST_SEED
         seeds = range(first, first + (args.seeds or N_SEEDS[kind]))
-        for data, seed in product(sets if here else (), seeds):
+        for seed, data in product(seeds, sets if here else ()):
             for setting in here:
                 place = {"data": data, "seed": seed}
                 key = setting.key() | place | {"sizes": vars(SIZES[kind])}
