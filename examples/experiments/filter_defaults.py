@@ -213,7 +213,8 @@ that is kept first; *middle* means near the median. Selection: {", ".join(SELECT
 *sections*, the larger sections of package descriptions.
 
 **Labeled sets** (EntropyIntervalFilter). Selection: the runs of [euds](euds.md), pools of
-{labeled.pool_size:,}, mean over its learners and the shares that it keeps; centers at 16 %. These runs had been seen before the rule was written. Test: *sections*.
+{labeled.pool_size:,}, mean over its learners and the shares that it keeps; centers at 16 %. These runs had
+been seen before the rule was written. Test: *sections*.
 
 **How to read it.** The score is macro F1 in percent, that of the rare classes where there are some, averaged
 over the learning curve where there is one, and over the sets of a stage. Differences are paired by seed: the
