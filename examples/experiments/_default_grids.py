@@ -26,12 +26,9 @@ from skprune import (
     ActiveLearningSimulator,
     ActivePruneFilter,
     AnchorFilter,
-    AskLLMFilter,
     EntropyIntervalFilter,
-    KMeansFilter,
     PerplexityFilter,
     ProxyFilter,
-    RandomFilter,
     SEALSFilter,
     UPSFilter,
 )
@@ -95,7 +92,6 @@ def named(*values: Any) -> dict[str, Any]:
     return {str(value): value for value in values}
 
 
-SHARES = named(0.25, 0.1, 0.5)
 GRIDS = {
     "none, vectors": Grid("rare", None, {}),
     "none, terms": Grid("rare", None, {}, learner="terms"),
@@ -134,48 +130,27 @@ GRIDS = {
         learner="terms",
     ),
     "none, topics": Grid("topics", None, {}),
-    "RandomFilter": Grid("topics", RandomFilter, {"keep": SHARES}, "none, topics"),
-    "KMeansFilter": Grid(
-        "topics",
-        KMeansFilter,
-        {"algorithm": named("auto", "minibatch"), "keep": named(0.25, 0.1)},
-        "none, topics",
-    ),
     "PerplexityFilter": Grid(
-        "topics",
-        PerplexityFilter,
-        {
-            "order": named(5, 3),
-            "first": named("lowest", "highest", "middle"),
-            "keep": SHARES,
-        },
-        "none, topics",
-    ),
-    "AskLLMFilter": Grid(
-        "topics", AskLLMFilter, {"first": named("highest", "lowest"), "keep": SHARES}, "none, topics"
+        "topics", PerplexityFilter, {"order": named(5, 3), "first": named("lowest", "highest", "middle")}
     ),
     "UPSFilter": Grid(
         "topics",
         UPSFilter,
         {
-            "gamma": named(0.1, 0.0, 0.05, 0.2, 0.3),
-            "uncertainty": named("least_confidence", "entropy", "margin"),
+            "gamma": named(0.1, 0.05, 0.3),
+            "uncertainty": named("least_confidence", "margin"),
             "refresh_rounds": {"0, 1, 4, 8": (0, 1, 4, 8), "0": (0,), "all": tuple(range(20))},
-            "keep": SHARES,
         },
-        "none, topics",
     ),
     "ActivePruneFilter": Grid(
         "topics",
         ActivePruneFilter,
         {
-            "beta": named(0.1, 0.0, 0.5, 2.0),
-            "temperature": named(0.1, 0.02, 0.5),
-            "reweighting": {"sample": "sample", "off": None, "novelty": "novelty"},
+            "beta": named(0.1, 0.0, 1.0),
+            "reweighting": {"sample": "sample", "off": None},
             "llm_share": named(0.2, 0.0, 0.1, 0.5),
             "n_candidates": named(0.1, 0.05, 0.3),
-            "candidates": named("highest", "lowest", "random"),
-            "keep": SHARES,
+            "keep": named(0.25, 0.1, 0.5),
         },
         "none, topics",
     ),
@@ -325,10 +300,8 @@ class Loops:
         """Return the parameters of a filter, with look-ups in the place of models."""
         cls, options = setting.grid.cls, setting.options()
         first = options.pop("first", None)
-        if cls is KMeansFilter:
-            options["encoder"] = corpus.vectors
-        if cls in (AskLLMFilter, ActivePruneFilter):  # of its own per run, to count its calls
-            options["quality"] = partial(corpus.negated if first == "lowest" else corpus.quality)
+        if cls is ActivePruneFilter:
+            options["quality"] = partial(corpus.quality)  # of its own per run, to count its calls
         if cls in (PerplexityFilter, ActivePruneFilter):
             perplexity = topics.perplexity_of(corpus, seed, options.pop("order", 5))
             options["perplexity"] = reordered(perplexity, first, corpus.draw(seed)[0].texts)

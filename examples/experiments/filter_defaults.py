@@ -205,7 +205,7 @@ and {rare.rounds} rounds of {rare.batch} by entropy. The filters search MiniLM v
 reads the same vectors, or TF-IDF for ProxyFilter, whose student would else copy it. ProxyFilter keeps 400
 rows. Selection: {", ".join(SELECTION["rare"])}; test: {", ".join(TEST["rare"])}.
 
-**Topics** (KMeansFilter, PerplexityFilter, AskLLMFilter, UPSFilter, ActivePruneFilter). The loop of
+**Topics** (PerplexityFilter, UPSFilter, ActivePruneFilter). The loop of
 [table_activeprune](table_activeprune.md): pools of {topics.pool_size:,} from {topics.judged:,} texts that
 SmolLM2-135M has scored, {topics.n_seeds} first labels, {topics.rounds} rounds of {topics.batch} by least
 confidence, logistic regression on MiniLM vectors. Filters keep a quarter. *first* is the end of the scores

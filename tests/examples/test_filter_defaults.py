@@ -143,7 +143,6 @@ def test_every_setting_of_topics_can_be_played(
             assert 0 <= found["score"] <= 100
             calls[setting.filter, setting.knob, setting.value] = found["LLM calls"]
     assert calls["ActivePruneFilter", "llm_share", "0.0"] == 0 < calls["ActivePruneFilter", "beta", "0.1"]
-    assert calls["AskLLMFilter", "keep", "0.25"] == 100
 
 
 def test_a_setting_of_labeled_sets_is_a_mean_over_the_cells_of_euds(
