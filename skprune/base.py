@@ -75,6 +75,9 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
     #: and dask frames, too.
     _needs_memory: ClassVar[str] = "its class does not say that it reads texts in batches"
 
+    #: What the method does as long as no row has a label, in words. Empty if it does not look at labels.
+    _without_labels: ClassVar[str] = ""
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "keep": KEEP_CONSTRAINT,
         "encoder": "no_validation",  # make_encoder checks it

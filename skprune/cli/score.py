@@ -18,6 +18,8 @@ from skprune.cli.options import (
     Inputs,
     Json,
     Keep,
+    Label,
+    Labeled,
     Memory,
     Method,
     MinPerGroup,
@@ -61,6 +63,8 @@ def score(
     group_column: GroupColumn = None,
     min_per_group: MinPerGroup = None,
     balance: Balance = None,
+    label: Label = None,
+    labeled: Labeled = None,
     set: Set = None,
     format: Format = None,
     json: Json = False,
@@ -87,6 +91,8 @@ def score(
         "group_column": group_column,
         "min_per_group": min_per_group,
         "balance": balance,
+        "label": label,
+        "labeled": labeled,
         "set": set,
     }
     settings = Settings(given)
@@ -103,6 +109,7 @@ def score(
 
     with as_files(settings["inputs"], format) as paths:
         options = settings.given_only("text", "id", "on_missing", "n_train")
+        options |= settings.labels(filter)
         table = files.score(paths, filter, verbose=int(verbose), **options)
     if target == PIPE:
         sys.stdout.buffer.write(_AS_BYTES[".jsonl"](table))

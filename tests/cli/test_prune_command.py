@@ -9,10 +9,12 @@ import time
 import tomllib
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import skprune
 from skprune import NGramScorer, PerplexityFilter, RandomFilter
+from skprune.cli.methods import make_filter
 from skprune.files import PruneSummary, prune
 from tests.cli.conftest import ENVIRONMENT
 
@@ -282,3 +284,73 @@ def test_groups_are_guaranteed_rows(invoke, texts):
         wrong = invoke(*command, *options, "-o", "x")
         assert (wrong.exit_code, wrong.stdout) == (2, "")
         assert message in wrong.stderr
+
+
+@pytest.fixture
+def labels(folder, texts):
+    """The pool as CSV with a column of labels, most of them empty, and a file of labeled rows."""
+    stars = [str(row % 2) if row % 15 == 0 else "" for row in range(len(texts))]
+    pd.DataFrame({"body": texts, "stars": stars}).to_csv("pool.csv", index=False)
+    other = pd.DataFrame({"body": ["a green bird", "the old dog", "trees"], "stars": ["1", "0", ""]})
+    other.to_csv("labeled.csv", index=False)
+    return other.iloc[:2].astype({"stars": float})
+
+
+@pytest.mark.parametrize("method", ["anchor", "seals", "proxy"])
+@pytest.mark.parametrize("source", ["column", "file"])
+def test_labels_are_those_of_the_library(invoke, labels, method, source):
+    command = ("prune", "pool.csv", "-t", "body", "-m", method, "-k", 40, "--seed", 0, "--label", "stars")
+    options = ("--labeled", "labeled.csv") if source == "file" else ()
+    result = invoke(*command, *options, "-o", "kept", "--removed", "gone")
+    assert (result.exit_code, result.stderr) == (0, "")
+    given = {"labeled": labels} if source == "file" else {}
+    filter = make_filter(method, {"keep": 40, "random_state": 0})
+    expected = {"text": "body", "label": "stars", **given}
+    prune("pool.csv", filter, out="kept2", removed="gone2", **expected)
+    for name in ("kept", "gone"):
+        assert Path(name, "pool.csv").read_bytes() == Path(f"{name}2", "pool.csv").read_bytes()
+    kept = pd.read_csv("kept/pool.csv", dtype=str)
+    if source == "column":
+        assert kept["stars"].isna().all()  # labeled rows need no annotator
+    more = invoke("rethreshold", "kept", "-k", 60, "-o", "more")
+    assert more.exit_code == 0, more.stderr
+    prune("pool.csv", filter.set_params(keep=60), out="more2", **expected)
+    assert lines("more/pool.csv") == lines("more2/pool.csv")
+    scores = invoke("score", *command[1:], *options, "-o", "scores.csv")
+    assert scores.exit_code == 0, scores.stderr
+    assert pd.read_csv("scores.csv")["kept"].sum() == len(kept)
+
+
+def test_labels_of_a_file_that_changed_are_refused(invoke, labels):
+    command = ("prune", "pool.csv", "-t", "body", "-m", "anchor", "-k", 40, "--label", "stars")
+    assert invoke(*command, "--labeled", "labeled.csv", "-o", "kept").exit_code == 0
+    labels.assign(stars=[0, 1]).to_csv("labeled.csv", index=False)
+    result = invoke("rethreshold", "kept", "-k", 60, "-o", "more")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "labeled.csv is not what it was" in result.stderr
+
+
+@pytest.mark.filterwarnings("default")  # as in a process of its own
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (
+            ("-m", "proxy"),
+            0,
+            "warning: proxy knows no labels, so the rows it keeps are random; --label",
+        ),
+        (("-m", "seals"), 0, "the rows it keeps are the neighbors of a few rows of the pool; --label names"),
+        (("-m", "anchor", "-s", "cold_start=random"), 0, "the rows it keeps are random"),
+        (("-m", "random"), 0, ""),
+        (("-m", "anchor", "--label", "source"), 1, "pool.csv has no column 'source', which label= names"),
+        (("-m", "anchor", "--labeled", "labeled.csv"), 2, "--label, the column of labels in --labeled, is"),
+        (("-m", "anchor", "-l", "stars", "--labeled", "none.csv"), 1, "'none.csv' does not exist"),
+        (("-m", "anchor", "-l", "stars", "--labeled", "empty.csv"), 1, "no row of empty.csv has a label"),
+    ],
+)
+def test_missing_labels_are_told(invoke, labels, options, code, message):
+    Path("empty.csv").write_text("body,stars\nfine,\n")
+    result = invoke("prune", "pool.csv", "-t", "body", "-k", 40, *options, "-o", "x")
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert result.stderr.count("\n") == bool(message)
