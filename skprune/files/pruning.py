@@ -198,7 +198,7 @@ def prune(
     """
     start = time.perf_counter()
     check_options(on_missing, n_train)
-    check_filter(filter, "the files", has_groups=True)
+    check_filter(filter, "the files")
     if rethreshold is not None:
         check_filter(clone(scoring_filter(filter)).set_params(keep=rethreshold), "the files")
     found = find_files(paths)

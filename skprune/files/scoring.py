@@ -72,7 +72,7 @@ def score(
     import pandas as pd
 
     check_options(on_missing, n_train)
-    check_filter(filter, "the files", has_groups=True)
+    check_filter(filter, "the files")
     column = filter.text if text is None else text
     known = KnownLabels(label, labeled, column)
     files = open_files(
