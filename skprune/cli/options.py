@@ -113,6 +113,23 @@ OnMissing = Annotated[
         "--on-missing", help="Rows without a text: error, drop or keep. [default: error]", show_default=False
     ),
 ]
+Classes = Annotated[
+    str | None,
+    typer.Option(
+        "--classes",
+        help="Labels that may occur: good,bad. Any other label is an error.",
+        show_default=False,
+    ),
+]
+Question = Annotated[
+    str | None,
+    typer.Option(
+        "--question", help="Name of the question. [default: the only one, or label]", show_default=False
+    ),
+]
+OnConflict = Annotated[
+    str, typer.Option("--on-conflict", help="Contradictory answers: error, majority or skip.")
+]
 Format = Annotated[
     str | None,
     typer.Option(
@@ -256,6 +273,11 @@ def _read(path: Path, known: set[str]) -> dict[str, Any]:
         read["inputs"] = [read["inputs"]]
     read["set"] = {name: from_toml(value) for name, value in read.get("set", {}).items()}
     return read
+
+
+def named_classes(given: str | None) -> list[str] | None:
+    """Return the names in --classes."""
+    return None if given is None else [name.strip() for name in given.split(",") if name.strip()]
 
 
 def number(text: str) -> float | int:

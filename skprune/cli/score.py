@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -31,14 +28,8 @@ from skprune.cli.options import (
     Text,
     Verbose,
 )
-from skprune.cli.output import print_json
+from skprune.cli.output import check_table_name, print_json, write_table
 from skprune.cli.pipes import PIPE, as_files
-
-_AS_BYTES: dict[str, Callable[[Any], bytes]] = {
-    ".parquet": lambda frame: frame.to_parquet(),
-    ".csv": lambda frame: frame.to_csv(index=False).encode(),
-    ".jsonl": lambda frame: frame.to_json(orient="records", lines=True, force_ascii=False).encode(),
-}
 
 
 def score(
@@ -98,24 +89,18 @@ def score(
     settings = Settings(given)
     settings.required("inputs", "INPUTS")
     target = settings.required("out", "--out")
-    if target != PIPE and Path(target).suffix not in _AS_BYTES:
-        raise typer.BadParameter(
-            f"{target!r} does not end in one of {', '.join(_AS_BYTES)}", param_hint="--out"
-        )
+    check_table_name(target)
     filter = settings.filter()
 
     from skprune import files
-    from skprune._atomic import replacing
 
     with as_files(settings["inputs"], format) as paths:
         options = settings.given_only("text", "id", "on_missing", "n_train")
         options |= settings.labels(filter)
         table = files.score(paths, filter, verbose=int(verbose), **options)
+    write_table(table, target)
     if target == PIPE:
-        sys.stdout.buffer.write(_AS_BYTES[".jsonl"](table))
         return
-    with replacing(Path(target)) as file:
-        file.write(_AS_BYTES[Path(target).suffix](table))
     if json:
         print_json({"rows": len(table), "kept": int(table["kept"].sum()), "out": target})
     else:
