@@ -80,6 +80,46 @@ def test_explain_reads_scores_and_columns_that_were_renamed(invoke):
     assert found["reasons"][0]["log10_perplexity"] > 0
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_explain_of_one_row(invoke, texts, kind):
+    rows = pd.DataFrame({"id": [f"doc-{row}" for row in range(300)], "body": texts, "file": "mine", "row": 7})
+    if kind == "csv":
+        rows.to_csv("own.csv", index=False)
+    else:
+        rows.to_json("own.jsonl", orient="records", lines=True)
+    command = (f"own.{kind}", "-t", "body", "-m", "perplexity", "--seed", 0)
+    assert invoke("prune", *command, "-o", "kept", "--removed", "gone").exit_code == 0
+    explained = PerplexityFilter(random_state=0).fit(texts).explain()
+    gone = int(np.flatnonzero(~explained["kept"])[5])
+    result = invoke("explain", "gone", "--row", f"own.{kind}:{gone}", "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert (found["id"], found["body"], found["reason"]) == (
+        f"doc-{gone}",
+        texts[gone],
+        explained["reason"][gone],
+    )
+    assert float(found["log10_perplexity"]) == pytest.approx(explained["log10_perplexity"][gone])
+    assert (
+        json.loads(invoke("explain", "gone", "--row", f"doc-{gone}", "--id", "id", "--json").stdout) == found
+    )
+    shown = invoke("explain", "gone", "--row", f"own.{kind}:{gone}").stdout
+    assert shown.startswith(f"own.{kind}:{gone}: perplexity too high\n")
+    assert texts[gone] in shown
+    kept = int(np.flatnonzero(explained["kept"])[0])
+    wrong = invoke("explain", "gone", "--row", f"own.{kind}:{kept}")
+    assert (wrong.exit_code, wrong.stdout) == (1, "")
+    assert "if it is a row of the pool, it was kept" in wrong.stderr
+    assert invoke("score", *command, "-o", "scores.csv").exit_code == 0
+    of_kept = json.loads(invoke("explain", "scores.csv", "--row", f"own.{kind}:{kept}", "--json").stdout)
+    assert of_kept["reason"] == explained["reason"][kept]
+    for options, message in (
+        (("--row", "doc-1"), "'doc-1' is not FILE:NUMBER"),
+        (("--row", "doc-1", "--id", "name"), "no column 'name'; their columns are id, body"),
+    ):
+        assert message in invoke("explain", "gone", *options).stderr
+
+
 def test_a_report_is_that_of_the_library(invoke, texts):
     rows = [{"body": text, "source": "ab"[row % 2]} for row, text in enumerate(texts)]
     Path("own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
