@@ -27,9 +27,9 @@ def open_files(
         where = ", ".join(f"{text!r} in {name}" for text, name in named.items())
         raise ValueError(f"the files have their texts in different columns ({where}); rename them")
     for option, column in (("id", id), ("groups", groups), ("label", label)):
-        for file in files if column is not None else ():
+        for file in files:
             may_lack = isinstance(file, JsonLines) if option == "label" else not file.columns
-            if column not in file.columns and not may_lack:
+            if column is not None and not may_lack and not file.has(column):
                 names = ", ".join(map(repr, file.columns))
                 raise ValueError(
                     f"{file.name} has no column {column!r}, which {option}= names; its columns are {names}"

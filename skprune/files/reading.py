@@ -62,7 +62,7 @@ def read_frame(
     files = open_files(find_files(paths), text)
     for file in files:
         for name in wanted or ():
-            if name not in file.columns:
+            if not file.has(name):
                 names = ", ".join(map(repr, file.columns))
                 raise ValueError(f"{file.name} has no column {name!r}; its columns are {names}")
     return pd.concat([file.frame(wanted) for file in files], ignore_index=True)
