@@ -33,17 +33,17 @@ def test_scores_are_those_of_the_filter(invoke, texts, out):
     assert sorted(path.name for path in Path().iterdir()) == sorted(["lines.txt", "pool.jsonl", out])
 
 
-def test_scores_with_ids_to_a_pipe(run, texts):
+def test_scores_with_ids_to_a_pipe(invoke, texts):
     Path("more.jsonl").write_text('{"id": "extra", "body": null}\n')
     inputs = ("pool.jsonl", "more.jsonl", "-t", "body", "--id", "id")
-    done = run("score", *inputs, "-m", "random", "-o", "-", "--on-missing", "drop", "-k", 10, text=True)
-    assert done.returncode == 0, done.stderr
+    done = invoke("score", *inputs, "-m", "random", "-o", "-", "--on-missing", "drop", "-k", 10)
+    assert done.exit_code == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["id"] for row in rows] == ["extra"] + [f"doc-{i}" for i in range(300)]
     assert rows[0]["reason"] == "missing"
     assert sum(row["kept"] for row in rows) == 10
-    done = run("score", *inputs, "-m", "random", "-o", "-", text=True)
-    assert (done.returncode, done.stdout) == (1, "")
+    done = invoke("score", *inputs, "-m", "random", "-o", "-")
+    assert (done.exit_code, done.stdout) == (1, "")
     assert "more.jsonl, row 0 (id 'extra'): 'body' is missing" in done.stderr
 
 

@@ -101,21 +101,21 @@ def test_pipes(run, name, source):
     assert done.stdout == Path("kept", source).read_bytes()
 
 
-def test_several_files_of_lines_to_one_pipe(run):
+def test_several_files_of_lines_to_one_pipe(invoke):
     Path("_a.txt").write_text("".join(line + "\n" for line in lines("lines.txt")[:100]))
-    done = run("prune", "_a.txt", "lines.txt", "-m", "random", "-o", "-", "-k", 20, "--json", text=True)
+    done = invoke("prune", "_a.txt", "lines.txt", "-m", "random", "-o", "-", "-k", 20, "--json")
     assert len(done.stdout.splitlines()) == json.loads(done.stderr)["kept"] >= 20
-    done = run("prune", "_a.txt", "pool.jsonl", "-m", "random", "-o", "-", text=True)
-    assert (done.returncode, done.stdout) == (2, "")
+    done = invoke("prune", "_a.txt", "pool.jsonl", "-m", "random", "-o", "-")
+    assert (done.exit_code, done.stdout) == (2, "")
 
 
-def test_a_piped_pool_can_be_resumed(run):
+def test_a_piped_pool_can_be_resumed(invoke):
     command = ("prune", "-", "-m", "perplexity", "-o", "kept", "-k", 10)
-    first = run(*command, input=Path("lines.txt").read_bytes())
-    again = run(*command, input=Path("lines.txt").read_bytes())
-    other = run(*command, input=Path("lines.txt").read_bytes()[::-1])
-    assert (first.returncode, again.returncode, other.returncode) == (0, 0, 1), again.stderr
-    assert b"holds another job" in other.stderr
+    first = invoke(*command, input=Path("lines.txt").read_bytes())
+    again = invoke(*command, input=Path("lines.txt").read_bytes())
+    other = invoke(*command, input=Path("lines.txt").read_bytes()[::-1])
+    assert (first.exit_code, again.exit_code, other.exit_code) == (0, 0, 1), again.stderr
+    assert "holds another job" in other.stderr
     assert len(lines("kept/stdin.txt")) == 10
 
 
@@ -174,9 +174,9 @@ def test_unknown_keys_of_a_config_are_named(invoke):
     assert "is not TOML" in invoke(*PERPLEXITY, "-c", "job.toml", "-o", "x").stderr
 
 
-def test_debug_shows_the_traceback(run):
-    done = run(*PERPLEXITY, "-k", 5000, "-o", "x", "--debug", text=True)
-    assert done.returncode == 1
+def test_debug_shows_the_traceback(invoke):
+    done = invoke(*PERPLEXITY, "-k", 5000, "-o", "x", "--debug")
+    assert done.exit_code == 1
     assert "Traceback" in done.stderr
     assert "keep=5000 exceeds" in done.stderr
 
