@@ -620,9 +620,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             name = type(self).__name__
             raise TypeError(
                 f"{name} needs the pool in memory: {self._needs_memory}. Prune a part that fits with "
-                f"{name}.transform, or first prune {what} with PerplexityFilter, AskLLMFilter, "
-                "ActivePruneFilter, EntropyIntervalFilter, AnchorFilter, SEALSFilter, ProxyFilter or "
-                "RandomFilter"
+                f"{name}.transform, or first prune {what} with a filter that reads them in parts; "
+                "docs/files.md tells which do"
             )
 
     def _check_takes(self, pool: Pool) -> None:

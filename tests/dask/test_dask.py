@@ -275,7 +275,7 @@ def test_a_row_without_text_is_named(client):
         ({"text": None}, ValueError, "found 'body', 'url'; name one with text="),
         ({"filter": KMeansFilter()}, TypeError, "it compares the vectors of all rows. Prune a part"),
         ({"filter": UPSFilter()}, TypeError, "UPSFilter needs the pool in memory: it needs the predictions"),
-        ({"filter": SemiPruneFilter()}, TypeError, "first prune the dask DataFrame with PerplexityFilter"),
+        ({"filter": SemiPruneFilter()}, TypeError, "first prune the dask DataFrame with a filter"),
         ({"filter": FilterChain([("a", RandomFilter())])}, TypeError, "FilterChain needs the pool in memory"),
         ({"filter": "random"}, TypeError, "filter must be a filter of skprune, got str"),
         ({"filter": RandomFilter(keep=10_000)}, ValueError, "keep=10000 exceeds the 240 different rows"),
