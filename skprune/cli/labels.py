@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from skprune.cli.group import Debug
-from skprune.cli.options import Classes, Json, OnConflict, Question, Text, named_classes
+from skprune.cli.options import Classes, Json, OnConflict, Question, TableOut, Text, named_classes
 from skprune.cli.output import check_table_name, print_json, write_table
 from skprune.cli.pipes import PIPE
 
@@ -21,15 +21,7 @@ def labels(
         typer.Argument(help="Files that the annotation tool exported.", show_default=False),
     ] = None,
     text: Text = None,
-    out: Annotated[
-        str | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="File that ends in .parquet, .csv or .jsonl; - prints JSON lines.",
-            show_default=False,
-        ),
-    ] = None,
+    out: TableOut = None,
     pool: Annotated[
         str | None,
         typer.Option(

@@ -113,6 +113,15 @@ OnMissing = Annotated[
         "--on-missing", help="Rows without a text: error, drop or keep. [default: error]", show_default=False
     ),
 ]
+TableOut = Annotated[
+    str | None,
+    typer.Option(
+        "--out",
+        "-o",
+        help="File that ends in .parquet, .csv or .jsonl; - prints JSON lines.",
+        show_default=False,
+    ),
+]
 Classes = Annotated[
     str | None,
     typer.Option(

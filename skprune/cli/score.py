@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from skprune.cli.group import Debug
 from skprune.cli.options import (
     Balance,
@@ -25,6 +21,7 @@ from skprune.cli.options import (
     Seed,
     Set,
     Settings,
+    TableOut,
     Text,
     Verbose,
 )
@@ -36,15 +33,7 @@ def score(
     inputs: Inputs = None,
     text: Text = None,
     method: Method = None,
-    out: Annotated[
-        str | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="File that ends in .parquet, .csv or .jsonl; - prints JSON lines.",
-            show_default=False,
-        ),
-    ] = None,
+    out: TableOut = None,
     keep: Keep = None,
     id: Id = None,
     on_missing: OnMissing = None,
