@@ -83,7 +83,7 @@ Label = Annotated[
     typer.Option(
         "--label",
         "-l",
-        help="Column of labels, for anchor, seals and proxy; a row whose cell is empty has none.",
+        help="Column of labels, for methods that use them; a row whose cell is empty has none.",
         show_default=False,
     ),
 ]
@@ -241,7 +241,7 @@ class Settings(dict[str, Any]):
         from skprune.decisions import scoring_filter
         from skprune.files import read_labeled
 
-        if self["labeled"] is not None:
+        if self.get("labeled") is not None:
             label = self.required("label", "--label, the column of labels in --labeled,")
             return {"label": label, "labeled": read_labeled(self["labeled"], self["text"], label)}
         without = scoring_filter(filter)._without_labels

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skprune import NGramScorer, PerplexityFilter, report
+from skprune import AnchorFilter, NGramScorer, PerplexityFilter, report
 from skprune.files import read_frame, sample_texts
 from skprune.store import open_store
 from tests.tiny_models import save_tiny_gpt2
@@ -134,6 +134,35 @@ def test_a_report_is_that_of_the_library(invoke, texts):
     assert invoke(*command, "-o", "page.html", "--sensitive").stdout.startswith("kept ")
     assert shown not in Path("page.html").read_text()
     assert "no column 'topic'" in invoke(*command, "-o", "p.html", "--groups", "topic").stderr
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_report_takes_labels(invoke, texts, kind):
+    stars = [row // 10 % 2 if row % 10 == 0 else None for row in range(300)]
+    rows = pd.DataFrame({"body": texts, "stars": pd.array(stars, dtype="Int64")})
+    if kind == "csv":
+        rows.to_csv("own.csv", index=False)
+    else:
+        rows.to_json("own.jsonl", orient="records", lines=True)
+    command = (
+        "report",
+        f"own.{kind}",
+        "-t",
+        "body",
+        "-m",
+        "anchor",
+        "-k",
+        30,
+        "--seed",
+        0,
+        "-o",
+        "page.html",
+    )
+    result = invoke(*command, "--label", "stars", "--groups", "stars", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    filter = AnchorFilter(keep=30, random_state=0).fit(texts, [np.nan if s is None else s for s in stars])
+    assert json.loads(result.stdout)["summary"] == report(filter).figures["summary"]
+    assert "no column 'stras'" in invoke(*command, "-l", "stras").stderr
 
 
 def test_another_size_asks_no_scorer_again(invoke):
