@@ -184,7 +184,8 @@ def test_debug_shows_the_traceback(invoke):
 def test_an_interrupted_job_exits_with_130_and_resumes(folder):
     """The script stops in the middle of scoring until it is interrupted, as a slow model would."""
     script = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from skprune import PerplexityFilter
 from skprune.scorers.ngram import NGramScorer
 PerplexityFilter._batch_size = 100
