@@ -105,8 +105,9 @@ GRIDS = {
             "aggregate": named("retrieved", "all", "max"),
             "anchor_selection": named("kmeans++", "random", "entropy"),
         },
+        "none, vectors",
     ),
-    "SEALSFilter": Grid("rare", SEALSFilter, {"n_neighbors": named(100, 20, 50, 200)}),
+    "SEALSFilter": Grid("rare", SEALSFilter, {"n_neighbors": named(100, 20, 50, 200)}, "none, vectors"),
     "ProxyFilter": Grid(
         "rare",
         ProxyFilter,
@@ -126,12 +127,15 @@ GRIDS = {
             },
             "keep": named(400, 100, 1_500),  # 400 of 8,000 rows; the default, 1,500, is for larger pools
         },
-        unpruned="none, terms",
+        "none, terms",
         learner="terms",
     ),
     "none, topics": Grid("topics", None, {}),
     "PerplexityFilter": Grid(
-        "topics", PerplexityFilter, {"order": named(5, 3), "first": named("lowest", "highest", "middle")}
+        "topics",
+        PerplexityFilter,
+        {"order": named(5, 3), "first": named("lowest", "highest", "middle")},
+        "none, topics",
     ),
     "UPSFilter": Grid(
         "topics",
@@ -141,6 +145,7 @@ GRIDS = {
             "uncertainty": named("least_confidence", "margin"),
             "refresh_rounds": {"0, 1, 4, 8": (0, 1, 4, 8), "0": (0,), "all": tuple(range(20))},
         },
+        "none, topics",
     ),
     "ActivePruneFilter": Grid(
         "topics",

@@ -30,6 +30,7 @@ FIRST_TEST_SEED = 100
 BUDGET = "keep"  # its values are shown, not compared
 NEGLIGIBLE = 1.0  # points of F1; a smaller difference does not matter to us
 EUDS = Path(__file__).parents[2] / "docs" / "results" / "euds.csv"
+FILTERS = [name for name, grid in GRIDS.items() if grid.cls is not None]
 NAMES = ["filter", "parameter", "value"]
 
 
@@ -67,7 +68,8 @@ def of_euds(setting: Setting) -> Iterator[dict[str, Any]]:
 
 def run_all(args: argparse.Namespace) -> pd.DataFrame:
     """Play all settings on the selection sets, and on the test sets those that win there."""
-    wanted = [setting for setting in settings() if setting.filter in args.filters]
+    names = {*args.filters, *(GRIDS[name].unpruned for name in args.filters)}
+    wanted = [setting for setting in settings() if setting.filter in names]
     selection = play("selection", wanted, args)
     winners = [row for row in best(selection).itertuples() if row.established]
     to_test = [Setting(row.filter, row.parameter, x) for row in winners for x in (row.default, row.value)]
@@ -179,18 +181,26 @@ def read(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype={"value": str}).fillna({"parameter": "", "value": ""})
 
 
+def origins(runs: pd.DataFrame) -> str:
+    """Return where and when the runs were made, in words; commits of one day and machine together."""
+    made = runs["origin"].dropna().str.removeprefix("commit ").str.split(", ", n=1, expand=True)
+    groups = made.groupby(1, sort=False)[0].agg(", ".join)
+    return "; ".join(f"commit {commits}, {place}" for place, commits in groups.items())
+
+
 def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     """Return the page of the results."""
     selection = runs[runs["stage"] == "selection"]
     decided = decisions(runs)
+    shown = argparse.Namespace(**vars(args) | {"filters": list(dict.fromkeys(decided["filter"]))})
     rare, topics, labeled = (SIZES[kind] for kind in SELECTION)
     replaced = decided[decided["outcome"].str.startswith("replaced")]
     changed = "; ".join(f"{row.filter}, {row.parameter}: {row.outcome}" for row in replaced.itertuples())
     table = against_defaults(selection)
     text = f"""# The defaults of the other filters
 
-Command: `{command("filter_defaults", args, parse([]))}`, seeds from 0 for selection and from
-{FIRST_TEST_SEED} for the test, {"; ".join(runs["origin"].dropna())}.
+Command: `{command("filter_defaults", shown, parse([]))}`, seeds from 0 for selection and from
+{FIRST_TEST_SEED} for the test, {origins(runs)}.
 
 **The rule**, written before the runs. One parameter differs from its default at a time. For each parameter,
 the value with the best mean on the *selection* sets replaces the default only if its gain is established
@@ -258,7 +268,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         tables=None,
     )
     parser.add_argument("--seeds", type=int, help="number of seeds (default: that of the loop)")
-    parser.add_argument("--filters", nargs="+", choices=GRIDS, default=list(GRIDS))
+    parser.add_argument("--filters", nargs="+", choices=FILTERS, default=FILTERS)
     return parser.parse_args(argv)
 
 

@@ -56,7 +56,7 @@ def runs_of(gains: dict[str, dict[str, float]]) -> pd.DataFrame:
             values = {"100": 0.0} | {value: gain + noise for value, gain in by_value.items()}
             rows += [
                 {"stage": stage, "filter": "SEALSFilter", "parameter": "n_neighbors", "value": value}
-                | {"data": data, "seed": seed, "score": 50 + seed + offset + gain, "origin": np.nan}
+                | {"data": data, "seed": seed, "score": 50 + seed + offset + gain}
                 for data, offset in (("mail", 0), ("games", 20))
                 for value, gain in values.items()
             ]
@@ -103,12 +103,12 @@ def test_only_winners_are_played_on_the_test_sets(
     args = experiment.parse(["--filters", "SEALSFilter", "--seeds", "4", "--out", str(tmp_path)])
     args.memory = tmp_path
     runs = experiment.run_all(args).round(4)
-    assert len(played) == 4 * 3 * 4 + 2 * 3 * 4
+    assert len(played) == 5 * 3 * 4 + 2 * 3 * 4  # no filter, four values; then the best and the default
     on_test = {(value, data) for value, data, seed in played if seed >= experiment.FIRST_TEST_SEED}
     assert {value for value, _ in on_test} == {"100", "50"}
     assert {data for _, data in on_test}.isdisjoint(experiment.SELECTION["rare"])
     again = experiment.run_all(args).round(4)
-    assert len(played) == 72, "every run is kept"
+    assert len(played) == 84, "every run is kept"
     pd.testing.assert_frame_equal(again, runs)
     page = experiment.page(runs, args)
     runs.to_csv(tmp_path / "runs.csv", index=False)
