@@ -22,7 +22,18 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from _default_grids import GRIDS, N_SEEDS, SELECTION, SIZES, TEST, Loops, Setting, labeled_selection, settings
+from _default_grids import (
+    GRIDS,
+    N_SEEDS,
+    N_TEST_SEEDS,
+    SELECTION,
+    SIZES,
+    TEST,
+    Loops,
+    Setting,
+    labeled_selection,
+    settings,
+)
 from _pages import command, compared, count_verdicts, origin, paragraphs, publish
 from _runs import Runs, make_parser, markdown, with_packaged_models
 
@@ -48,8 +59,8 @@ def play(stage: str, wanted: list[Setting], args: argparse.Namespace) -> pd.Data
         if kind == "labeled" and stage == "selection":
             rows += [{"stage": stage} | row for setting in here for row in of_euds(setting)]
             continue
-        first = 0 if stage == "selection" else FIRST_TEST_SEED
-        seeds = range(first, first + (args.seeds or N_SEEDS[kind]))
+        first, usual = (0, N_SEEDS[kind]) if stage == "selection" else (FIRST_TEST_SEED, N_TEST_SEEDS)
+        seeds = range(first, first + (args.seeds or usual))
         for seed, data in product(seeds, sets if here else ()):
             for setting in here:
                 place = {"data": data, "seed": seed}
