@@ -143,12 +143,15 @@ def decisions(runs: pd.DataFrame) -> pd.DataFrame:
     """Return one row per parameter: the default, its best rival, and which of them the rule takes."""
     table = best(runs[runs["stage"] == "selection"])
     on_test = runs[runs["stage"] == "test"]
-    tested = against_defaults(on_test, one_family=True).set_index(NAMES) if len(on_test) else None
+    tested = against_defaults(on_test, one_family=True).set_index(NAMES) if len(on_test) else pd.DataFrame()
     rows = []
     for row in table.to_dict("records"):
         outcome, test = "kept: no alternative established", {}
-        if row["established"]:
-            found = tested.loc[tuple(row[name] for name in NAMES)]
+        key = tuple(row[name] for name in NAMES)
+        if row["established"] and key not in tested.index:
+            outcome = "kept: not tested yet"
+        elif row["established"]:
+            found = tested.loc[key]
             sure = found["verdict"] == "established" and found["mean"] > 0
             outcome = f"replaced by {row['value']}" if sure else "kept: not confirmed"
             test = {"test": found["difference"], "p, Holm, test": found["p, Holm"]}
@@ -229,7 +232,8 @@ rows. Selection: {", ".join(SELECTION["rare"])}; test: {", ".join(TEST["rare"])}
 **Topics** (PerplexityFilter, UPSFilter, ActivePruneFilter). The loop of
 [table_activeprune](table_activeprune.md): pools of {topics.pool_size:,} from {topics.judged:,} texts that
 SmolLM2-135M has scored, {topics.n_seeds} first labels, {topics.rounds} rounds of {topics.batch} by least
-confidence, logistic regression on MiniLM vectors. Filters keep a quarter. *first* is the end of the scores
+confidence, logistic regression on MiniLM vectors. Filters keep a quarter. Twenty seeds were planned for the selection; the time sufficed for
+{N_SEEDS["topics"]}. *first* is the end of the scores
 that is kept first; *middle* means near the median. Selection: {", ".join(SELECTION["topics"])}; test:
 *sections*, the larger sections of package descriptions.
 
