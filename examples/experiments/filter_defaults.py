@@ -232,10 +232,10 @@ rows. Selection: {", ".join(SELECTION["rare"])}; test: {", ".join(TEST["rare"])}
 **Topics** (PerplexityFilter, UPSFilter, ActivePruneFilter). The loop of
 [table_activeprune](table_activeprune.md): pools of {topics.pool_size:,} from {topics.judged:,} texts that
 SmolLM2-135M has scored, {topics.n_seeds} first labels, {topics.rounds} rounds of {topics.batch} by least
-confidence, logistic regression on MiniLM vectors. Filters keep a quarter. Twenty seeds were planned for the selection; the time sufficed for
-{N_SEEDS["topics"]}. *first* is the end of the scores
-that is kept first; *middle* means near the median. Selection: {", ".join(SELECTION["topics"])}; test:
-*sections*, the larger sections of package descriptions.
+confidence, logistic regression on MiniLM vectors. Filters keep a quarter. Twenty seeds were planned for the
+selection; the time sufficed for {N_SEEDS["topics"]}. *first* is the end of the scores that is kept first;
+*middle* means near the median. Selection: {", ".join(SELECTION["topics"])}; test: *sections*, the larger
+sections of package descriptions.
 
 **Labeled sets** (EntropyIntervalFilter). Selection: the runs of [euds](euds.md), pools of
 {labeled.pool_size:,}, mean over its learners and the shares that it keeps; centers at 16 %. These runs had
