@@ -7,7 +7,7 @@ labeled, and trains one net for a fixed number of steps; the labels that were kn
 Pools whose labels are all known are compared in semiprune_defaults.py; this page repeats a part of its CSV.
 A command that was killed continues where it stopped.
 
-    python examples/experiments/semiprune.py  # an hour on one core
+    python examples/experiments/semiprune.py  # an hour and a half on one core
     python examples/experiments/semiprune.py --data news --seeds 20
     python examples/experiments/semiprune.py --tables docs/results/semiprune.csv  # the page, from the CSV
 """
@@ -37,6 +37,7 @@ from skprune.datasets import load_fashion_mnist
 VECTORS = ("fashion-60k", "news", "debian")
 DATA = (*VECTORS, "images")
 KEEP = (0.7, 0.3, 0.1)
+SEEDS = {"fashion-60k": 4, "news": 10, "debian": 10, "images": 4}
 LABELS = {"fashion-60k": 0.01, "news": 0.05, "debian": 0.05, "images": 0.05}
 PAIRS = ("DUAL + beta", "AUM + budget, grows", "AUM + ccs, grows")  # the first one is the default
 K_MEANS = "k-means"
@@ -158,7 +159,7 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
     runs = Runs(args.out / "runs.jsonl")
     rows = []
     for data in args.data:
-        for seed in range(args.image_seeds if data == "images" else args.seeds):
+        for seed in range(SEEDS[data] if args.seeds is None else args.seeds):
             rows += play(data, seed, args, runs)
             print(data, seed, flush=True)
     return pd.DataFrame(rows)
@@ -269,9 +270,9 @@ We know it by its abstract, so which pair of difficulty and coreset is its defau
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = make_parser(__doc__, seeds=4, memory=None, out=Path("semiprune-results"), page=None, tables=None)
+    parser = make_parser(__doc__, memory=None, out=Path("semiprune-results"), page=None, tables=None)
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
-    parser.add_argument("--image-seeds", type=int, default=4, help="number of seeds on images")
+    parser.add_argument("--seeds", type=int, help="number of seeds (default: that of the data set)")
     parser.add_argument("--steps", type=int, default=2_000, help="optimizer steps of every final model")
     return with_packaged_models(parser.parse_args(argv))
 
