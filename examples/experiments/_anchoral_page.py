@@ -199,6 +199,12 @@ def page(runs: pd.DataFrame, args: argparse.Namespace, command: str) -> str:
     runs = runs.assign(share=runs["found"] / runs["rare rows"])
     pools, timed = runs[runs["part"] != "timed"], runs[runs["part"] == "timed"]
     largest = runs.groupby("part")["pool"].max()
+    with_copies = (
+        f"""In *the whole collection* they are not: pools have up to {largest["rarest"]:,} rows, and
+K = 50. *{RAREST}* keeps half of the rows of three classes."""
+        if "rarest" in largest
+        else ""
+    )
     filters = list(dict.fromkeys(pools["filter"]))
     against_none = [(name, "none") for name in filters if name != "none"]
     both = {"F1": "F1", "share": "found"}
@@ -210,9 +216,8 @@ Command: `{command}`, {"; ".join(runs["origin"].dropna())}. Each table says how 
 by source package anew (70 to 30 %), draws its pool from the larger side and its first labels from the pool,
 and tests on all rows of the smaller side. The sections named are the rare classes, everything else is one
 class; *{THREE}* has three rare classes, whose F1 is averaged; *hamradio/3* keeps a third of the hamradio rows
-in the pool, *{RAREST}* half of the rows of its three classes. Small pools have 8,000 rows and K = 20, whole
-ones up to {largest.get("whole", 0):,} and K = 50. Both leave out ten sections with many near copies, such as
-*libs*; pools of the whole collection hold them too: up to {largest.get("rarest", 0):,} rows, K = 50.
+in the pool. Small pools have 8,000 rows and K = 20, whole ones up to {largest.get("whole", 0):,} and K = 50.
+Ten sections are left out, nine of them for their many near copies. {with_copies}
 
 **Loop.** {args.n_seeds} first labels, {N_RARE} of each rare class as in the paper, then {args.rounds} rounds
 of {args.batch}. Split, first labels, filter and strategy draw from streams of their own; the filters of a
