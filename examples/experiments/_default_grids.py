@@ -32,6 +32,7 @@ from skprune import (
     SEALSFilter,
     UPSFilter,
 )
+from skprune.datasets import BOILERPLATE_SECTIONS
 from skprune.metrics import learning_curve_auc
 from skprune.strategies import Entropy, LeastConfidence
 from skprune.streams import generator
@@ -258,7 +259,7 @@ class Loops:
 
     @cached_property
     def _descriptions(self) -> Descriptions:
-        return Descriptions(self._with_models("rare"))
+        return Descriptions(self._with_models("rare"), BOILERPLATE_SECTIONS)
 
     def _play_rare(self, setting: Setting, data: str, seed: int) -> dict[str, float]:
         split = self._descriptions.draw(data, seed, SIZES["rare"].pool_size, SIZES["rare"].n_seeds)
