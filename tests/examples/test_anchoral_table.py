@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -23,16 +22,6 @@ def table() -> ModuleType:
     import table_anchoral
 
     return table_anchoral
-
-
-@pytest.fixture
-def data(table: ModuleType) -> Any:
-    found = table.Descriptions(argparse.Namespace(texts=2_000, max_words=40))
-    rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(len(found.texts), 8)).astype(np.float32)
-    vectors[:, 0] += 2 * (found.sections == "python")
-    found.vectors = found._look_up(vectors)  # MiniLM would take a minute
-    return found
 
 
 def test_each_seed_draws_its_own_pool_test_set_and_first_labels(data: Any) -> None:
