@@ -1,9 +1,10 @@
 """Which query strategy is worth more than random rows? From no label at all, and with rare classes.
 
 Makes docs/results/query_strategies.md and its CSV. The strategies of a seed share pool, test set and, in the
-second part, first labels. The parts:
+last part, first labels. The parts:
 
 * balanced: the loop of first_labels.py with more strategies. Accuracy, from 20 labels to 200;
+* rivals: two strategies of that part against each other, on other seeds;
 * rare: the loop of table_anchoral.py without a filter. F1 of rare sections, from 100 labels to 350.
 
 Vectors are computed once. A command that was killed continues where it stopped.
@@ -82,6 +83,7 @@ class Part:
     outcomes : dict of str -> (title, float)
         The columns that are compared, what the page calls them, and the largest difference that does not
         matter, in points.
+    first_seed : int, default=0
     """
 
     pool_size: int
@@ -91,14 +93,23 @@ class Part:
     strategies: tuple[str, ...]
     baselines: tuple[str, ...]
     outcomes: dict[str, tuple[str, float]]
+    first_seed: int = 0
 
 
+ACCURACY = {"mean": ("mean accuracy", 1.0), "end": ("accuracy at the end", 1.0)}
 PARTS = {
     "balanced": Part(
         *(3_000, 20, 9, ("movies", "reuters", "news")),
         tuple(name for name in STRATEGIES if name != "DIRECT"),
         ("random", "margin"),
-        {"mean": ("mean accuracy", 1.0), "end": ("accuracy at the end", 1.0)},
+        ACCURACY,
+    ),
+    "rivals": Part(
+        *(3_000, 20, 9, ("movies", "reuters", "news")),
+        ("TypiClust", "UHerding"),
+        ("TypiClust",),
+        ACCURACY,
+        first_seed=100,
     ),
     "rare": Part(
         *(8_000, 25, 10, ("games", "mail", "hamradio", THREE)),
@@ -159,7 +170,8 @@ def jobs(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for name in args.parts:
         part = PARTS[name]
         sizes = {"pool_size": part.pool_size, "batch": part.batch, "rounds": part.rounds}
-        for data, seed, strategy in product(part.data, range(args.seeds), part.strategies):
+        seeds = range(part.first_seed, part.first_seed + args.seeds)
+        for data, seed, strategy in product(part.data, seeds, part.strategies):
             yield {"part": name, "data": data, "seed": seed, "strategy": strategy, **sizes}
 
 
@@ -167,7 +179,7 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
     """Play the loops that have not been played yet; return one row per run."""
     kept, now, rows = Runs(args.out / "runs.jsonl"), {"origin": origin()}, []
     for settings in jobs(args):
-        play_one = play_balanced if settings["part"] == "balanced" else play_rare
+        play_one = play_rare if settings["part"] == "rare" else play_balanced
         found = kept.get(settings, lambda s=settings, p=play_one: p(s, args) | now)
         rows.append({key: settings[key] for key in ("part", "data", "seed", "strategy")} | found)
         print(*list(rows[-1].values())[:6], flush=True)
@@ -190,21 +202,15 @@ def against(runs: pd.DataFrame, baseline: str, outcomes: dict[str, tuple[str, fl
     return pd.concat(tables, axis=1)
 
 
-def verdicts(runs: pd.DataFrame) -> pd.DataFrame:
-    """Count the verdicts of each strategy over the sets of its part."""
-    rows = []
-    for name, mine in runs.groupby("part", sort=False):
-        part = PARTS[name]
-        for baseline, (column, (title, negligible)) in product(part.baselines, part.outcomes.items()):
-            table = against(mine, baseline, {column: (title, negligible)})
-            for strategy, group in table.groupby("strategy", sort=False):
-                key = {"part": name, "strategy": strategy, "outcome": title}
-                rows.append(key | {"against": baseline, "verdicts": count_verdicts(group)})
-    table = pd.DataFrame(rows).pivot(
-        index=["part", "strategy", "outcome"], columns="against", values="verdicts"
-    )
-    order = pd.DataFrame(rows)[["part", "strategy", "outcome"]].drop_duplicates()
-    return order.merge(table.reset_index(), how="left").fillna("")
+def verdicts(runs: pd.DataFrame, part: Part) -> pd.DataFrame:
+    """Count the verdicts on each strategy of a part over its sets."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for baseline, (column, outcome) in product(part.baselines, part.outcomes.items()):
+        table = against(runs, baseline, {column: outcome})
+        for strategy, cells in table.groupby("strategy", sort=False):
+            found.setdefault((strategy, outcome[0]), {})[f"against {baseline}"] = count_verdicts(cells)
+    rows = [{"strategy": name, "outcome": title} | row for (name, title), row in found.items()]
+    return pd.DataFrame(rows).fillna("").query("strategy != 'random'")
 
 
 def levels(runs: pd.DataFrame) -> pd.DataFrame:
@@ -215,14 +221,13 @@ def levels(runs: pd.DataFrame) -> pd.DataFrame:
 
 def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     """Return the page of the results; it depends on the runs and the command only."""
-    seeds = runs.groupby("part")["seed"].nunique()
     balanced, rare = PARTS["balanced"], PARTS["rare"]
     in_pool = runs[runs["part"] == "rare"].groupby("data", sort=False)["rows"].mean()
     rows = ", ".join(f"{n:.0f} rows of *{name}*" for name, n in in_pool.items())
     text = f"""# Query strategies against random rows
 
 Command: `{command("query_strategies", args, parse([]))}`, {"; ".join(runs["origin"].dropna())}. Each table
-says how many seeds it has, from 0 on.
+says how many seeds it has, from 0 on unless stated.
 
 **Strategies** have their default settings, which are those of their papers; nothing was tuned on these
 seeds. They compare the vectors that the learner reads. With two classes, entropy, margin and
@@ -258,15 +263,29 @@ rounds of {rare.batch}, without a filter; logistic regression with balanced clas
 rare rows of the pool that were labeled at the end, in percent.
 """,
     }
-    titles = {"balanced": "From no label at all", "rare": "Rare classes"}
-    parts = [*paragraphs(text), "## Verdicts, counted over the sets", markdown(verdicts(runs))]
-    for name in seeds.index:
-        mine, part = runs[runs["part"] == name], PARTS[name]
+    setting["rivals"] = f"""
+The same loop on other seeds, {PARTS["rivals"].first_seed} and up. This comparison was named after the part
+above had been seen, and before it was run.
+"""
+    titles = {
+        "balanced": "From no label at all",
+        "rivals": "UHerding against TypiClust",
+        "rare": "Rare classes",
+    }
+    parts = paragraphs(text)
+    for name, part in PARTS.items():
+        mine = runs[runs["part"] == name]
+        if mine.empty:
+            continue
         parts += [f"## {titles[name]}", *paragraphs(setting[name])]
-        first, _ = part.outcomes.values()
+        if len(part.strategies) > 2:
+            parts += ["Verdicts, counted over the sets:", markdown(verdicts(mine, part))]
         for baseline in part.baselines:
-            parts += [f"Against {baseline}, first the {first[0]}:"]
-            parts += [markdown(against(mine, baseline, part.outcomes))]
+            table = against(mine, baseline, part.outcomes)
+            parts += [
+                f"Against {baseline}, first the {next(iter(part.outcomes.values()))[0]}:",
+                markdown(table),
+            ]
         parts += ["Means over the seeds:", markdown(levels(mine))]
     return "\n\n".join([*parts, "Every run: [query_strategies.csv](query_strategies.csv)."]) + "\n"
 

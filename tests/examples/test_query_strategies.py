@@ -26,7 +26,7 @@ def experiment(data: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTyp
     bunch = Bunch(vectors=vectors, target=y)
     monkeypatch.setitem(pools.SETS, "groups", (lambda: bunch, 150, 90))
     monkeypatch.setattr(found, "descriptions", lambda encoder, memory: data)
-    for name, size, task in (("balanced", 150, "groups"), ("rare", 600, "python")):
+    for name, size, task in (("balanced", 150, "groups"), ("rivals", 150, "groups"), ("rare", 600, "python")):
         small = replace(found.PARTS[name], pool_size=size, batch=6, rounds=2, data=(task,))
         monkeypatch.setitem(found.PARTS, name, small)
     yield found
@@ -84,7 +84,7 @@ def test_a_page_is_the_same_from_its_csv_and_from_finished_runs(
     call()
     page, lines = (tmp_path / name for name in ("query_strategies.md", "runs.jsonl"))
     text, runs = page.read_text(), lines.read_text()
-    assert len(runs.splitlines()) == 2 * (10 + 6)
+    assert len(runs.splitlines()) == 2 * (10 + 2 + 6)
     table = pd.read_csv(page.with_suffix(".csv"))
     assert table[["mean", "end", "found"]].stack().between(0, 100).all()
     call()
