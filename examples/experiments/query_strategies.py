@@ -35,6 +35,7 @@ from _runs import Runs, make_parser, markdown, play, with_packaged_models
 from sklearn.linear_model import LogisticRegression
 
 from skprune import ActiveLearningSimulator
+from skprune.datasets import BOILERPLATE_SECTIONS
 from skprune.metrics import learning_curve_auc
 from skprune.strategies import (
     BADGE,
@@ -167,8 +168,9 @@ def play_rare(settings: dict[str, Any], args: argparse.Namespace) -> dict[str, f
 
 @lru_cache(maxsize=1)
 def descriptions(encoder: str, memory: Path) -> Descriptions:
-    """Return all Debian package descriptions."""
-    return Descriptions(argparse.Namespace(texts=0, max_words=40, encoder=encoder, memory=memory))
+    """Return the Debian package descriptions that table_anchoral.py draws from."""
+    args = argparse.Namespace(texts=0, max_words=40, encoder=encoder, memory=memory)
+    return Descriptions(args, BOILERPLATE_SECTIONS)
 
 
 def jobs(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
