@@ -204,6 +204,7 @@ def prune(
     if len(folders) == 2 and (folders[0].is_relative_to(folders[1]) or folders[1].is_relative_to(folders[0])):
         raise ValueError(f"removed={str(removed)!r} and out={str(out)!r} must not lie within each other")
     files, column, known, seed = open_inputs(found, filter, text=text, id=id, label=label, labeled=labeled)
+    _check_no_file_is_written_twice(files, removed is not None, explain_kept)
     settings = {
         "filter": plain_settings(filter),
         "files": {name: state_of(path) for name, path in found.items()},
@@ -286,6 +287,28 @@ def _written(file: DataFile, writes_removed: bool, explain_kept: bool) -> dict[s
     """Return the paths of what is written for one file, by the folder that holds it."""
     names = {"out": file.explained_name if explain_kept else file.name}
     return names | ({"removed": file.explained_name} if writes_removed else {})
+
+
+def _check_no_file_is_written_twice(
+    files: list[DataFile], writes_removed: bool, explain_kept: bool
+) -> None:
+    """Refuse two files whose rows would go to the same path, or to a path below that of the other."""
+    sources: dict[tuple[str, str], str] = {}
+    for file in files:
+        for folder, name in _written(file, writes_removed, explain_kept).items():
+            if (other := sources.setdefault((folder, name), file.name)) != file.name:
+                raise ValueError(
+                    f"{other} and {file.name} would both be written to {name} in {folder}: lines of text go "
+                    "to JSON lines, because they get columns. Rename one of them, or prune them apart"
+                )
+    for (folder, name), source in sources.items():
+        for above in Path(name).parents:
+            if (other := sources.get((folder, above.as_posix()))) is not None:
+                raise ValueError(
+                    f"{other} would be written to {above.as_posix()} in {folder}, which is the folder of "
+                    f"{source}: lines of text go to JSON lines, because they get columns. Rename one of "
+                    "them, or prune them apart"
+                )
 
 
 def _added(table: Any, file: DataFile, start: int, id: str | None) -> pa.Table:

@@ -485,6 +485,19 @@ def test_folders_that_hold_something_else_are_refused(pool, tmp_path):
     assert (tmp_path / "out" / "mine.txt").read_text() == "precious"
 
 
+@pytest.mark.parametrize("other", ["a.txt.jsonl", "a.txt.jsonl/b.jsonl"])
+@pytest.mark.parametrize("arguments", [{"removed": "gone"}, {"explain_kept": True}], ids=str)
+def test_two_files_are_never_written_to_one(other, arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in" / other).parent.mkdir(parents=True)
+    (tmp_path / "in" / "a.txt").write_text("".join(f"plain {i}\n" for i in range(10)))
+    write_lines(tmp_path / "in" / other, [{"text": f"json {i}"} for i in range(10)])
+    pruner = PerplexityFilter(perplexity=never)
+    with pytest.raises(ValueError, match=rf"a.txt.* {other}.*Rename one of them, or prune them apart"):
+        prune("in", pruner, out="out", **arguments)
+    assert prune("in", RandomFilter(0.5), out="out").removed == 10  # nothing but rows as they were
+
+
 def test_inputs_are_never_changed(pool, tmp_path):
     folder, _ = pool
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
