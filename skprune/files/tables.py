@@ -105,11 +105,16 @@ class ParquetFile(_TableFile):
 
     def _read_schema(self) -> pa.Schema:
         with pq.ParquetFile(self.path) as file:
-            self._compression = "NONE"
+            self._codecs: dict[str, str] = {}
             self._batch_rows = MAX_ROWS
             if file.metadata.num_row_groups and file.metadata.num_columns:
                 groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-                self._compression = groups[0].column(0).compression
+                columns = [groups[0].column(i) for i in range(file.metadata.num_columns)]
+                # The reader's name of no compression is not the writer's.
+                self._codecs = {
+                    column.path_in_schema: column.compression.replace("UNCOMPRESSED", "NONE")
+                    for column in columns
+                }
                 widest = max(group.total_byte_size / max(group.num_rows, 1) for group in groups)
                 self._batch_rows = int(np.clip(MAX_BYTES / max(widest, 1), 1, MAX_ROWS))
             return file.schema_arrow
@@ -119,7 +124,12 @@ class ParquetFile(_TableFile):
             yield from file.iter_batches(self._batch_rows, columns=columns, use_threads=False)
 
     def _open_writer(self, file: Any, schema: pa.Schema) -> Any:
-        return pq.ParquetWriter(file, schema, compression=self._compression)
+        codecs: Any = self._codecs
+        if len(set(codecs.values())) > 1:
+            codecs = dict.fromkeys(schema.names, codecs.get(self.text, "NONE")) | codecs
+        else:  # also for columns within others, whose paths a writer may spell differently
+            codecs = next(iter(codecs.values()), "NONE")
+        return pq.ParquetWriter(file, schema, compression=codecs)
 
 
 class ArrowFile(_TableFile):

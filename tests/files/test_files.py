@@ -208,6 +208,38 @@ def test_every_kind_of_file_comes_out_as_it_came_in(name, write, tmp_path):
     assert (summary.files, summary.kept) == ((name,), 40)
 
 
+@pytest.mark.parametrize(
+    "codecs",
+    [
+        "none",
+        "gzip",
+        {"text": "zstd", "deep.list.element": "gzip"},  # and "id" is not compressed
+        {"id": "snappy", "deep.list.element": "snappy"},
+    ],
+    ids=str,
+)
+def test_each_column_of_parquet_keeps_its_codec(codecs, tmp_path):
+    texts = make_texts(50)
+    table = pa.table({"id": range(53), "text": texts, "deep": [[text] for text in texts]})
+    pq.write_table(table, tmp_path / "pool.parquet", compression=codecs)
+    prune(
+        tmp_path / "pool.parquet",
+        RandomFilter(10),
+        text="text",
+        out=tmp_path / "out",
+        removed=tmp_path / "gone",
+    )
+
+    def codecs_in(folder):
+        group = pq.read_metadata(folder / "pool.parquet").row_group(0)
+        columns = [group.column(i) for i in range(group.num_columns)]
+        return {column.path_in_schema: column.compression for column in columns}
+
+    before, removed = codecs_in(tmp_path), codecs_in(tmp_path / "gone")
+    assert codecs_in(tmp_path / "out") == before
+    assert removed == before | dict.fromkeys(set(removed) - set(before), before["text"])
+
+
 @pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".zst"])
 def test_lines_of_text_are_copied_byte_for_byte(suffix, tmp_path):
     path = tmp_path / f"pool.txt{suffix}"
