@@ -289,9 +289,7 @@ def _written(file: DataFile, writes_removed: bool, explain_kept: bool) -> dict[s
     return names | ({"removed": file.explained_name} if writes_removed else {})
 
 
-def _check_no_file_is_written_twice(
-    files: list[DataFile], writes_removed: bool, explain_kept: bool
-) -> None:
+def _check_no_file_is_written_twice(files: list[DataFile], writes_removed: bool, explain_kept: bool) -> None:
     """Refuse two files whose rows would go to the same path, or to a path below that of the other."""
     sources: dict[tuple[str, str], str] = {}
     for file in files:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from skprune.files.base import DataFile, is_missing
+from skprune.files.cells import cells_of
 from skprune.files.checks import open_files
 from skprune.files.paths import find_files
-from skprune.files.plan import cells_of
 from skprune.labels import check_labels
 from skprune.streams import draw_seed
 
@@ -102,8 +102,8 @@ def read_labeled(
     ...     _ = Path(folder, "a.csv").write_text("body,stars\\nfine,4\\nso so,\\npoor,1\\n")
     ...     read_labeled(folder, "body", "stars")
        body  stars
-    0  fine    4.0
-    1  poor    1.0
+    0  fine      4
+    1  poor      1
     """
     import pandas as pd
 
