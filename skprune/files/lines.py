@@ -114,19 +114,29 @@ class JsonLines(TextLines):
     def __init__(self, path: Path, name: str, text: str | None) -> None:
         DataFile.__init__(self, path, name, text)
         self.columns, self._known, self._texts = [], set[str](), set[str]()
-        self._look_at(next(self.batches(), [])[: None if text is None else 1])
-        if self.columns and text is None:
-            texts = [column for column in self.columns if column in self._texts]
-            self.text = named_column(None, self.columns, texts, name)
+        if text is None:
+            self._look_at(next(self.batches(), []), 0)
+            if self.columns:
+                texts = [column for column in self.columns if column in self._texts]
+                self.text = named_column(None, self.columns, texts, name)
+        elif not self.has(text) and self.columns:
+            named_column(text, self.columns, (), name)  # says what is wrong
 
     def has(self, column: str) -> bool:
-        """Return whether a line of the first batch has a key."""
-        if column not in self.columns:
-            self._look_at(next(self.batches(), []))
-        return column in self.columns
+        """Return whether a line has a key; the lines are read until one has it."""
+        start = 0
+        for lines in () if column in self._known else self.batches():
+            # Most files have it in their first line.
+            self._look_at(lines[:1], start)
+            if column not in self._known:
+                self._look_at(lines[1:], start + 1)
+            if column in self._known:
+                break
+            start += len(lines)
+        return column in self._known
 
-    def _look_at(self, lines: Lines) -> None:
-        for number, line in enumerate(lines, 1):
+    def _look_at(self, lines: Lines, start: int) -> None:
+        for number, line in enumerate(lines, start + 1):
             try:
                 row = self.row_of(line)
             except (ValueError, TypeError) as error:

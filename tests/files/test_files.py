@@ -627,3 +627,34 @@ def test_a_key_of_no_line_is_refused(tmp_path, read):
         ValueError, match=r"no column 'lnag'.* its columns are 'text', 'id', 'lang', 'reason'"
     ):
         read(tmp_path / "pool.jsonl")
+
+
+@pytest.mark.parametrize("on_missing", ["error", "drop", "keep"])
+def test_a_column_of_texts_that_no_line_has_is_refused(on_missing, tmp_path):
+    write_lines(tmp_path / "a.jsonl", [{"body": f"text {i}"} for i in range(5)])
+    pq.write_table(pa.table({"text": ["a", "b"]}), tmp_path / "b.parquet")
+    with pytest.raises(ValueError, match=r"a.jsonl has no column 'text', which text= .* are 'body'"):
+        prune(tmp_path, RandomFilter(), text="text", on_missing=on_missing, out=tmp_path / "out")
+
+
+def test_a_key_may_first_occur_after_the_first_batch(tmp_path, monkeypatch):
+    monkeypatch.setattr("skprune.files.lines.MAX_ROWS", 2)
+    late = [{"n": 1}, {"n": 2}, {"n": 3}, *UNEVEN, {"text": "e", "file": "mine"}]
+    write_lines(tmp_path / "pool.jsonl", late)
+    quota = QuotaFilter(RandomFilter(keep=2, random_state=0), groups="lang", min_per_group=1)
+    arguments = {"text": "text", "on_missing": "drop", "out": tmp_path / "out", "removed": tmp_path / "gone"}
+    assert prune(tmp_path / "pool.jsonl", quota, **arguments).kept == 2
+    lines = (tmp_path / "out" / "pool.jsonl").read_text().splitlines()
+    assert {json.loads(line)["lang"] for line in lines} == {"de", "en"}
+    gone = [json.loads(line) for line in (tmp_path / "gone" / "pool.jsonl").read_text().splitlines()]
+    assert gone[-1]["file"] == "mine"  # and no other name for that of the file in the lines before
+    assert {row["prune_file"] for row in gone} == {"pool.jsonl"}
+    assert (
+        score(tmp_path / "pool.jsonl", RandomFilter(), text="text", id="lang", on_missing="drop")["lang"]
+        .notna()
+        .sum()
+        == 2
+    )
+    write_lines(tmp_path / "pool.jsonl", [*late, [1]])
+    with pytest.raises(TypeError, match="line 9: list, not a JSON object"):
+        read_frame(tmp_path / "pool.jsonl", "text", columns=["lnag"])
