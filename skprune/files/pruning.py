@@ -28,7 +28,7 @@ from skprune.decisions import (
 from skprune.files.base import DataFile
 from skprune.files.checks import open_inputs
 from skprune.files.job import Job, read_done
-from skprune.files.paths import HUGGING_FACE, find_files, state_of
+from skprune.files.paths import HUGGING_FACE, find_files, state_of, would_find
 from skprune.files.plan import Plan
 from skprune.settings import plain_settings
 
@@ -199,8 +199,11 @@ def prune(
     check_filter(filter, "the files")
     if rethreshold is not None:
         check_filter(clone(scoring_filter(filter)).set_params(keep=rethreshold), "the files")
+    paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     found = find_files(paths)
-    folders = [_folder(name, path, found) for name, path in (("out", out), ("removed", removed)) if path]
+    folders = [
+        _folder(name, path, paths, found) for name, path in (("out", out), ("removed", removed)) if path
+    ]
     if len(folders) == 2 and (folders[0].is_relative_to(folders[1]) or folders[1].is_relative_to(folders[0])):
         raise ValueError(f"removed={str(removed)!r} and out={str(out)!r} must not lie within each other")
     files, column, known, seed = open_inputs(found, filter, text=text, id=id, label=label, labeled=labeled)
@@ -322,12 +325,20 @@ def _added(table: Any, file: DataFile, start: int, id: str | None) -> pa.Table:
     return pa.table(list(columns.values()), names=names_added(list(columns), file.columns))
 
 
-def _folder(name: str, path: str | os.PathLike[str], found: dict[str, Path]) -> Path:
+def _folder(
+    name: str, path: str | os.PathLike[str], paths: list[str | os.PathLike[str]], found: dict[str, Path]
+) -> Path:
+    """Return the absolute path of an output folder, unless inputs are in it or would be searched there."""
     folder = Path(os.path.abspath(Path(path).expanduser()))
     name_of_first, first = next(iter(found.items()))
     inputs = first.parents[len(Path(name_of_first).parts) - 1]
     if folder == inputs or any(file.is_relative_to(folder) for file in found.values()):
         raise ValueError(f"{name}={os.fspath(path)!r} holds input files; choose another folder")
+    if any(would_find(paths, folder / file) for file in found):
+        raise ValueError(
+            f"{name}={os.fspath(path)!r} lies where paths are searched for inputs, so that the same call "
+            "would prune its own output later; choose a folder outside"
+        )
     return folder
 
 

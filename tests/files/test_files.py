@@ -530,6 +530,42 @@ def test_two_files_are_never_written_to_one(other, arguments, tmp_path, monkeypa
     assert prune("in", RandomFilter(0.5), out="out").removed == 10  # nothing but rows as they were
 
 
+@pytest.mark.parametrize("role", ["out", "removed"])
+@pytest.mark.parametrize(
+    ("paths", "out", "refused"),
+    [
+        ("pool", "pool/kept", True),
+        ("pool", "pool/deep/kept", True),
+        (["pool"], "pool/_kept", False),
+        ("pool", "pool/.kept", False),
+        ("pool", "pool-kept", False),
+        ("pool/**/*.txt", "pool/deep/kept", True),
+        ("**/*.txt", "kept", True),
+        ("pool/*", "pool/kept", True),
+        ("pool/*/*.txt", "pool/kept", True),
+        ("pool/*/*.txt", "pool/deep/kept", False),
+        ("pool/*.txt", "pool/kept", False),
+        ("pool/a.txt", "pool/kept", False),
+        ("p*/[a-b].txt", "pool", True),
+        ("p*/[a-b].txt", "p-kept", True),
+    ],
+)
+def test_outputs_where_inputs_are_searched_are_refused(
+    paths, out, refused, role, tmp_path, tmp_path_factory, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("pool/a.txt", "pool/sub/a.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("a\nb\nc\nd\n")
+    arguments = {"out": tmp_path_factory.mktemp("elsewhere"), role: out}
+    if refused:
+        with pytest.raises(ValueError, match=rf"{role}=.*(inputs, so that|holds input files)"):
+            prune(paths, RandomFilter(2), **arguments)
+    else:
+        first = prune(paths, RandomFilter(2), **arguments)
+        assert prune(paths, RandomFilter(2), **arguments).rows == first.rows
+
+
 def test_inputs_are_never_changed(pool, tmp_path):
     folder, _ = pool
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
@@ -634,7 +670,7 @@ def test_a_column_of_texts_that_no_line_has_is_refused(on_missing, tmp_path):
     write_lines(tmp_path / "a.jsonl", [{"body": f"text {i}"} for i in range(5)])
     pq.write_table(pa.table({"text": ["a", "b"]}), tmp_path / "b.parquet")
     with pytest.raises(ValueError, match=r"a.jsonl has no column 'text', which text= .* are 'body'"):
-        prune(tmp_path, RandomFilter(), text="text", on_missing=on_missing, out=tmp_path / "out")
+        prune(tmp_path.glob("*"), RandomFilter(), text="text", on_missing=on_missing, out=tmp_path / "out")
 
 
 def test_a_key_may_first_occur_after_the_first_batch(tmp_path, monkeypatch):
