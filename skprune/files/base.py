@@ -65,6 +65,9 @@ class DataFile(ABC):
     def batches(self) -> Iterator[Any]:
         """Yield whole rows, in the batches of :meth:`texts`."""
 
+    def check_rest(self) -> None:  # noqa: B027 (lines are read as a whole)
+        """Raise now what :meth:`batches` would raise about other columns than the texts."""
+
     @abstractmethod
     def cell(self, batch: Any, row: int, column: str) -> Any:
         """Return one value of a batch."""

@@ -82,8 +82,8 @@ def prune(
 ) -> PruneSummary:
     """Prune files that need not fit into memory.
 
-    The first pass reads the texts only: in memory are a hash and the scores of each row. The second pass
-    writes the rows that survive to ``out``, and the others to ``removed``, in files of the same names, kinds
+    The first pass checks that all columns can be read, and scores the texts: in memory are a hash and the
+    scores of each row. The second pass writes the rows that survive to ``out``, and the others to ``removed``, in files of the same names, kinds
     and columns as those given.
 
     Parameters
@@ -228,6 +228,8 @@ def prune(
         for file, marker in zip(files, markers, strict=True):  # what was removed since is written again
             job.forget_unless_written(marker, _written(file, removed is not None, explain_kept))
         if not all(marker.exists() for marker in markers):
+            for file in files:  # before texts are scored
+                file.check_rest()
             plan = Plan(files, filter, job, on_missing, id, n_train, verbose, known, rethreshold)
             with Progress("writing", len(files), unit="file", verbose=verbose) as progress:
                 for file, marker, decided in zip(files, markers, plan.decisions(), strict=True):

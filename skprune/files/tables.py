@@ -73,6 +73,13 @@ class _TableFile(DataFile):
         with self.naming_file():
             yield from self._record_batches(None)
 
+    def check_rest(self) -> None:
+        """Read all columns but the texts."""
+        rest = [name for name in self.columns if name != self.text]
+        with self.naming_file():
+            for _ in self._record_batches(rest) if rest else ():
+                pass
+
     def frame(self, columns: list[str] | None) -> Any:
         """Return some columns of all rows as a DataFrame."""
         names = self.columns if columns is None else columns
@@ -121,7 +128,16 @@ class ParquetFile(_TableFile):
 
     def _record_batches(self, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(self.path, buffer_size=2**20) as file:
-            yield from file.iter_batches(self._batch_rows, columns=columns, use_threads=False)
+            groups: Any = [None]
+            if any(map(_holds_dictionaries, file.schema_arrow.types)):
+                # pyarrow cannot read these across row groups.
+                groups = [[number] for number in range(file.metadata.num_row_groups)]
+            for group in groups:
+                for batch in file.iter_batches(
+                    self._batch_rows, row_groups=group, columns=columns, use_threads=False
+                ):
+                    # Columns "a" and "a.b" come together if either is asked for.
+                    yield batch if columns is None else batch.select(columns)
 
     def _open_writer(self, file: Any, schema: pa.Schema) -> Any:
         codecs: Any = self._codecs
@@ -243,6 +259,12 @@ class _TableWriter(Writer):
         if self._n_rows:
             self._write(pa.concat_tables(self._parts).combine_chunks())
         self._parts, self._n_rows, self._n_bytes = [], 0, 0
+
+
+def _holds_dictionaries(kind: pa.DataType) -> bool:
+    """Return whether the values within lists and structs are dictionaries."""
+    fields = [kind.field(number) for number in range(kind.num_fields)]
+    return any(pa.types.is_dictionary(field.type) or _holds_dictionaries(field.type) for field in fields)
 
 
 def _is_text(kind: pa.DataType) -> bool:
