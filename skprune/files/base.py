@@ -53,6 +53,10 @@ class DataFile(ABC):
         """Return whether the file has a column."""
         return column in self.columns
 
+    def place(self, row: int, note: str = "") -> str:
+        """Return where a row is, in words, and what else there is to say about it."""
+        return f"{self.name}, row {row}" + (f" ({note})" if note else "")
+
     @abstractmethod
     def texts(self) -> Iterator[np.ndarray]:
         """Yield the texts in batches, objects of shape (n,), None for a missing one."""

@@ -68,7 +68,7 @@ def would_find(paths: Iterable[str | os.PathLike[str]], path: Path) -> bool:
     >>> would_find(["pool/*.txt"], inside), would_find(["pool/*"], inside)
     (False, True)
     """
-    for given in map(os.fspath, paths):
+    for given in paths:
         pattern = os.path.abspath(Path(given).expanduser())
         if os.path.isdir(pattern):
             pattern = glob.escape(pattern)

@@ -110,7 +110,7 @@ def _hashed(texts: np.ndarray, file: DataFile, start: int) -> np.ndarray:
     except UnicodeEncodeError as error:
         row = next(row for row, text in enumerate(texts) if text == error.object)
         raise ValueError(
-            f"{file.name}, row {start + row}: the text holds a lone surrogate at character {error.start}, so "
+            f"{file.place(start + row)}: the text holds a lone surrogate at character {error.start}, so "
             "it is not valid text"
         ) from error
 
@@ -119,10 +119,10 @@ def _about_missing(file: DataFile, row: int, id: str | None) -> str:
     name, start = "", 0
     for batch in () if id is None else file.batches():
         if id is not None and row < start + len(batch):
-            name = f" ({id} {file.cell(batch, row - start, id)!r})"
+            name = f"{id} {file.cell(batch, row - start, id)!r}"
             break
         start += len(batch)
     return (
-        f"{file.name}, row {row}{name}: {file.text!r} is missing. on_missing='drop' removes such rows, and "
+        f"{file.place(row, name)}: {file.text!r} is missing. on_missing='drop' removes such rows, and "
         "on_missing='keep' lets them pass"
     )

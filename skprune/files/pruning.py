@@ -83,8 +83,8 @@ def prune(
     """Prune files that need not fit into memory.
 
     The first pass checks that all columns can be read, and scores the texts: in memory are a hash and the
-    scores of each row. The second pass writes the rows that survive to ``out``, and the others to ``removed``, in files of the same names, kinds
-    and columns as those given.
+    scores of each row. The second pass writes the rows that survive to ``out``, and the others to
+    ``removed``, in files of the same names, kinds and columns as those given.
 
     Parameters
     ----------
@@ -296,21 +296,20 @@ def _written(file: DataFile, writes_removed: bool, explain_kept: bool) -> dict[s
 
 def _check_no_file_is_written_twice(files: list[DataFile], writes_removed: bool, explain_kept: bool) -> None:
     """Refuse two files whose rows would go to the same path, or to a path below that of the other."""
+    why = "lines of text go to JSON lines, because they get columns. Rename one of them, or prune them apart"
     sources: dict[tuple[str, str], str] = {}
     for file in files:
         for folder, name in _written(file, writes_removed, explain_kept).items():
             if (other := sources.setdefault((folder, name), file.name)) != file.name:
                 raise ValueError(
-                    f"{other} and {file.name} would both be written to {name} in {folder}: lines of text go "
-                    "to JSON lines, because they get columns. Rename one of them, or prune them apart"
+                    f"{other} and {file.name} would both be written to {name} in {folder}: {why}"
                 )
     for (folder, name), source in sources.items():
-        for above in Path(name).parents:
-            if (other := sources.get((folder, above.as_posix()))) is not None:
+        for above in map(Path.as_posix, Path(name).parents):
+            if (folder, above) in sources:
                 raise ValueError(
-                    f"{other} would be written to {above.as_posix()} in {folder}, which is the folder of "
-                    f"{source}: lines of text go to JSON lines, because they get columns. Rename one of "
-                    "them, or prune them apart"
+                    f"{sources[folder, above]} would be written to {above} in {folder}, which is the folder "
+                    f"of {source}: {why}"
                 )
 
 

@@ -62,10 +62,11 @@ def read_frame(
     files = open_files(find_files(paths), text)
     for file in files:
         for name in wanted or ():
-            if not file.has(name):
+            if not file.has(name) and file.columns:  # an empty file has none
                 names = ", ".join(map(repr, file.columns))
                 raise ValueError(f"{file.name} has no column {name!r}; its columns are {names}")
-    return pd.concat([file.frame(wanted) for file in files], ignore_index=True)
+    frames = [file.frame(wanted) for file in files if file.columns]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=wanted)
 
 
 def read_labeled(

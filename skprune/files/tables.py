@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet as pq
 
@@ -23,11 +24,15 @@ _GROUP_BYTES = 2**26
 class _TableFile(DataFile):
     """A file of record batches."""
 
+    _is_empty = False  # a file of no bytes, which has no columns
+
     def __init__(self, path: Path, name: str, text: str | None) -> None:
         super().__init__(path, name, text)
         with self.naming_file():
             self.schema = self._read_schema()
         self.columns = self.schema.names
+        if self._is_empty:
+            return
         texts = [field.name for field in self.schema if _is_text(field.type)]
         self.text = named_column(text, self.columns, texts, name)
         if self.text not in texts:
@@ -182,11 +187,17 @@ class CsvFile(_TableFile):
     """CSV, or TSV by its name. All cells are read as texts, so that they come out as they came in."""
 
     def _read_schema(self) -> pa.Schema:
+        with self._stream() as stream:
+            self._is_empty = not stream.read(1)
+        if self._is_empty:
+            return pa.schema([])
         with self._reader({}) as reader:
             names = reader.schema.names
         return pa.schema([(name, pa.string()) for name in names])
 
     def _record_batches(self, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+        if self._is_empty:
+            return
         types = dict.fromkeys(self.columns, pa.string())
         with self._reader(types, columns) as reader:
             for batch in reader:
@@ -206,10 +217,13 @@ class CsvFile(_TableFile):
         parse = pa.csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True)
         read = pa.csv.ReadOptions(block_size=2**24, use_threads=False)
         with (
-            pa.input_stream(str(self.path), compression=codec_of(self.path)) as stream,
+            self._stream() as stream,
             pa.csv.open_csv(stream, read, parse, convert) as reader,
         ):
             yield reader
+
+    def _stream(self) -> Any:
+        return pa.input_stream(str(self.path), compression=codec_of(self.path))
 
     @property
     def _delimiter(self) -> str:
@@ -218,16 +232,24 @@ class CsvFile(_TableFile):
     def _open_writer(self, file: Any, schema: pa.Schema) -> Any:
         compression = codec_of(self.path)
         sink = file if compression is None else pa.CompressedOutputStream(file, compression)
-        options = pa.csv.WriteOptions(delimiter=self._delimiter)
+        options = pa.csv.WriteOptions(delimiter=self._delimiter, include_header=not self._is_empty)
         return _Csv(sink, pa.csv.CSVWriter(sink, schema, write_options=options))
 
 
 class _Csv:
-    """A CSV writer that also closes the compressed stream below it."""
+    """A CSV writer that leaves cells empty, and also closes the compressed stream below it."""
 
     def __init__(self, sink: Any, writer: Any) -> None:
-        self.write_table = writer.write_table
         self._streams = (writer, sink)
+
+    def write_table(self, table: pa.Table) -> None:
+        """Write rows; a number that is NaN has no digits."""
+        for place, field in enumerate(table.schema):
+            if pa.types.is_floating(field.type):  # an added column: those of the file are text
+                column = table.column(place)
+                without = pa.compute.if_else(pa.compute.is_nan(column), None, column)
+                table = table.set_column(place, field, without)
+        self._streams[0].write_table(table)
 
     def close(self) -> None:
         for stream in self._streams:

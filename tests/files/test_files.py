@@ -265,6 +265,37 @@ def test_json_lines_keep_their_bytes(tmp_path):
     assert set(kept) <= set(lines)
 
 
+@pytest.mark.parametrize("suffix", ["txt", "jsonl"])
+def test_ends_of_lines_stay_as_they_are(suffix, tmp_path):
+    lines = [json.dumps({"text": f"line {i}"}).encode() + b"\r\n" for i in range(9)]
+    (tmp_path / f"pool.{suffix}").write_bytes(b"".join(lines))
+    prune(tmp_path / f"pool.{suffix}", RandomFilter(5, random_state=0), out=tmp_path / "out")
+    kept = (tmp_path / "out" / f"pool.{suffix}").read_bytes().splitlines(keepends=True)
+    assert len(kept) == 5
+    assert set(kept) <= set(lines)
+
+
+def test_blank_lines_at_the_end_of_json_lines_are_no_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr("skprune.files.lines.MAX_ROWS", 3)
+    lines = [json.dumps({"text": f"line {i}"}) + "\n" for i in range(4)]
+    (tmp_path / "pool.jsonl").write_text("".join(lines) + "\n  \n\n\n")
+    summary = prune(tmp_path / "pool.jsonl", RandomFilter(4), out=tmp_path / "out")
+    assert (summary.rows, (tmp_path / "out" / "pool.jsonl").read_text()) == (4, "".join(lines))
+    (tmp_path / "pool.jsonl").write_text("\n\n\n\n" + "".join(lines))
+    with pytest.raises(ValueError, match=r"pool.jsonl, line 1 \(row 0\): not JSON"):
+        prune(tmp_path / "pool.jsonl", RandomFilter(4), text="text", out=tmp_path / "out2")
+
+
+def test_removed_json_keeps_what_python_cannot_hold(tmp_path):
+    lines = ['{"text": "a"}', '{"text": "bb", "n": 1e400, "m": 0.10000000000000000000001 } ']
+    (tmp_path / "pool.jsonl").write_text("\n".join(lines))
+    pruner = PerplexityFilter(1, perplexity=length)
+    prune(tmp_path / "pool.jsonl", pruner, text="text", out=tmp_path / "out", removed=tmp_path / "gone")
+    gone = (tmp_path / "gone" / "pool.jsonl").read_text()
+    assert gone.startswith(lines[1].rstrip(" }") + ', "rank": -1,')
+    assert json.loads(gone)["row"] == 1
+
+
 def test_a_hugging_face_dataset_stays_one(tmp_path):
     from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, load_from_disk
 
@@ -344,7 +375,8 @@ def with_gaps(request, tmp_path):
 
 def test_a_row_without_text_is_named(with_gaps, tmp_path):
     path, _ = with_gaps
-    message = rf"{path.name}, row 3 \(id 'd3'\): 'text' is missing. on_missing='drop' removes such rows"
+    place = r"line 4 \(row 3, id 'd3'\)" if path.suffix == ".jsonl" else r"row 3 \(id 'd3'\)"
+    message = rf"{path.name}, {place}: 'text' is missing. on_missing='drop' removes such rows"
     with pytest.raises(ValueError, match=message):
         prune(path, PerplexityFilter(perplexity=never), text="text", id="id", out=tmp_path / "out")
     # The folder holds no results yet, so that another attempt may use it.
@@ -459,6 +491,39 @@ def test_a_lone_surrogate_beside_the_text_stays_as_it_is(tmp_path):
     assert json.loads((tmp_path / "removed" / "pool.jsonl").read_bytes())["emoji"] == "\ud83d"
 
 
+@pytest.mark.parametrize("name", ["empty.csv", "empty.tsv.gz", "empty.jsonl", "empty.txt"])
+def test_an_empty_file_has_no_rows(name, tmp_path):
+    (tmp_path / "in").mkdir()
+    with pa.output_stream(str(tmp_path / "in" / name)):
+        pass
+    pacsv.write_csv(table_of(make_texts(20)), tmp_path / "in" / "full.csv")
+    summary = prune(
+        tmp_path / "in",
+        RandomFilter(9, random_state=0),
+        text="text",
+        id=None if name.endswith(".txt") else "id",
+        out=tmp_path / "out",
+        removed=tmp_path / "gone",
+        explain_kept=True,
+    )
+    assert summary.rows == 23
+    names = {"empty.txt": "empty.txt.jsonl"}
+    for folder in ("out", "gone"):
+        with pa.input_stream(str(tmp_path / folder / names.get(name, name))) as stream:
+            assert stream.read() == b""
+    frames = [read_frame(tmp_path / folder, "text", columns=["text", "reason"]) for folder in ("out", "gone")]
+    assert sum(map(len, frames)) == 23
+
+
+def test_missing_numbers_are_empty_cells(tmp_path):
+    (tmp_path / "pool.csv").write_text('text\na\nbb\n""\n')
+    pruner = PerplexityFilter(1, perplexity=length)
+    prune(tmp_path / "pool.csv", pruner, out=tmp_path / "out", removed=tmp_path / "gone")
+    cells = (tmp_path / "gone" / "pool.csv").read_text().splitlines()
+    assert cells[0].startswith('"text","rank","log10_perplexity","threshold"')
+    assert cells[2].startswith('"",-1,,,')
+
+
 def test_files_without_rows(tmp_path):
     (tmp_path / "pool.txt").write_text("")
     with pytest.raises(EmptyPoolError, match="no row with a text"):
@@ -481,13 +546,13 @@ def test_a_truncated_file_is_named(name, tmp_path):
 @pytest.mark.parametrize(
     ("line", "error", "message"),
     [
-        ('{"text": "b"', ValueError, "pool.jsonl, line 3: not JSON"),
-        ("[1]", TypeError, "pool.jsonl, line 3: list, not a JSON object"),
-        ('{"text": 3}', TypeError, "pool.jsonl, line 3: 'text' is int, not text"),
+        ('{"text": "b"', ValueError, r"pool.jsonl, line 3 \(row 2\): not JSON"),
+        ("[1]", TypeError, r"pool.jsonl, line 3 \(row 2\): list, not a JSON object"),
+        ('{"text": 3}', TypeError, r"pool.jsonl, line 3 \(row 2\): 'text' is int, not text"),
         (
             '{"text": "\\ud800"}',
             ValueError,
-            "pool.jsonl, row 2: the text holds a lone surrogate at character 0",
+            r"pool.jsonl, line 3 \(row 2\): the text holds a lone surrogate at character 0",
         ),
     ],
 )
@@ -499,7 +564,7 @@ def test_a_bad_line_is_named(line, error, message, tmp_path):
 
 def test_text_that_is_not_utf8_is_named(tmp_path):
     (tmp_path / "pool.txt").write_bytes(b"fine\n\xff\xfe\n")
-    with pytest.raises(ValueError, match=r"pool.txt, line 2: 'utf-8' codec can't decode"):
+    with pytest.raises(ValueError, match=r"pool.txt, line 2 \(row 1\): 'utf-8' codec can't decode"):
         prune(tmp_path / "pool.txt", RandomFilter(), out=tmp_path / "out")
 
 
@@ -692,5 +757,5 @@ def test_a_key_may_first_occur_after_the_first_batch(tmp_path, monkeypatch):
         == 2
     )
     write_lines(tmp_path / "pool.jsonl", [*late, [1]])
-    with pytest.raises(TypeError, match="line 9: list, not a JSON object"):
+    with pytest.raises(TypeError, match=r"line 9 \(row 8\): list, not a JSON object"):
         read_frame(tmp_path / "pool.jsonl", "text", columns=["lnag"])
