@@ -74,4 +74,8 @@ def open_files(
                 raise ValueError(
                     f"{file.name} has no column {column!r}, which {option}= names; its columns are {names}"
                 )
+            if file.columns.count(str(column)) > 1:
+                raise ValueError(
+                    f"{file.name} has several columns {column!r}, which {option}= names; rename them"
+                )
     return files

@@ -80,10 +80,13 @@ class _TableFile(DataFile):
 
     def check_rest(self) -> None:
         """Read all columns but the texts."""
-        rest = [name for name in self.columns if name != self.text]
-        with self.naming_file():
-            for _ in self._record_batches(rest) if rest else ():
-                pass
+        rest: list[str] | None = [name for name in self.columns if name != self.text]
+        if len(set(self.columns)) < len(self.columns):
+            rest = None  # columns of one name can only be read with all others
+        if rest != []:
+            with self.naming_file():
+                for _ in self._record_batches(rest):
+                    pass
 
     def frame(self, columns: list[str] | None) -> Any:
         """Return some columns of all rows as a DataFrame."""

@@ -472,6 +472,22 @@ def test_two_columns_of_the_name_of_text_are_refused(name, tmp_path):
         prune(tmp_path / name, RandomFilter(), text="text", out=tmp_path / "out")
 
 
+@pytest.mark.parametrize("name", ["pool.parquet", "pool.arrow", "pool.csv"])
+def test_two_other_columns_of_one_name_travel_along(name, tmp_path):
+    columns = [pa.array(["a", "bb"]), pa.array(["1", "2"]), pa.array(["3", "4"])]
+    KINDS[name](pa.table(columns, ["text", "n", "n"]), tmp_path / name)
+    arguments = {"filter": RandomFilter(2), "text": "text", "out": tmp_path / "out"}
+    prune(tmp_path / name, **arguments)
+    if name == "pool.csv":
+        assert (tmp_path / "out" / name).read_text() == (tmp_path / name).read_text()
+    else:
+        path = tmp_path / "out" / name
+        kept = pq.ParquetFile(path).read() if path.suffix == ".parquet" else read_any(path)
+        assert kept.column(2).to_pylist() == ["3", "4"]
+    with pytest.raises(ValueError, match=f"{name} has several columns 'n', which id= names; rename them"):
+        prune(tmp_path / name, id="n", **arguments)
+
+
 @pytest.mark.parametrize("name", ["pool.parquet", "pool.arrow"])
 def test_views_travel_along(name, tmp_path):
     texts = ["a", "bbbb", "cc", "ddddd"]
