@@ -147,8 +147,9 @@ def prune(
     TypeError
         If the filter needs the pool in memory, or a column or row does not hold text.
     ValueError
-        If a file cannot be read, has no column ``text``, or a row has no text. The message names file and
-        row. Nothing is scored by then.
+        If a file cannot be read, has no column ``text``, or a row has no text: the message names file and
+        row. Also if two inputs would be written to one file, or if ``paths`` would find the output as input.
+        Nothing is scored by then.
     OSError
         If the disk is full.
 
@@ -228,8 +229,11 @@ def prune(
         for file, marker in zip(files, markers, strict=True):  # what was removed since is written again
             job.forget_unless_written(marker, _written(file, removed is not None, explain_kept))
         if not all(marker.exists() for marker in markers):
-            for file in files:  # before texts are scored
-                file.check_rest()
+            with Progress("checking", len(files), unit="file", verbose=verbose) as progress:
+                for file, marker in zip(files, markers, strict=True):
+                    if read_done(marker) is None:
+                        file.check_rest()  # before texts are scored
+                    progress.update()
             plan = Plan(files, filter, job, on_missing, id, n_train, verbose, known, rethreshold)
             with Progress("writing", len(files), unit="file", verbose=verbose) as progress:
                 for file, marker, decided in zip(files, markers, plan.decisions(), strict=True):

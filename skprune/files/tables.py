@@ -174,6 +174,9 @@ class ArrowFile(_TableFile):
                     part = batch.slice(start, MAX_ROWS)
                     yield part if columns is None else part.select(columns)
 
+    def check_rest(self) -> None:
+        """Do nothing: batches are read as a whole."""
+
     @contextmanager
     def _reader(self) -> Iterator[Any]:
         with pa.OSFile(str(self.path)) as source:
