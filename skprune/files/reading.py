@@ -109,12 +109,13 @@ def read_labeled(
     import pandas as pd
 
     files = open_files(find_files(paths), text, label=label)
-    texts = np.concatenate([part for file in files for part in file.texts()])
+    texts = np.concatenate([np.empty(0, dtype=object), *(part for file in files for part in file.texts())])
     labels, known = check_labels(cells_of(files, label), len(texts))
     rows = known & ~is_missing(texts)
     if not rows.any():
         raise ValueError(f"no row of {', '.join(file.name for file in files)} has a label in {label!r}")
-    return pd.DataFrame({files[0].text: texts[rows], label: labels[rows].tolist()})
+    column = next(file.text for file in files if file.columns)
+    return pd.DataFrame({column: texts[rows], label: labels[rows].tolist()})
 
 
 def sample_texts(

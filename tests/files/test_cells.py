@@ -81,3 +81,16 @@ def test_ids_and_labels_that_are_whole_numbers_stay_exact(tmp_path):
     found = score(tmp_path / "pool.csv", RandomFilter(), text="text", id="id")
     assert found["id"].tolist() == [2**60 + 1, 2**60 + 2]
     assert read_labeled(tmp_path / "pool.csv", "text", "stars")["stars"].tolist() == [4]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_an_empty_file_has_no_labels(kind, tmp_path):
+    (tmp_path / f"a.{kind}").write_text("")
+    (tmp_path / "b.csv").write_text("1,body\n0,a\n1,b\n")
+    found = read_labeled(tmp_path, "body", "1")
+    assert found.to_dict("list") == {"body": ["a", "b"], "1": [0, 1]}
+    (tmp_path / "b.csv").unlink()
+    with pytest.raises(ValueError, match=f"no row of a.{kind} has a label in 'stars'"):
+        read_labeled(tmp_path, None, "stars")
+    pd.DataFrame({"body": ["a", "b"], "stars": [0, 1]}).to_parquet(tmp_path / "b.parquet")
+    assert list(read_labeled(tmp_path, None, "stars")) == ["body", "stars"]
