@@ -12,14 +12,14 @@ import numpy as np
 from _runs import make_parser
 from sklearn.utils import Bunch
 
-from skprune import ActivePruneFilter, PerplexityFilter, PrunedQuery, RandomFilter, TransformerSeq2Seq
+from skprune import ActivePruneFilter, PrunedQuery, RandomFilter, TransformerSeq2Seq
 from skprune.base import BaseFilter
 from skprune.datasets import fetch_model, split_by_group
 from skprune.modal import ActiveLearner
 from skprune.strategies import IDDS, NSP, RandomSampling
 
 KEEP = 0.25
-FILTERS = ("none", "random", "activeprune", "perplexity")
+FILTERS = ("none", "random", "activeprune")
 STRATEGIES = {"random": RandomSampling, "nsp": NSP, "idds": IDDS}
 COLUMNS = ("round", "labels", "pool", "subpool", "LLM calls", "select s", "train s", "score")
 
@@ -61,8 +61,6 @@ def make_filter(name: str, task: Task, args: argparse.Namespace) -> BaseFilter:
         return ActivePruneFilter(
             KEEP, quality=quality, task=task.name, memory=args.memory, random_state=args.seed
         )
-    if name == "perplexity":
-        return PerplexityFilter(KEEP, memory=args.memory, random_state=args.seed)
     return RandomFilter(KEEP if name == "random" else 1.0, random_state=args.seed)
 
 
