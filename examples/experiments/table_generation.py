@@ -266,7 +266,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = loop_parser(
         __doc__,
         test_size=100,
-        epochs=2,
+        epochs=3,
         seeds=10,
         rounds=2,
         batch=20,
