@@ -100,9 +100,9 @@ def publish(name: str, args: argparse.Namespace, runs: pd.DataFrame, text: str) 
     print(text)
 
 
-def kept_by_hand(page: Path | None) -> str:
+def kept_by_hand(page: Path) -> str:
     """Return what people added to an earlier page, from its heading on."""
-    text = page.read_text() if page and page.exists() else ""
+    text = page.read_text() if page.exists() else ""
     return BY_HAND + text.partition(BY_HAND)[2] if BY_HAND in text else ""
 
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,9 +40,8 @@ def runs(table: ModuleType) -> pd.DataFrame:
     return pd.DataFrame(rows).round(4)
 
 
-def test_the_first_labels_and_their_score_are_the_same_for_all_settings(
-    table: ModuleType, monkeypatch: Any
-) -> None:
+@pytest.mark.slow
+def test_the_first_labels_and_their_score_are_the_same_for_all_settings(table: ModuleType) -> None:
     args = table.with_packaged_models(table.parse([*TINY.split(), "--rounds", "0"]))
     args.seed = 3
     task = table.load("summarization")
