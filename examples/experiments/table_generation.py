@@ -174,8 +174,8 @@ def beside_the_paper(runs: pd.DataFrame) -> pd.DataFrame:
             rows.append(
                 {"task": name, "strategy": strategy.upper(), "paper": f"{theirs:+.2f}"}
                 | {"here": f"{mean:+.1f} ± {half:.1f}", "smallest detectable": f"{visible:.1f}"}
-                | {"the paper's effect": "would be seen" if theirs >= visible else "may be missed"}
-                | {"in the interval": "yes" if abs(theirs - mean) <= half else "no"}
+                | {"an effect of the paper's size": "would be seen" if theirs >= visible else "may be missed"}
+                | {"the paper's in our interval": "yes" if abs(theirs - mean) <= half else "no"}
             )
     return pd.DataFrame(rows)
 
@@ -183,7 +183,8 @@ def beside_the_paper(runs: pd.DataFrame) -> pd.DataFrame:
 def levels(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the mean scores over the seeds, and the median costs."""
     by = runs.assign(
-        filter=runs["filter"].map(FILTERS), strategy=runs["strategy"].map(lambda name: name.upper())
+        filter=runs["filter"].map(FILTERS),
+        strategy=runs["strategy"].str.upper().replace("RANDOM", "random rows"),
     ).groupby(["filter", "strategy"], sort=False)
     scores = [column for column in runs if column.startswith("at ")]
     table = by[scores].mean().map("{:.1f}".format)
@@ -214,7 +215,7 @@ def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     origins = "; ".join(dict.fromkeys(runs["origin"].dropna()))
     text = f"""# Translation and summarization
 
-Command: `{command("table_generation", args, parse([]))}`. {origins}. {seeds.capitalize()}.
+Command: `{command("table_generation", args, parse([]))}`, {origins}. {seeds.capitalize()}.
 
 **Tasks.** *Translation*: English to German, Debian's package descriptions, pairs of 4 to
 {MAX_WORDS["translation"]} English words. *Summarization*: a description, cut after

@@ -75,8 +75,8 @@ def test_each_table_is_a_family_and_the_effect_is_found_where_it_is(
     assert established["difference"].iloc[0].startswith("+3.")
     paper = table.beside_the_paper(mine).set_index("strategy")
     assert paper.loc["NSP", "paper"] == "+0.88"
-    assert paper["in the interval"].tolist() == ["no", "no"]
-    assert paper["the paper's effect"].tolist() == ["would be seen", "would be seen"]
+    assert paper["the paper's in our interval"].tolist() == ["no", "no"]
+    assert paper["an effect of the paper's size"].tolist() == ["would be seen", "would be seen"]
 
 
 @pytest.mark.parametrize("tasks", [["translation"], ["translation", "summarization"]])
