@@ -47,6 +47,33 @@ def take_rows(X: Any, indices: np.ndarray) -> Any:
     return [X[row] for row in np.asarray(indices).tolist()]
 
 
+def join_rows(known: Any, new: Any) -> Any:
+    """Return the rows of both in one container, of the same kind as ``known``.
+
+    Examples
+    --------
+    >>> join_rows(["a"], ["b"])
+    ['a', 'b']
+    """
+    if hasattr(known, "iloc"):
+        import pandas as pd
+
+        return pd.concat([known, type(known)(new)], ignore_index=True)
+    if sp.issparse(known):
+        return sp.vstack([known, new], format="csr")
+    if hasattr(known, "with_format"):  # datasets.Dataset
+        from datasets import concatenate_datasets
+
+        return concatenate_datasets([known, new])
+    if (frame := frame_of(known)) is not None:
+        import narwhals as nw
+
+        return nw.concat([frame, frame_of(new)]).to_native()
+    if isinstance(known, list):
+        return known + list(read_rows(new, "X") if hasattr(new, "columns") else new)
+    return np.concatenate([np.asarray(known), np.asarray(new)])
+
+
 def _take_arrow(X: Any, rows: np.ndarray) -> Any:
     """Take rows of whatever pyarrow has, also of types whose rows pyarrow cannot take, such as views."""
     import pyarrow as pa

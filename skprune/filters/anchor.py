@@ -183,11 +183,11 @@ class AnchorFilter(NeighborFilter):
         self.anchors_ = self._seed_vectors(self.n_anchors)
 
     def _learn(self, pool: Pool, *, learner: Any) -> None:
-        rows: Any = self.labeled_.pool
         self._embed_labeled()
         entropies = None
         if learner is not None and "entropy" in self._selection_methods().values():
-            proba = predict_proba(learner, rows.like(self.pool_), needed_by="anchor_selection='entropy'")
+            rows = self.labeled_.rows_like(self.pool_)
+            proba = predict_proba(learner, rows, needed_by="anchor_selection='entropy'")
             entropies = None if proba is None else entropy(proba)
         self._draw_anchors(entropies)
 
