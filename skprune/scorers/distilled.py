@@ -241,7 +241,7 @@ class DistilledScorer(BaseEstimator):
         self._validate_params()
         self._check_parts()
         table = RowTable(check_texts(X, name="X"))
-        by_content = np.lexsort(table.digests.T)
+        by_content = table.by_content()
         rows = by_content[table.written[by_content]]
         if not len(rows):
             raise ValueError("X holds only blank texts: there is nothing for the teacher to score")
