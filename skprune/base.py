@@ -252,9 +252,11 @@ class BaseFilter(TransformerMixin, NotebookDisplay, ABC):
         Values of the probe go to ``memory``, so that :meth:`fit` does not compute them again. Seconds and
         tokens are extrapolated by the number of characters, from a sample that depends on the rows' content.
         Models that are trained on the pool, such as an n-gram model, are not estimated, and neither is the
-        work of the filter itself. :class:`~skprune.ActivePruneFilter` chooses the rows for its LLM by
-        perplexity, which is unknown before :meth:`fit`; its probe may score rows that it will not need. For a
-        filter made of other filters, the counts are upper bounds: each one as if it got the whole pool.
+        work of the filter itself. The teacher of a :class:`~skprune.DistilledScorer` is estimated; its probe
+        may score texts outside the sample that :meth:`fit` draws. :class:`~skprune.ActivePruneFilter` chooses
+        the rows for its LLM by perplexity, which is unknown before :meth:`fit`; its probe may score rows that
+        it will not need. For a filter made of other filters, the counts are upper bounds: each one as if it
+        got the whole pool.
 
         Examples
         --------
