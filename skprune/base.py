@@ -26,7 +26,7 @@ from skprune.cost import ModelUse, estimate
 from skprune.exceptions import LostClassWarning, PoolExhaustedError
 from skprune.fitting import check_clones_keep_fit
 from skprune.frames import as_frame, explanation
-from skprune.labels import Labeled, check_labels, lost_classes
+from skprune.labels import Labeled, check_labels, lost_classes, minus_one_hint
 from skprune.notebook import NotebookDisplay
 from skprune.pools import Pool
 from skprune.row_table import RowTable
@@ -95,6 +95,9 @@ class BaseFilter(TransformerMixin, NotebookDisplay, ABC):
     #: Whether :meth:`select` uses stored scores only: from :meth:`rethreshold` until the next labels.
     _stored_only: bool = False
 
+    #: What errors about rows without a label add if ``y`` of :meth:`fit` held −1.
+    _minus_one_hint: str = ""
+
     # ------------------------------------------------------------------ public methods
 
     def fit(self, X: Any, y: Any = None) -> BaseFilter:
@@ -142,6 +145,7 @@ class BaseFilter(TransformerMixin, NotebookDisplay, ABC):
             # The rows that select passes over. If the labeled set itself is pruned: only rows labeled later.
             self._excluded = Labeled() if prunes_labeled else self.labeled_
             self._pruned_labels = labels if prunes_labeled else None
+            self._minus_one_hint = "" if y is None else minus_one_hint(labels, known)
             labeled = Pool(pool.take(np.flatnonzero(known)), text=pool.text) if known.any() else None
             if labeled is not None:
                 self.labeled_.add(labeled, labels[known])

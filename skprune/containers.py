@@ -171,6 +171,11 @@ def read_rows(X: Any, name: str, text: Any = None) -> Any:
     if isinstance(X, Mapping):  # also datasets.DatasetDict
         raise TypeError(f"{name} is a {type(X).__name__}; pass one of its values: {', '.join(map(repr, X))}")
     if hasattr(X, "column_names") and hasattr(X, "with_format"):  # datasets.Dataset
+        if not hasattr(X, "__len__"):
+            raise TypeError(
+                f"{name} is an {type(X).__name__}, whose rows have no positions; pass "
+                f"datasets.Dataset.from_list(list({name})), or prune its files with skprune.files.prune"
+            )
         return _read_hugging_face(X, name, text)
     if (frame := frame_of(_with_unique_columns(X, name, text))) is not None:
         return _read_frame(frame, name, text)

@@ -144,6 +144,22 @@ def check_labels(y: Any, n_rows: int, name: str = "y") -> tuple[np.ndarray, np.n
     return labels, ~np.array([_is_missing(label) for label in labels.tolist()], dtype=bool)
 
 
+def minus_one_hint(labels: np.ndarray, known: np.ndarray) -> str:
+    """Return what an error adds that asks for a label of every row: empty unless −1 marks a row without one.
+
+    Examples
+    --------
+    >>> minus_one_hint(np.array([1, -1]), np.array([True, False]))
+    '. y holds −1, which means no label; if it is a class, rename it'
+    """
+    missing = labels[~known]
+    if labels.dtype.kind == "O":
+        missing = np.array([isinstance(label, Real) and label == -1 for label in missing.tolist()])
+    else:
+        missing = missing == -1
+    return ". y holds −1, which means no label; if it is a class, rename it" if missing.any() else ""
+
+
 def check_classes(labels: Any) -> None:
     """Refuse labels that are not classes: several per row, or numbers with a fractional part.
 
