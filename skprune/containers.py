@@ -47,6 +47,33 @@ def take_rows(X: Any, indices: np.ndarray) -> Any:
     return [X[row] for row in np.asarray(indices).tolist()]
 
 
+def join_rows(known: Any, new: Any) -> Any:
+    """Return the rows of both in one container, of the same kind as ``known``.
+
+    Examples
+    --------
+    >>> join_rows(["a"], ["b"])
+    ['a', 'b']
+    """
+    if hasattr(known, "iloc"):
+        import pandas as pd
+
+        return pd.concat([known, type(known)(new)], ignore_index=True)
+    if sp.issparse(known):
+        return sp.vstack([known, new], format="csr")
+    if hasattr(known, "with_format"):  # datasets.Dataset
+        from datasets import concatenate_datasets
+
+        return concatenate_datasets([known, new])
+    if (frame := frame_of(known)) is not None:
+        import narwhals as nw
+
+        return nw.concat([frame, frame_of(new)]).to_native()
+    if isinstance(known, list):
+        return known + list(read_rows(new, "X") if hasattr(new, "columns") else new)
+    return np.concatenate([np.asarray(known), np.asarray(new)])
+
+
 def _take_arrow(X: Any, rows: np.ndarray) -> Any:
     """Take rows of whatever pyarrow has, also of types whose rows pyarrow cannot take, such as views."""
     import pyarrow as pa
@@ -144,6 +171,11 @@ def read_rows(X: Any, name: str, text: Any = None) -> Any:
     if isinstance(X, Mapping):  # also datasets.DatasetDict
         raise TypeError(f"{name} is a {type(X).__name__}; pass one of its values: {', '.join(map(repr, X))}")
     if hasattr(X, "column_names") and hasattr(X, "with_format"):  # datasets.Dataset
+        if not hasattr(X, "__len__"):
+            raise TypeError(
+                f"{name} is an {type(X).__name__}, whose rows have no positions; pass "
+                f"datasets.Dataset.from_list(list({name})), or prune its files with skprune.files.prune"
+            )
         return _read_hugging_face(X, name, text)
     if (frame := frame_of(_with_unique_columns(X, name, text))) is not None:
         return _read_frame(frame, name, text)

@@ -109,6 +109,9 @@ class BERTKM(Strategy):
     cluster if that is more: on 50,000 rows it took longer than all of Lloyd's iterations. The metrics are
     the distances to the centroids. An unfitted learner gets random rows.
 
+    The draws go by position, so the picks depend on the order of the rows. Behind a filter they do not depend
+    on the order of the pool, because :class:`skprune.PrunedQuery` passes the survivors best first.
+
     References
     ----------
     .. [1] M. Yuan, H.-T. Lin and J. Boyd-Graber, "Cold-start active learning through self-supervised language

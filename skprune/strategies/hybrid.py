@@ -43,6 +43,9 @@ class BADGE(Strategy):
     uniformly. The metric of the first row is the length of its gradient; that of each further row is the
     distance to the nearest gradient picked before. An unfitted learner gets random rows.
 
+    The draws go by position, so the picks depend on the order of the rows. Behind a filter they do not depend
+    on the order of the pool, because :class:`skprune.PrunedQuery` passes the survivors best first.
+
     References
     ----------
     .. [1] J. T. Ash, C. Zhang, A. Krishnamurthy, J. Langford and A. Agarwal, "Deep batch active learning by
