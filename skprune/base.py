@@ -26,7 +26,7 @@ from skprune.cost import ModelUse, estimate
 from skprune.exceptions import LostClassWarning, PoolExhaustedError
 from skprune.fitting import check_clones_keep_fit
 from skprune.frames import as_frame, explanation
-from skprune.labels import Labeled, check_labels, lost_classes
+from skprune.labels import Labeled, check_labels, lost_classes, minus_one_hint
 from skprune.notebook import NotebookDisplay
 from skprune.pools import Pool
 from skprune.row_table import RowTable
@@ -95,6 +95,9 @@ class BaseFilter(TransformerMixin, NotebookDisplay, ABC):
     #: Whether :meth:`select` uses stored scores only: from :meth:`rethreshold` until the next labels.
     _stored_only: bool = False
 
+    #: What errors about rows without a label add if ``y`` of :meth:`fit` held −1.
+    _minus_one_hint: str = ""
+
     # ------------------------------------------------------------------ public methods
 
     def fit(self, X: Any, y: Any = None) -> BaseFilter:
@@ -142,6 +145,7 @@ class BaseFilter(TransformerMixin, NotebookDisplay, ABC):
             # The rows that select passes over. If the labeled set itself is pruned: only rows labeled later.
             self._excluded = Labeled() if prunes_labeled else self.labeled_
             self._pruned_labels = labels if prunes_labeled else None
+            self._minus_one_hint = "" if y is None else minus_one_hint(labels, known)
             labeled = Pool(pool.take(np.flatnonzero(known)), text=pool.text) if known.any() else None
             if labeled is not None:
                 self.labeled_.add(labeled, labels[known])
@@ -252,9 +256,11 @@ class BaseFilter(TransformerMixin, NotebookDisplay, ABC):
         Values of the probe go to ``memory``, so that :meth:`fit` does not compute them again. Seconds and
         tokens are extrapolated by the number of characters, from a sample that depends on the rows' content.
         Models that are trained on the pool, such as an n-gram model, are not estimated, and neither is the
-        work of the filter itself. :class:`~skprune.ActivePruneFilter` chooses the rows for its LLM by
-        perplexity, which is unknown before :meth:`fit`; its probe may score rows that it will not need. For a
-        filter made of other filters, the counts are upper bounds: each one as if it got the whole pool.
+        work of the filter itself. The teacher of a :class:`~skprune.DistilledScorer` is estimated; its probe
+        may score texts outside the sample that :meth:`fit` draws. :class:`~skprune.ActivePruneFilter` chooses
+        the rows for its LLM by perplexity, which is unknown before :meth:`fit`; its probe may score rows that
+        it will not need. For a filter made of other filters, the counts are upper bounds: each one as if it
+        got the whole pool.
 
         Examples
         --------

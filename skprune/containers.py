@@ -47,12 +47,49 @@ def take_rows(X: Any, indices: np.ndarray) -> Any:
     return [X[row] for row in np.asarray(indices).tolist()]
 
 
+def join_rows(known: Any, new: Any) -> Any:
+    """Return the rows of both in one container, of the same kind as ``known``.
+
+    Examples
+    --------
+    >>> join_rows(["a"], ["b"])
+    ['a', 'b']
+    """
+    if hasattr(known, "iloc"):
+        import pandas as pd
+
+        return pd.concat([known, type(known)(new)], ignore_index=True)
+    if sp.issparse(known):
+        return sp.vstack([known, new], format="csr")
+    if hasattr(known, "with_format"):  # datasets.Dataset
+        from datasets import concatenate_datasets
+
+        return concatenate_datasets([known, new])
+    if (frame := frame_of(known)) is not None:
+        import narwhals as nw
+
+        return nw.concat([frame, frame_of(new)]).to_native()
+    if isinstance(known, list):
+        return known + list(read_rows(new, "X") if hasattr(new, "columns") else new)
+    return np.concatenate([np.asarray(known), np.asarray(new)])
+
+
 def _take_arrow(X: Any, rows: np.ndarray) -> Any:
-    """Take rows of whatever pyarrow has, also of arrays of views, whose rows pyarrow cannot take."""
+    """Take rows of whatever pyarrow has, also of types whose rows pyarrow cannot take, such as views."""
+    import pyarrow as pa
+
     if hasattr(X, "column_names"):
         return type(X).from_arrays([_take_arrow(column, rows) for column in X.columns], schema=X.schema)
     as_stored = {"string_view": "large_string", "binary_view": "large_binary"}.get(str(X.type))
-    return X.take(rows) if as_stored is None else X.cast(as_stored).take(rows).cast(X.type)
+    if as_stored is not None:
+        return X.cast(as_stored).take(rows).cast(X.type)
+    try:
+        return X.take(rows)
+    except pa.ArrowNotImplementedError:  # views within a list or struct, and runs
+        whole = X.combine_chunks() if hasattr(X, "chunks") else X
+        runs = np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1)
+        taken = pa.concat_arrays([whole.slice(run[0] if len(run) else 0, len(run)) for run in runs])
+        return pa.chunked_array([taken]) if hasattr(X, "chunks") else taken
 
 
 def is_dask(X: Any) -> bool:
@@ -134,6 +171,11 @@ def read_rows(X: Any, name: str, text: Any = None) -> Any:
     if isinstance(X, Mapping):  # also datasets.DatasetDict
         raise TypeError(f"{name} is a {type(X).__name__}; pass one of its values: {', '.join(map(repr, X))}")
     if hasattr(X, "column_names") and hasattr(X, "with_format"):  # datasets.Dataset
+        if not hasattr(X, "__len__"):
+            raise TypeError(
+                f"{name} is an {type(X).__name__}, whose rows have no positions; pass "
+                f"datasets.Dataset.from_list(list({name})), or prune its files with skprune.files.prune"
+            )
         return _read_hugging_face(X, name, text)
     if (frame := frame_of(_with_unique_columns(X, name, text))) is not None:
         return _read_frame(frame, name, text)

@@ -33,7 +33,7 @@ from skprune.hub.names import HubModel
 from skprune.hub.sources import load_error, loader_arguments, local_path, quiet_transformers, resolve
 from skprune.language_models.ngram.scripts import marks_pattern, separate_all
 from skprune.pools import check_texts
-from skprune.row_table import digests
+from skprune.row_table import table_of_texts
 from skprune.vectors import dense
 
 # Part of the fingerprint of encoders that are fitted here. Another version of scikit-learn may find other
@@ -61,7 +61,8 @@ class TfidfEncoder(BaseEstimator):
     n_components : int, default=256
         Length of the vectors. It is smaller if the corpus has fewer terms or rows.
     max_train_texts : int, default=50_000
-        Maximum number of texts to fit the SVD on, evenly spaced in the corpus.
+        Maximum number of distinct texts to fit on: those with the lowest content hashes, a random sample
+        that no order of the pool changes.
     random_state : int, default=0
         Seed of the randomized SVD. Part of the fingerprint.
 
@@ -77,7 +78,9 @@ class TfidfEncoder(BaseEstimator):
     The terms are runs of letters, digits and underscores. Each letter of a script without spaces between
     words (Chinese, Japanese, Thai...) is a term of its own, as for :class:`~skprune.NGramScorer`.
 
-    The SVD is fitted with one BLAS thread, so that the vectors do not depend on the number of threads.
+    The SVD is fitted with one BLAS thread, so that the vectors do not depend on the number of threads. Each
+    text counts once, and the texts are ordered by their content hashes, so that the vectors depend neither
+    on the order of the pool nor on copies.
 
     Examples
     --------
@@ -113,9 +116,7 @@ class TfidfEncoder(BaseEstimator):
         ValueError
             If no text contains a word.
         """
-        texts = check_texts(X)
-        step = -(-len(texts) // self.max_train_texts) or 1
-        sample = texts[::step]
+        sample, corpus = _by_content(check_texts(X), self.max_train_texts)
         pattern = rf"\w[\w{marks_pattern()}]*"
         tfidf = TfidfVectorizer(sublinear_tf=True, dtype=np.float32, token_pattern=pattern)
         try:
@@ -134,7 +135,7 @@ class TfidfEncoder(BaseEstimator):
                 np.errstate(divide="ignore", invalid="ignore"),  # equal rows have no variance to explain
             ):
                 self.pipeline_.steps.insert(1, ("svd", svd.fit(terms)))
-        self.fingerprint = f"{_TERMS} {self.get_params()} {_corpus_digest(sample)} {_LEARNED_BY}"
+        self.fingerprint = f"{_TERMS} {self.get_params()} {corpus} {_LEARNED_BY}"
         return self
 
     def __call__(self, texts: Any) -> np.ndarray:
@@ -272,11 +273,12 @@ class TransformerEncoder(BaseEstimator):
         self.transformer = transformer
 
     def fit(self, X: Any, y: Any = None) -> TransformerEncoder:
-        """Fit a clone of the transformer, unless it is frozen."""
-        texts = check_texts(X)
+        """Fit a clone of the transformer, unless it is frozen, on the distinct texts ordered by content."""
+        texts, corpus = _by_content(check_texts(X))
         frozen = isinstance(self.transformer, FrozenEstimator)
         self.transformer_ = self.transformer if frozen else clone(self.transformer).fit(texts.tolist())
-        corpus = "" if frozen else _corpus_digest(texts)  # vectors of a frozen transformer suit every pool
+        if frozen:
+            corpus = ""  # its vectors suit every pool
         if not frozen and _is_random(self.transformer):
             corpus += f" {uuid4().hex}"  # the next fit will give other vectors
         self.fingerprint = f"sklearn {joblib.hash(self.transformer)} {corpus} {_LEARNED_BY}"
@@ -370,5 +372,8 @@ def _load_sentence_transformer(source: Path | HubModel, device: str, dtype: str)
         )
 
 
-def _corpus_digest(texts: np.ndarray) -> str:
-    return hashlib.blake2b(digests(texts).tobytes(), digest_size=16).hexdigest()
+def _by_content(texts: np.ndarray, n_max: int | None = None) -> tuple[np.ndarray, str]:
+    """Return the distinct texts in the order of their content hashes, at most ``n_max``, and their digest."""
+    table = table_of_texts(texts)
+    chosen = table.by_content()[:n_max]
+    return table.keys[chosen], hashlib.blake2b(table.digests[chosen].tobytes(), digest_size=16).hexdigest()

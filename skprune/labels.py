@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from copy import copy
+from functools import reduce
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
+from skprune.containers import column_names, join_rows
 from skprune.pools import Pool
 from skprune.vectors import dense
 
@@ -26,6 +29,7 @@ class Labeled:
 
     def __init__(self) -> None:
         self.pool: Pool | None = None
+        self._frames: list[Any] = []  # the rows with all columns, one frame per call of add
         self._labels: list[Any] = []
         self.positions: dict[Any, int] = {}
 
@@ -47,6 +51,7 @@ class Labeled:
             self._labels = y[newest].tolist()
             self.positions = dict(zip(table.keys.tolist(), range(len(table)), strict=True))
             self.pool = _append(None, pool, table.first)
+            self._frames = [_columns_of(pool, table.first)]
             return
         fresh = []
         for row, (key, label) in enumerate(zip(pool.keys, y.tolist(), strict=True)):
@@ -58,6 +63,18 @@ class Labeled:
                 fresh.append(row)
         if fresh:
             self.pool = _append(self.pool, pool, np.array(fresh))
+            self._frames = [*self._frames, _columns_of(pool, np.array(fresh))]
+
+    def rows_like(self, pool: Pool) -> Any:
+        """Return the rows in the form in which a learner reads ``pool``: of frames, with all columns."""
+        wanted, frames = column_names(pool.data), self._frames
+        if wanted and len({type(frame) for frame in frames}) == 1:
+            columns = column_names(frames[0])
+            if set(wanted) <= set(columns) and all(column_names(frame) == columns for frame in frames):
+                self._frames = [reduce(join_rows, frames)]
+                return self._frames[0]
+        rows: Any = self.pool
+        return rows.like(pool)
 
     def labels_of(self, pool: Pool) -> np.ndarray:
         """Return the label of each row of a pool, an object array; None for rows that are not known."""
@@ -70,11 +87,13 @@ class Labeled:
     def copy(self) -> Labeled:
         """Return a ledger that grows apart from this one."""
         twin = Labeled()
-        twin.pool, twin._labels, twin.positions = self.pool, self._labels.copy(), self.positions.copy()
+        twin.pool, twin._frames = self.pool, self._frames  # add binds new ones
+        twin._labels, twin.positions = self._labels.copy(), self.positions.copy()
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"pool": self.pool, "_labels": self._labels}  # skops cannot save a dict with keys of bytes
+        # Without the positions: skops cannot save a dict with keys of bytes.
+        return {"pool": self.pool, "_frames": self._frames, "_labels": self._labels}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -125,6 +144,22 @@ def check_labels(y: Any, n_rows: int, name: str = "y") -> tuple[np.ndarray, np.n
     return labels, ~np.array([_is_missing(label) for label in labels.tolist()], dtype=bool)
 
 
+def minus_one_hint(labels: np.ndarray, known: np.ndarray) -> str:
+    """Return what an error adds that asks for a label of every row: empty unless −1 marks a row without one.
+
+    Examples
+    --------
+    >>> minus_one_hint(np.array([1, -1]), np.array([True, False]))
+    '. y holds −1, which means no label; if it is a class, rename it'
+    """
+    missing = labels[~known]
+    if labels.dtype.kind == "O":
+        missing = np.array([isinstance(label, Real) and label == -1 for label in missing.tolist()])
+    else:
+        missing = missing == -1
+    return ". y holds −1, which means no label; if it is a class, rename it" if missing.any() else ""
+
+
 def check_classes(labels: Any) -> None:
     """Refuse labels that are not classes: several per row, or numbers with a fractional part.
 
@@ -173,6 +208,13 @@ def _is_missing(label: Any) -> bool:
     if label is None or type(label).__name__ == "NAType":  # pandas.NA is neither equal nor unequal to itself
         return True
     return not isinstance(label, str) and bool(label != label or label == -1)
+
+
+def _columns_of(pool: Pool, rows: np.ndarray) -> Any:
+    """Return some rows of a frame with all columns; None if they came in another container."""
+    if not column_names(pool.data):
+        return None
+    return copy(pool.data) if len(rows) == len(pool) else pool.take(rows)  # a shallow copy
 
 
 def _append(known: Pool | None, pool: Pool, rows: np.ndarray) -> Pool:

@@ -16,7 +16,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from scipy.stats import entropy
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
@@ -24,7 +23,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples, check_consistent_length
 
 from skprune._optional import require
-from skprune.containers import frame_of, take_rows
+from skprune.containers import join_rows, take_rows
 from skprune.labels import check_labels
 from skprune.pools import Pool, check_pool
 from skprune.query import PrunedQuery, as_pair
@@ -207,8 +206,8 @@ class ActiveLearner(_Queries, _modal.ActiveLearner):  # type: ignore[name-define
         if self.X_training is None:
             self.X_training, self.y_training = X, y
         else:
-            self.X_training = _concatenate(self.X_training, X)
-            self.y_training = _concatenate(self.y_training, y)
+            self.X_training = join_rows(self.X_training, X)
+            self.y_training = join_rows(self.y_training, y)
 
     def _fit_to_known(self, bootstrap: bool = False, **fit_kwargs: Any) -> ActiveLearner:
         return self._fit_on_new(self.X_training, self.y_training, bootstrap=bootstrap, **fit_kwargs)
@@ -340,7 +339,7 @@ class Committee(_Queries, _modal.Committee):  # type: ignore[name-defined]
 
     def _add_taught(self, X: Any, y: Any) -> None:
         if self.X_training is not None:
-            X, y = _concatenate(self.X_training, X), _concatenate(self.y_training, y)
+            X, y = join_rows(self.X_training, X), join_rows(self.y_training, y)
         _, first = np.unique(Pool(X, text=text_column(self)).table.row_of, return_index=True)
         self.X_training, self.y_training = take_rows(X, np.sort(first)), take_rows(y, np.sort(first))
 
@@ -449,10 +448,10 @@ def expected_error_reduction(
     probabilities = learner.predict_proba(X)
     expected = np.zeros(len(tried))
     for i, row in enumerate(tried):
-        rows = _concatenate(learner.X_training, take_rows(X, np.array([row])))
+        rows = join_rows(learner.X_training, take_rows(X, np.array([row])))
         rest = take_rows(X, np.delete(np.arange(n_rows), row))
         for label, probability in zip(learner.estimator.classes_, probabilities[row], strict=True):
-            labels = _concatenate(learner.y_training, np.array([label]))
+            labels = join_rows(learner.y_training, np.array([label]))
             after = clone(learner.estimator).fit(rows, labels).predict_proba(rest)
             losses = entropy(after, axis=1) if loss == "log" else 1 - after.max(axis=1)
             expected[i] += probability * losses.sum()
@@ -491,24 +490,3 @@ def check_taught(X: Any, y: Any, learner: ActiveLearner | Committee, y_known: An
 def text_column(learner: ActiveLearner | Committee) -> Any:
     """Return the column of texts that the filter of the learner's query reads, if it names one."""
     return getattr(getattr(learner.query_strategy, "filter", None), "text", None)
-
-
-def _concatenate(known: Any, new: Any) -> Any:
-    """Return the rows of both in one container, of the same kind as ``known``."""
-    if hasattr(known, "iloc"):
-        import pandas as pd
-
-        return pd.concat([known, type(known)(new)], ignore_index=True)
-    if sp.issparse(known):
-        return sp.vstack([known, new], format="csr")
-    if hasattr(known, "with_format"):  # datasets.Dataset
-        from datasets import concatenate_datasets
-
-        return concatenate_datasets([known, new])
-    if (frame := frame_of(known)) is not None:
-        import narwhals as nw
-
-        return nw.concat([frame, nw.from_native(new)]).to_native()
-    if isinstance(known, list):
-        return known + list(Pool(new).texts if hasattr(new, "columns") else new)
-    return np.concatenate([np.asarray(known), np.asarray(new)])

@@ -13,6 +13,7 @@ from skprune.exceptions import EmptyPoolError
 from skprune.hashing import hash_keys, mix, row_hashes
 from skprune.row_table import RowTable, is_written, table_of_texts
 from skprune.selections import mask_of
+from skprune.streams import row_uniforms
 from skprune.vectors import at_least_single
 
 _CHUNK = 65_536
@@ -174,11 +175,41 @@ class Pool:
 
         if "table" in self.__dict__ or self.texts is not None or sp.issparse(self.stored):
             return self.table.row_of
-        columns = np.unique(np.linspace(0, self.stored.shape[1] - 1, _SIEVE_COLUMNS).astype(int))
-        marks = row_hashes(self.stored[:, columns])[:, 0]
+        marks = self._hashes_of_some()[:, 0]
         shared = np.flatnonzero(pd.Index(marks).duplicated(keep=False))
         marks[shared] ^= row_hashes(self.stored, shared)[:, 1]
         return pd.factorize(marks, use_na_sentinel=False)[0]
+
+    def _hashes_of_some(self) -> np.ndarray:
+        """Return hashes of a few features of each row of a dense array."""
+        columns = np.unique(np.linspace(0, self.stored.shape[1] - 1, _SIEVE_COLUMNS).astype(int))
+        return row_hashes(self.stored[:, columns])
+
+    def drawn(self, n: int, seed: int, *stream: int) -> np.ndarray:
+        """Return a random sample that depends on the content of the rows, not on their order.
+
+        Parameters
+        ----------
+        n : int
+            Size of the sample, at most.
+        seed, *stream : int
+            As in :func:`skprune.streams.generator`.
+
+        Returns
+        -------
+        ndarray of intp, shape (min(n, n_rows),)
+            Rows of numbers, or numbers of distinct texts, in an order that depends on their content only.
+        """
+        if self.texts is not None:
+            hashes = self.table.digests
+        else:
+            hashes = row_hashes(self.stored) if sp.issparse(self.stored) else self._hashes_of_some()
+        draws = row_uniforms(hashes, np.arange(len(hashes)), seed, *stream)
+        n = min(n, len(hashes))
+        lowest = np.flatnonzero(draws <= np.partition(draws, n - 1)[n - 1])
+        # Different rows that agree in a few features share a draw.
+        exact = draws[lowest] if self.texts is not None else row_hashes(self.stored, lowest)[:, 0]
+        return lowest[np.lexsort((exact, draws[lowest]))[:n]]
 
     @cached_property
     def _row_marks(self) -> np.ndarray:

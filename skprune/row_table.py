@@ -82,6 +82,13 @@ class RowTable:
         """Mask of the distinct texts that are not blank; all numeric rows count as written."""
         return is_written(self.keys) if self._hashes is None else np.ones(len(self), dtype=bool)
 
+    def by_content(self) -> np.ndarray:
+        """Return the numbers of the distinct rows in an order that depends on their content only.
+
+        Hashes are compared as bytes, as :attr:`StreamedPool.training_texts` does.
+        """
+        return np.lexsort(self.digests.byteswap().T[::-1])
+
     def numbers_of(self, texts: np.ndarray) -> np.ndarray:
         """Return the number of each text; texts outside the table get numbers from ``len(self)`` on."""
         import pandas as pd

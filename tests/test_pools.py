@@ -151,6 +151,13 @@ def test_hugging_face_data_that_cannot_be_a_pool(hugging_face, columns, error, m
         check_pool(hugging_face.Dataset.from_dict(columns))
 
 
+def test_rows_without_positions_are_no_pool(hugging_face):
+    stream = hugging_face.Dataset.from_dict({"text": ["a", "b"]}).to_iterable_dataset()
+    with pytest.raises(TypeError, match=r"X is an IterableDataset.* datasets.Dataset.from_list\(list\(X\)\)"):
+        Pool(stream)
+    assert Pool(hugging_face.Dataset.from_list(list(stream))).texts.tolist() == ["a", "b"]
+
+
 def test_several_splits_are_no_pool():
     with pytest.raises(TypeError, match="X is a dict; pass one of its values: 'train', 'test'"):
         check_pool({"train": TEXTS, "test": TEXTS})

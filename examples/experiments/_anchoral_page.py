@@ -48,7 +48,6 @@ pools. Neither predicting the test set nor computing MiniLM's vectors, which the
 "labels" and "found" are those of the last model trained in time, whose F1 is compared. The comparisons of a
 task, all budgets together, are a family.
 """
-BY_HAND = "\n## Added by hand\n"  # the script keeps what follows
 
 
 def tests(runs: pd.DataFrame, pairs: list[tuple[str, str]], columns: dict[str, str]) -> pd.DataFrame:
@@ -186,12 +185,6 @@ def draw(rounds: pd.DataFrame, path: Path) -> None:
         for axis in axes[-1]:
             axis.set_xlabel("labels")
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
-
-
-def kept_by_hand(page: Path) -> str:
-    """Return what people added to an earlier page, from its heading on."""
-    text = page.read_text() if page.exists() else ""
-    return BY_HAND + text.partition(BY_HAND)[2] if BY_HAND in text else ""
 
 
 def page(runs: pd.DataFrame, args: argparse.Namespace, command: str) -> str:

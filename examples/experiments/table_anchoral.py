@@ -34,9 +34,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _anchoral_page import IMAGES, RAREST, THREE, draw, kept_by_hand, page
+from _anchoral_page import IMAGES, RAREST, THREE, draw, page
 from _descriptions import QUERY, Descriptions, Split
-from _pages import command, origin, publish
+from _pages import command, kept_by_hand, origin, publish
 from _runs import Runs, make_parser, play, with_packaged_models
 from demo import make_classifier
 from sklearn.base import BaseEstimator

@@ -23,6 +23,7 @@ from skprune.files.checks import open_files
 from skprune.files.paths import find_files
 from skprune.files.reading import drawn
 from skprune.row_table import is_written
+from skprune.scorers.distilled import DistilledScorer
 from skprune.store import open_store
 
 # Memory of a row while a job runs: its hash, its scores and the decision about it.
@@ -91,8 +92,9 @@ def estimate(
     Notes
     -----
     Seconds are assumed to grow with the number of rows. For a model that is trained on no more than a part of
-    the pool, and for short jobs, the estimate is therefore several times too high. Values that ``memory``
-    holds already count as calls, and it gets none of the values computed here.
+    the pool, and for short jobs, the estimate is therefore several times too high. So it is for a
+    :class:`~skprune.DistilledScorer`, whose teacher scores at least 20 texts of each part. Values that
+    ``memory`` holds already count as calls, and it gets none of the values computed here.
 
     Examples
     --------
@@ -128,6 +130,10 @@ def estimate(
     per_row = seconds / n_scored
     budget = getattr(filter, "llm_budget", None)
     scaled = round(n_calls * n_rows / n_scored)
+    quality = getattr(filter, "quality", None)
+    if isinstance(quality, DistilledScorer) and getattr(filter, "llm_share", 1.0) > 0:
+        # Exact, even if the process holds scores of the sample. The budget bounds the scorer's own answers.
+        scaled, budget = quality._n_judged(n_rows), None
     return PruneEstimate(
         rows=n_rows,
         missing=n_missing,
@@ -148,6 +154,8 @@ def _fit(filter: BaseFilter, texts: np.ndarray, n_rows: int, memory: str) -> tup
             changed[name] = min(max(round(int(value) * len(texts) / n_rows), 1), n_worth)
         elif name == "memory":
             changed[name] = memory  # neither the values nor the folder of the job
+        elif isinstance(value, DistilledScorer):
+            changed[name] = value._scaled(len(texts) / n_rows)
     fitted.set_params(**changed)
     start = time.perf_counter()
     with warnings.catch_warnings():

@@ -21,6 +21,7 @@ from skprune.scorers.parameters import (
     DEFAULT_LLM,
     PERPLEXITY_CONSTRAINT,
     QUALITY_CONSTRAINT,
+    distilled_uses,
     llm_calls,
     make_perplexity,
     make_quality,
@@ -221,7 +222,7 @@ class ActivePruneFilter(BaseFilter):
     @property
     def n_llm_calls_(self) -> int:
         """Number of texts that the LLM has scored since :meth:`fit`."""
-        return 0 if self._ask is None else llm_calls(self._ask)
+        return 0 if self._ask is None else llm_calls(self._ask, self.quality)
 
     # ------------------------------------------------------------------ hooks
 
@@ -272,14 +273,18 @@ class ActivePruneFilter(BaseFilter):
 
     def _model_uses(self, pool: Pool, n_eligible: int) -> list[ModelUse]:
         uses, written = [], np.flatnonzero(pool.table.written)
-        if not learns_from_pool(self.perplexity):
+        if learns_from_pool(self.perplexity):
+            uses += distilled_uses(self.perplexity, written, memory=self.memory, name="perplexity")
+        else:
             uses.append(ModelUse(self._remembered_perplexity(pool), written, len(written)))
         n_candidates = size_of(self.n_candidates, n_eligible)
         if self.llm_budget is not None:
             n_candidates = min(n_candidates, self.llm_budget)
         n_kept = self._kept_size(n_eligible, 0)
         asks = self.quality is not None and min(int(self.llm_share * n_kept + 0.5), n_candidates) > 0
-        if asks and not learns_from_pool(self.quality):
+        if asks and learns_from_pool(self.quality):
+            uses += distilled_uses(self.quality, written, memory=self.memory, name="quality")
+        elif asks:
             uses.append(ModelUse(self._remembered_quality(pool), written, n_candidates))
         return uses
 

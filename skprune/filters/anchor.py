@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -183,11 +183,11 @@ class AnchorFilter(NeighborFilter):
         self.anchors_ = self._seed_vectors(self.n_anchors)
 
     def _learn(self, pool: Pool, *, learner: Any) -> None:
-        rows: Any = self.labeled_.pool
         self._embed_labeled()
         entropies = None
         if learner is not None and "entropy" in self._selection_methods().values():
-            proba = predict_proba(learner, rows.like(self.pool_), needed_by="anchor_selection='entropy'")
+            rows = self.labeled_.rows_like(self.pool_)
+            proba = predict_proba(learner, rows, needed_by="anchor_selection='entropy'")
             entropies = None if proba is None else entropy(proba)
         self._draw_anchors(entropies)
 
@@ -220,22 +220,24 @@ class AnchorFilter(NeighborFilter):
 
     def _draw_anchors(self, entropies: np.ndarray | None) -> None:
         """Draw this round's anchors: lines 3 to 6 of Algorithm 1."""
-        labels = self.labeled_.y
+        # By content, so that the order in which labels arrived changes nothing.
+        by_content = cast(Pool, self.labeled_.pool).table.by_content()
+        labels = self.labeled_.y[by_content]
         methods = self._selection_methods()
         rng = generator(self.seed_, self.round_, _ANCHORS)
         anchors, anchor_labels = [], []
         for label in sorted(set(labels.tolist()), key=lambda c: (str(type(c)), c)):
-            rows = np.flatnonzero(labels == label)
+            rows = by_content[labels == label]
             method = methods.get(label, "kmeans++")
             if len(rows) <= self.n_anchors:
-                picked = rows
+                picked = np.arange(len(rows))
             elif method == "random":
-                picked = rng.choice(rows, self.n_anchors, replace=False)
+                picked = rng.choice(len(rows), self.n_anchors, replace=False)
             elif method == "entropy" and entropies is not None:
-                picked = rows[np.argsort(-entropies[rows], kind="stable")[: self.n_anchors]]
+                picked = np.argsort(-entropies[rows], kind="stable")[: self.n_anchors]
             else:
-                picked = rows[pick_kmeans_plusplus(self._labeled_vectors[rows], self.n_anchors, rng)]
-            anchors.append(np.sort(picked))
+                picked = pick_kmeans_plusplus(self._labeled_vectors[rows], self.n_anchors, rng)
+            anchors.append(rows[np.sort(picked)])
             anchor_labels += [label] * len(picked)
         self.anchors_ = self._labeled_vectors[np.concatenate(anchors)]
         self.anchor_labels_ = np.empty(len(anchor_labels), dtype=object)

@@ -103,7 +103,7 @@ class AskLLMFilter(ScoreFilter):
     @property
     def n_llm_calls_(self) -> int:
         """Number of texts that the LLM has scored since :meth:`fit`."""
-        return llm_calls(self._scorer)
+        return llm_calls(self._scorer, self.quality)
 
     def _make_scorer(self, texts: np.ndarray) -> Any:
         return make_quality(self.quality, texts, task=self.task, memory=self.memory, verbose=self.verbose)

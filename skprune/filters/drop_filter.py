@@ -141,7 +141,10 @@ class DRoPFilter(QuotaFilter, HeldOutFilter):
 
     def _fit(self, pool: Pool) -> None:
         if self._excluded is self.labeled_:
-            raise ValueError(f"{type(self).__name__} prunes labeled sets: pass y with a label for every row")
+            raise ValueError(
+                f"{type(self).__name__} prunes labeled sets: pass y with a label for every row"
+                f"{self._minus_one_hint}"
+            )
         super()._fit(pool)
         self._embed_pool(pool)
         found = self._judge_labels()

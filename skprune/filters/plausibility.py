@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,12 @@ class PlausibilityFilter(HeldOutFilter):
         self._embed_pool(pool)
         self._scores = np.full(len(self._table), _UNLABELED)
         if self._excluded is self.labeled_:  # select passes over every row that has a label
+            if self._minus_one_hint and set(self.labeled_.y.tolist()) == {1}:
+                warnings.warn(
+                    f"{type(self).__name__} judges the labels of a set in which every row has one, and here "
+                    f"only rows of class 1 have a label{self._minus_one_hint}",
+                    stacklevel=3,
+                )
             return
         plausibility = self._judge_labels().plausibility
         self._scores = np.where(np.isnan(plausibility), _UNJUDGED, plausibility)

@@ -273,7 +273,8 @@ class ProxyFilter(VectorFilter):
         vectors = self._vectors_at(rows, np.arange(len(rows))) * self._scale
         logits = None
         if learner is not None and asked is not None:
-            logits = logits_of(learner, rows.like(self.pool_), needed_by=type(self).__name__)
+            as_read = self.labeled_.rows_like(self.pool_)
+            logits = logits_of(learner, as_read, needed_by=type(self).__name__)
         if logits is None:
             if learner is None or _may_classify(held_estimator(learner)):
                 return _classifier_of(vectors, self.labeled_.y)

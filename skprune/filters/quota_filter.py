@@ -304,7 +304,7 @@ class QuotaFilter(MetaFilter):
         if self._excluded is self.labeled_:
             raise ValueError(
                 f"{type(self).__name__} does not know the groups of the rows: pass y with a label for every "
-                "row, fit(X, groups=...), or the parameter groups"
+                f"row, fit(X, groups=...), or the parameter groups{self._minus_one_hint}"
             )
         return labels
 

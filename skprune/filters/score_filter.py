@@ -11,6 +11,7 @@ from skprune.base import BaseFilter
 from skprune.cost import ModelUse
 from skprune.fitting import learns_from_pool
 from skprune.pools import Pool
+from skprune.scorers.parameters import distilled_uses
 from skprune.selections import Selection, lowest, mask_of, one_of
 from skprune.store import Remembered
 
@@ -61,9 +62,9 @@ class ScoreFilter(BaseFilter):
         return Remembered(scorer, self.memory, name=self._parameter, batch_size=self._batch_size)
 
     def _model_uses(self, pool: Pool, n_eligible: int) -> list[ModelUse]:
-        if learns_from_pool(getattr(self, self._parameter)):
-            return []
-        written = np.flatnonzero(pool.table.written)
+        written, scorer = np.flatnonzero(pool.table.written), getattr(self, self._parameter)
+        if learns_from_pool(scorer):
+            return distilled_uses(scorer, written, memory=self.memory, name=self._parameter)
         return [ModelUse(self._remembered(pool.training_texts), written, len(written))]
 
     def _score(self, texts: np.ndarray, written: np.ndarray, digests: np.ndarray | None = None) -> np.ndarray:

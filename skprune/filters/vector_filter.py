@@ -118,11 +118,8 @@ class NeighborFilter(VectorFilter):
 
     def _seed_vectors(self, n_seeds: int) -> Any:
         """Return the vectors that k-means++ picks from a sample of the pool for a cold start."""
-        rng = generator(self.seed_, 0, _COLD)
-        n_rows = self._vectors.shape[0]
-        sample = np.sort(rng.choice(n_rows, min(n_rows, _COLD_START_ROWS), replace=False))
-        vectors = self._vectors[sample]
-        return vectors[pick_kmeans_plusplus(vectors, n_seeds, rng)]
+        vectors = self._vectors[self.pool_.drawn(_COLD_START_ROWS, self.seed_, 0, _COLD)]
+        return vectors[pick_kmeans_plusplus(vectors, n_seeds, generator(self.seed_, 0, _COLD))]
 
     def _search_over(self, pool: Pool, eligible: np.ndarray) -> list[Search]:
         """Return the searches that together cover every eligible row."""

@@ -14,7 +14,7 @@ import joblib
 import numpy as np
 import sklearn
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
@@ -22,8 +22,9 @@ from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
+from skprune.cost import ModelUse
 from skprune.encoders import make_encoder
-from skprune.fitting import check_clones_keep_fit, fitted_on
+from skprune.fitting import check_clones_keep_fit, fitted_on, learns_from_pool, unwrapped
 from skprune.hub.fingerprints import digest_of
 from skprune.pools import check_texts
 from skprune.row_table import RowTable, digests
@@ -241,7 +242,7 @@ class DistilledScorer(BaseEstimator):
         self._validate_params()
         self._check_parts()
         table = RowTable(check_texts(X, name="X"))
-        by_content = np.lexsort(table.digests.T)
+        by_content = table.by_content()
         rows = by_content[table.written[by_content]]
         if not len(rows):
             raise ValueError("X holds only blank texts: there is nothing for the teacher to score")
@@ -345,6 +346,28 @@ class DistilledScorer(BaseEstimator):
         check_is_fitted(self)
         return self._fingerprint
 
+    def _uses_of_teacher(self, rows: np.ndarray, memory: Any, name: str) -> list[ModelUse]:
+        """Return what :meth:`fit` asks the teacher about distinct rows of a pool, as the filter's cost.
+
+        ``memory`` and ``name`` are the filter's own folder and its parameter that holds the scorer.
+        """
+        if learns_from_pool(self.teacher):
+            return []
+        teacher = Remembered(
+            unwrapped(self.teacher),
+            memory if self.memory is None else self.memory,
+            name="teacher",
+            batch_size=_TEACHER_BATCH,
+        )
+        return [ModelUse(teacher, rows, self._n_judged(len(rows)), f"{name}__teacher")]
+
+    def _scaled(self, share: float) -> DistilledScorer:
+        """Return a clone for a sample of a pool, which shows what the pool costs and keeps nothing."""
+        few = self.n_calls
+        if isinstance(few, Integral):
+            few = max(round(int(few) * share), _MIN_CALLS)
+        return clone(self).set_params(n_calls=few, memory=None)
+
     # ------------------------------------------------------------------ the sample
 
     def _learn(
@@ -352,9 +375,7 @@ class DistilledScorer(BaseEstimator):
     ) -> None:
         """Draw the sample, ask the teacher, and fit the student."""
         draws = row_uniforms(hashes, np.arange(len(texts)), self._seed, _DRAWS)
-        n_judged = size_of(self.n_calls, len(texts))
-        if not isinstance(self.n_calls, Integral):
-            n_judged = min(max(n_judged, _MIN_CALLS), len(texts))
+        n_judged = self._n_judged(len(texts))
         n_random = n_judged - int(self.active_share * n_judged)
         n_candidates = max(_MIN_CANDIDATES, _CANDIDATES_PER_CALL * n_judged)
         some = np.sort(lowest(draws, n_candidates, draws))
@@ -375,6 +396,11 @@ class DistilledScorer(BaseEstimator):
         self._judged = RowTable(self.sample_)
         self._fit_student(columns[judged], scores, draws[judged])
         self._measure(columns[judged], draws[judged], n_random)
+
+    def _n_judged(self, n_texts: int) -> int:
+        """Return how many of some distinct texts the teacher scores."""
+        n_judged = size_of(self.n_calls, n_texts)
+        return n_judged if isinstance(self.n_calls, Integral) else min(max(n_judged, _MIN_CALLS), n_texts)
 
     def _clusters(self, vectors: np.ndarray, n_random: int) -> np.ndarray:
         """Return the cluster of each candidate; there are at most four per call."""

@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
+from skprune.cost import ModelUse
 from skprune.exceptions import ModelLoadError
-from skprune.fitting import fitted_on, is_fitted
+from skprune.fitting import fitted_on, is_fitted, learns_from_pool
 from skprune.scorers.distilled import DistilledScorer
 from skprune.scorers.ngram import NGramScorer
 from skprune.scorers.quality import QualityScorer
@@ -93,10 +95,17 @@ def make_quality(quality: Any, texts: Any, *, task: str, memory: Any = None, ver
     return fitted_on(distilled, texts, name="quality")
 
 
-def llm_calls(remembered: Any) -> int:
-    """Return the number of texts that the LLM behind a ``quality`` parameter has scored."""
+def llm_calls(remembered: Any, quality: Any) -> int:
+    """Return the number of texts that the LLM behind a ``quality`` parameter has scored for the filter."""
     scorer = remembered.compute
-    return int(scorer.n_calls_ if isinstance(scorer, DistilledScorer) else remembered.n_computed)
+    if isinstance(scorer, DistilledScorer):  # one that came fitted asks nothing
+        return int(scorer.n_calls_) if learns_from_pool(quality) else 0
+    return int(remembered.n_computed)
+
+
+def distilled_uses(scorer: Any, rows: np.ndarray, *, memory: Any, name: str) -> list[ModelUse]:
+    """Return what a scorer that is fitted on the pool asks another model about distinct rows of it."""
+    return scorer._uses_of_teacher(rows, memory, name) if isinstance(scorer, DistilledScorer) else []
 
 
 def _as_the_filter_needs(scorer: Any, **settings: Any) -> Any:

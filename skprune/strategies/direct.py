@@ -40,7 +40,12 @@ class DIRECT(Strategy):
     a half are labeled in parallel. If an interval has too few rows, the rest of its share goes to the second
     half. The learner needs ``X_training`` and ``y_training``. An unfitted learner gets random rows.
 
-    A query sorts the rows once per class.
+    A query sorts the rows once per class. Rows are drawn by their place in that order; equal probabilities
+    fall at random by position, so with such ties the picks depend on the order of the rows.
+
+    *When it pays.* It finds rare rows: with logistic regression on sentence vectors, it found 61 to 95 %
+    of them with 250 labels, and :class:`Entropy` 30 to 81 %. A difference of more than two points of F1
+    is excluded in three of four tasks and not established in one (``docs/results/query_strategies.md``).
 
     References
     ----------

@@ -47,6 +47,10 @@ class Coreset(Strategy):
 
     A pick costs one pass over the features. Memory beyond the features is a few numbers per row.
 
+    From 20 to 200 labels, with logistic regression on sentence vectors, accuracy was lower than with
+    :class:`Margin` on three of three text sets, and lower than with random rows on one
+    (``docs/results/query_strategies.md``).
+
     References
     ----------
     .. [1] O. Sener and S. Savarese, "Active learning for convolutional neural networks: A core-set approach",
@@ -104,6 +108,9 @@ class BERTKM(Strategy):
     picked, the next nearest one is picked instead. k-means++ samples from a random 10,000 rows, or 100 per
     cluster if that is more: on 50,000 rows it took longer than all of Lloyd's iterations. The metrics are
     the distances to the centroids. An unfitted learner gets random rows.
+
+    The draws go by position, so the picks depend on the order of the rows. Behind a filter they do not depend
+    on the order of the pool, because :class:`skprune.PrunedQuery` passes the survivors best first.
 
     References
     ----------

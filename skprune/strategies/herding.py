@@ -67,7 +67,9 @@ class MaxHerding(EncodingStrategy):
     choices are ours and do not change the picks. Kernel values are computed in blocks and not kept. After a
     pick, the gains are updated from the rows whose coverage has changed: half of the rows after the second
     pick, a tenth after the tenth. So the cost grows with the square of ``n_reference``, and with the
-    logarithm of the number of picks. Increases that differ by less than the rounding error are ties.
+    logarithm of the number of picks. Increases that differ by less than the rounding error are ties. The
+    sample of a pool of more than ``n_reference`` rows is drawn by position, so that it depends on the order
+    of the rows.
 
     References
     ----------
@@ -167,7 +169,12 @@ class UHerding(MaxHerding):
 
     The paper takes the temperature of a grid that has the smallest calibration error (ECE). The error of a
     few dozen rows is a step function, so we minimize the cross-entropy, as in [2]_. "auto" trains one more
-    model per query; pass a number if that takes long. Only the sampled rows are given to ``predict_proba``.
+    model per query, on a part of the labeled rows that depends on their order; pass a number if that takes
+    long. Only the sampled rows are given to ``predict_proba``.
+
+    *When it pays.* From 20 to 200 labels, with logistic regression on sentence vectors, accuracy was higher
+    than with random rows and with :class:`Margin` on two text sets with many classes; on one with two classes
+    no difference is established (``docs/results/query_strategies.md``).
 
     References
     ----------

@@ -43,6 +43,9 @@ class BADGE(Strategy):
     uniformly. The metric of the first row is the length of its gradient; that of each further row is the
     distance to the nearest gradient picked before. An unfitted learner gets random rows.
 
+    The draws go by position, so the picks depend on the order of the rows. Behind a filter they do not depend
+    on the order of the pool, because :class:`skprune.PrunedQuery` passes the survivors best first.
+
     References
     ----------
     .. [1] J. T. Ash, C. Zhang, A. Krishnamurthy, J. Langford and A. Agarwal, "Deep batch active learning by
@@ -97,6 +100,10 @@ class CAL(Strategy):
     (:func:`skprune.strategies.capabilities.penultimate_features`). The labeled rows are the learner's
     ``X_training``. A probability of 0 is replaced by the smallest positive number, so that scores are finite.
     The metrics are the scores. An unfitted learner gets random rows.
+
+    From 20 to 200 labels, with logistic regression on sentence vectors, accuracy was lower than with
+    :class:`Margin` on three of three text sets, and lower than with random rows on one
+    (``docs/results/query_strategies.md``).
 
     References
     ----------

@@ -15,10 +15,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import normalize
 from sklearn.utils._param_validation import Interval
 
-from skprune.pools import check_pool
+from skprune.pools import Pool, check_pool
 from skprune.strategies.base import Picks, top_row
 from skprune.strategies.capabilities import labeled_rows
 from skprune.strategies.encoding import EncodingStrategy
+from skprune.streams import row_uniforms
 from skprune.vectors import dense, squared_norms
 
 _ROWS_TO_CLUSTER = 20_000  # rows that k-means learns the centroids from, unless 40 per cluster are more
@@ -75,6 +76,11 @@ class TypiClust(EncodingStrategy):
     are learned from a random 20,000 rows, or 40 per cluster if that is more, with k-means++ on 5,000 of them
     and at most 30 iterations. In a cluster of more than 2,000 rows, typicality is computed within a random
     2,000. If the larger clusters run out of rows, the small ones follow. The metrics are the typicalities.
+    The picks do not depend on the order of the pool.
+
+    *When it pays.* From 20 to 200 labels of classes of similar size, with an encoder's sentence vectors
+    (``docs/results/first_labels.md``). It does not look for rare classes: once there were 100 labels, it
+    found no more of their rows than random rows did (``docs/results/query_strategies.md``).
 
     References
     ----------
@@ -119,12 +125,14 @@ class TypiClust(EncodingStrategy):
         self, learner: Any, X_pool: Any, n_instances: int, rng: np.random.Generator, **kwargs: Any
     ) -> Picks:
         known = labeled_rows(learner)
-        vectors, labeled = self._vectors(
-            check_pool(X_pool, "X_pool"), None if known is None else check_pool(known, "X_training")
-        )
-        # The order is random, so that ties between equally typical rows fall at random.
-        shuffled = rng.permutation(vectors.shape[0])
+        pool = check_pool(X_pool, "X_pool")
+        taught = None if known is None else check_pool(known, "X_training")
+        vectors, labeled = self._vectors(pool, taught)
+        # A random order, so that ties between equally typical rows fall at random.
+        shuffled = shuffled_by_content(pool, rng)
         vectors = normalize(vectors)[shuffled]
+        if taught is not None:
+            labeled = labeled[shuffled_by_content(taught, rng)]
         cluster, n_labeled = self._clusters(vectors, labeled, n_instances, rng)
         members = _members(cluster, len(n_labeled))
         picked: list[int] = []
@@ -160,6 +168,17 @@ class TypiClust(EncodingStrategy):
         large = order[sizes[order] > self.min_cluster_size]
         rounds = n_unlabeled[large].max(initial=0)
         return chain(np.tile(large, rounds).tolist(), cycle(order.tolist()))
+
+
+def shuffled_by_content(pool: Pool, rng: np.random.Generator) -> np.ndarray:
+    """Return the rows in a random order.
+
+    That of different rows depends on their content only, because the order of a pool must not change its
+    clusters. Copies stand together, in random order.
+    """
+    copies = rng.permutation(len(pool))
+    draws = row_uniforms(pool.table.digests, pool.table.row_of, int(rng.integers(2**31)))
+    return copies[np.argsort(draws[copies], kind="stable")]
 
 
 def cluster_rows(rows: Any, n_clusters: int, rng: np.random.Generator) -> np.ndarray:

@@ -25,7 +25,8 @@ class RandomSampling(Strategy):
 
     Notes
     -----
-    The metrics are zeros.
+    The metrics are zeros. The draws go by position: the same rows in another order give other picks.
+    :class:`skprune.RandomFilter` draws by content.
 
     Examples
     --------

@@ -11,7 +11,7 @@ import numpy as np
 
 from skprune.store.remembered import Remembered
 from skprune.streaming.partitions import PartitionReader, check_same
-from skprune.streaming.scheduling import Shipped, completed
+from skprune.streaming.scheduling import Shipped, client_in_use, completed
 from skprune.streaming.vectors import VectorParts
 
 
@@ -19,7 +19,8 @@ class PartitionVectors(VectorParts):
     """The vectors of the distinct texts of partitions, in the memory of the workers.
 
     Each part holds the texts that occur first in one partition. On a Client, the parts of a worker that dies
-    are computed again. Without one, the vectors are in the memory of this process.
+    are computed again, and once the Client is closed, all parts are when they are needed next. Without a
+    Client, the vectors are in the memory of this process.
 
     Parameters
     ----------
@@ -38,12 +39,20 @@ class PartitionVectors(VectorParts):
         encode.n_computed += sum(n_computed for _, n_computed in found)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_encoded"}
+        return {name: value for name, value in self.__dict__.items() if name != "_persisted"}
 
     @cached_property
+    def _persisted(self) -> tuple[Any, Any]:
+        """The Client whose workers hold the results, None for this process; and the tasks that encode."""
+        return client_in_use(), dask.persist(*self._tasks)
+
+    @property
     def _encoded(self) -> Any:
         """The tasks that encode, whose results stay where they are computed."""
-        return dask.persist(*self._tasks)
+        client, tasks = self._persisted
+        if client is not None and (client is not client_in_use() or _are_cancelled(tasks)):
+            del self._persisted  # closed, replaced or restarted: the results are gone
+        return self._persisted[1]
 
     def map(
         self, function: Callable[..., Any], arguments: Callable[[slice], tuple[Any, ...] | None]
@@ -68,6 +77,12 @@ class PartitionVectors(VectorParts):
                 tasks.append(task(encoded, *given))
         for number, result in completed(tasks):
             yield parts[number], result
+
+
+def _are_cancelled(tasks: Any) -> bool:
+    from distributed import futures_of
+
+    return any(future.cancelled() for future in futures_of(tasks))
 
 
 def _encode_part(

@@ -24,8 +24,8 @@ def completed(tasks: Sequence[Delayed]) -> Iterator[tuple[int, Any]]:
     >>> list(completed([delayed(len)("a"), delayed(len)("bb")]))
     [(0, 1), (1, 2)]
     """
-    client: Any = getattr(get_scheduler(), "__self__", None)
-    if not hasattr(client, "futures"):
+    client = client_in_use()
+    if client is None:
         yield from enumerate(dask.compute(*tasks))
         return
     from distributed import as_completed
@@ -39,6 +39,12 @@ def completed(tasks: Sequence[Delayed]) -> Iterator[tuple[int, Any]]:
     del futures  # the results that have been used can go
     for future, result in arriving:
         yield number_of[future.key], result
+
+
+def client_in_use() -> Any:
+    """Return the Client on which tasks run now; None if they run in this process or its children."""
+    client = getattr(get_scheduler(), "__self__", None)
+    return client if hasattr(client, "futures") else None
 
 
 def partitions_of(frame: Any) -> list[Delayed]:

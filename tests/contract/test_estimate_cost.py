@@ -13,6 +13,7 @@ from skprune import (
     ActivePruneFilter,
     AnchorFilter,
     AskLLMFilter,
+    DistilledScorer,
     FilterChain,
     NGramScorer,
     PerplexityFilter,
@@ -47,6 +48,30 @@ def test_the_calls_are_those_that_fit_makes(make, expected):
     pruner.fit(POOL, labels)
     for name, n_calls in expected.items():
         assert getattr(pruner, name).n_texts == n_calls
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda quality: AskLLMFilter(quality=quality), "quality"),
+        (lambda quality: ActivePruneFilter(quality=quality), "quality"),
+        (lambda quality: PerplexityFilter(perplexity=quality), "perplexity"),
+    ],
+)
+@pytest.mark.parametrize(("n_calls", "expected"), [(30, 30), (0.5, 60), (0.01, 20)])
+def test_the_teacher_of_a_distilled_scorer_is_counted(make, name, n_calls, expected):
+    asked = []
+
+    def teacher(texts):  # clones copy an object, but not a function
+        asked.extend(texts)
+        return quality_of(texts)
+
+    pruner = make(DistilledScorer(teacher, n_calls=n_calls, min_recall=0)).set_params(random_state=0)
+    assert pruner.estimate_cost(POOL, n_probe=0)["calls"].to_dict() == {f"{name}__teacher": expected}
+    pruner.fit(POOL)
+    assert len(asked) == expected
+    pruner = make(DistilledScorer(teacher, n_calls=n_calls, min_recall=0))
+    assert pruner.estimate_cost(POOL, n_probe=10).loc[f"{name}__teacher", "probed"] <= 10
 
 
 @pytest.mark.parametrize(

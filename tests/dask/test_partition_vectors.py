@@ -12,7 +12,7 @@ pytest.importorskip("distributed")
 
 import dask
 import dask.dataframe as dd
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, futures_of
 
 from skprune import AnchorFilter, ProxyFilter, SEALSFilter
 from skprune.dask import prune
@@ -211,6 +211,26 @@ def test_workers_that_die_change_nothing(frame, tmp_path):
         holders = client.run(os.getpid)
         os.kill(next(iter(holders.values())), signal.SIGKILL)
         assert fitted.transform(ddf).compute()["n"].tolist() == expected["n"].tolist()
+
+
+def test_vectors_are_encoded_again_when_their_client_is_gone(frame):
+    """Closed, restarted, or replaced by another Client."""
+    expected, _ = in_memory(FILTERS["anchors"], frame, frame["y"])
+    n_kept = expected["n"].tolist()
+    settings = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    ddf = dd.from_pandas(frame, npartitions=3)
+    with LocalCluster(**settings) as cluster, Client(cluster) as client:
+        fitted = FILTERS["anchors"].__sklearn_clone__().fit(ddf, frame["y"])
+        assert fitted.transform(frame)["n"].tolist() == n_kept
+        for persisted in futures_of(fitted._vectors._encoded):
+            persisted.cancel()
+        assert fitted.transform(frame)["n"].tolist() == n_kept
+        assert not any(future.cancelled() for future in futures_of(fitted._vectors._encoded))
+        assert client.status == "running"
+    assert fitted.transform(frame)["n"].tolist() == n_kept
+    assert fitted.transform(ddf).compute()["n"].tolist() == n_kept
+    with LocalCluster(**settings) as cluster, Client(cluster):
+        assert fitted.transform(ddf).compute()["n"].tolist() == n_kept
 
 
 # ---------------------------------------------------------------------- errors before any work

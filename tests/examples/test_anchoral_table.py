@@ -27,16 +27,6 @@ def table() -> ModuleType:
     return table_anchoral
 
 
-@pytest.fixture
-def data(table: ModuleType) -> Any:
-    found = table.Descriptions(argparse.Namespace(texts=2_000, max_words=40), BOILERPLATE_SECTIONS)
-    rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(len(found.texts), 8)).astype(np.float32)
-    vectors[:, 0] += 2 * (found.sections == "python")
-    found.vectors = found._look_up(vectors)  # MiniLM would take a minute
-    return found
-
-
 def test_each_seed_draws_its_own_pool_test_set_and_first_labels(data: Any) -> None:
     split, other = (data.draw("python+games", seed, 500, 40) for seed in (0, 1))
     assert np.bincount(split.y[split.initial]).tolist() == [30, 5, 5]

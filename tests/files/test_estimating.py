@@ -7,8 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from sklearn.frozen import FrozenEstimator
 
-from skprune import ActivePruneFilter, AskLLMFilter, KMeansFilter, RandomFilter
+from skprune import ActivePruneFilter, AskLLMFilter, DistilledScorer, KMeansFilter, RandomFilter
 from skprune.exceptions import EmptyPoolError
 from skprune.files import estimate, prune
 
@@ -91,3 +92,32 @@ def test_bad_input(pool, tmp_path):
         estimate("empty.txt", RandomFilter())
     (tmp_path / "one.txt").write_text("a\n")
     assert estimate("one.txt", RandomFilter(keep=1)).rows == 1
+
+
+class Teacher(Judge):
+    """Judges some texts for a student."""
+
+    fingerprint = "teacher"
+
+
+@pytest.mark.parametrize(("n_calls", "expected"), [(200, 200), (0.05, 60), (0.001, 20)])
+@pytest.mark.parametrize(
+    "make", [AskLLMFilter, lambda quality: ActivePruneFilter(quality=quality, llm_budget=30, random_state=0)]
+)
+def test_the_calls_of_a_distilled_scorer_are_those_of_its_teacher(pool, tmp_path, make, n_calls, expected):
+    filter = make(quality=DistilledScorer(Teacher(), n_calls=n_calls, min_recall=0, memory="scores"))
+    assert estimate(pool, filter).llm_calls == expected
+    assert len(Judge.seen) <= 60  # not as many as the job itself
+    assert estimate(pool, filter).llm_calls == expected  # whatever the process remembers
+    assert not (tmp_path / "scores").exists()
+    Judge.seen.clear()
+    prune(pool, filter, out="out", on_missing="drop")
+    assert len(Judge.seen) == expected
+
+
+def test_a_fitted_distilled_scorer_asks_nobody(pool):
+    texts = [f"the text of row {row}" for row in range(50)]
+    scorer = FrozenEstimator(DistilledScorer(Teacher(), n_calls=30, min_recall=0).fit(texts))
+    Judge.seen.clear()
+    filter = AskLLMFilter(quality=scorer, random_state=0)
+    assert estimate(pool, filter).llm_calls == filter.fit(texts).n_llm_calls_ == len(Judge.seen) == 0

@@ -22,6 +22,7 @@ from skprune import (
     FilterChain,
     KMeansFilter,
     PerplexityFilter,
+    PlausibilityFilter,
     PrunedClassifier,
     QuotaFilter,
     RandomFilter,
@@ -364,3 +365,18 @@ def test_rows_without_a_group_are_not_counted_as_one():
     n_named = len(set(GROUPS)) - 1
     with pytest.raises(ValueError, match=f"asks for {10 * n_named} rows of {n_named} groups, but the filter"):
         QuotaFilter(shortest(), min_per_group=10).fit(TEXTS, groups=groups)
+
+
+@pytest.mark.parametrize("kind", [int, float, object])
+def test_classes_of_plus_and_minus_one_are_told_how_minus_one_is_read(kind):
+    X = RNG.normal(size=(60, 3))
+    y = np.where(X[:, 0] > 0, 1, -1).astype(kind)
+    for pruner in (QuotaFilter(RandomFilter(0.5), min_per_group=2), DRoPFilter(RandomFilter(0.5))):
+        with pytest.raises(ValueError, match="y holds −1, which means no label; if it is a class, rename it"):
+            pruner.fit(X, y)
+        with pytest.raises(ValueError, match=r"(every row|parameter groups)$"):
+            pruner.fit(X, np.where(y == 1, 1.0, np.nan))
+    with pytest.warns(
+        UserWarning, match="only rows of class 1 have a label. y holds −1, which means no label"
+    ):
+        PlausibilityFilter(random_state=0).fit(X, y)

@@ -14,7 +14,9 @@ from sklearn.linear_model import LogisticRegression
 from skprune import SentenceEncoder
 from skprune.datasets import load_movie_snippets
 from skprune.modal import ActiveLearner
+from skprune.pools import Pool
 from skprune.strategies import TypiClust
+from skprune.strategies.typiclust import shuffled_by_content
 from skprune.streams import generator
 
 DIGITS, Y = load_digits(return_X_y=True)
@@ -35,9 +37,11 @@ def unit(rows: Any) -> np.ndarray:
 
 def clusters_of(pool: Any, labeled: Any, n_clusters: int, seed: int) -> np.ndarray:
     """Return the cluster of each row, the pool first, with the strategy's own random numbers."""
-    rng = generator(seed, len(labeled))
-    shuffled = rng.permutation(len(pool))
-    rows = np.concatenate([unit(pool)[shuffled], unit(labeled)]) if len(labeled) else unit(pool)[shuffled]
+    rng = generator(seed, labeled.shape[0])
+    shuffled = shuffled_by_content(Pool(pool), rng)
+    rows, pool = unit(pool)[shuffled], unit(pool)
+    if labeled.shape[0]:
+        rows = np.concatenate([rows, unit(labeled)[shuffled_by_content(Pool(labeled), rng)]])
     sample = rows[rng.choice(len(rows), len(rows), replace=False)]
     start = kmeans_plusplus(sample[:5000], n_clusters, random_state=int(rng.integers(2**31)))[0]
     found = KMeans(n_clusters, init=start, n_init=1, max_iter=30).fit(sample).predict(rows)
@@ -83,7 +87,7 @@ def test_typiclust_follows_its_description(container: Any, n_labeled: int) -> No
     rows = DIGITS + np.random.default_rng(0).normal(scale=0.1, size=DIGITS.shape)  # integers tie
     labeled, pool = rows[1000 : 1000 + n_labeled], rows[:300]
     for seed in range(2):
-        cluster = clusters_of(pool, labeled, n_labeled + 10, seed)
+        cluster = clusters_of(container(pool), container(labeled), n_labeled + 10, seed)
         expected, scores = by_hand(pool, cluster, 25, 5, 20)
         learner = Trained(container(labeled)) if n_labeled else None
         query = TypiClust(max_clusters=n_labeled + 10, random_state=seed)
@@ -130,7 +134,9 @@ def test_the_learner_is_not_asked() -> None:
 def test_texts_are_encoded(minilm: Any) -> None:
     texts = load_movie_snippets().data[:80]
     encoder = SentenceEncoder(str(minilm))
-    expected = TypiClust(random_state=0)(None, encoder(texts), n_instances=10)[0].tolist()
+    vectors = dict(zip(texts, encoder(texts), strict=True))
+    known = TypiClust(lambda rows: np.stack([vectors[text] for text in rows]), random_state=0)
+    expected = known(None, texts, n_instances=10)[0].tolist()
     assert TypiClust(str(minilm), random_state=0)(None, texts, n_instances=10)[0].tolist() == expected
     labeled = Trained(texts[:10])
     assert len(set(TypiClust(random_state=0)(labeled, texts[10:], n_instances=70)[0].tolist())) == 70
@@ -145,6 +151,19 @@ def test_copies_tie_at_random_and_zero_vectors_are_allowed(container: Any) -> No
     indices, metrics = TypiClust(random_state=0)(None, container(np.zeros((9, 3))), n_instances=9)
     assert sorted(indices.tolist()) == list(range(9))
     assert np.isfinite(metrics).all()
+
+
+@pytest.mark.parametrize("kind", ["numbers", "sparse", "texts"])
+def test_the_order_of_the_pool_and_of_the_labeled_rows_does_not_matter(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    texts = list(dict.fromkeys(load_movie_snippets().data))[:330]
+    rows: Any = np.array(texts, dtype=object) if kind == "texts" else rng.normal(size=(330, 6))
+    rows = sp.csr_array(rows) if kind == "sparse" else rows
+    picked = TypiClust(random_state=0)(Trained(rows[:30]), rows[30:], n_instances=20)[0]
+    for _ in range(3):
+        known, order = rng.permutation(30), rng.permutation(300)
+        again = TypiClust(random_state=0)(Trained(rows[known]), rows[30 + order], n_instances=20)[0]
+        assert order[again].tolist() == picked.tolist()
 
 
 @pytest.mark.parametrize(
