@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,13 @@ NEGLIGIBLE = 1.0  # points; a smaller difference does not matter to us
 class Corpus:
     """The distinct texts of a data set with their labels, and the features of both learners, computed once.
 
+    Parameters
+    ----------
+    name : str
+    args : Namespace
+    load : callable, default=None
+        Loads the set. None: as in ``DATA``.
+
     Attributes
     ----------
     texts, y : ndarray of str, ndarray of int
@@ -71,8 +78,8 @@ class Corpus:
     vectors : ndarray of float32, shape (n_texts, n_dimensions)
     """
 
-    def __init__(self, name: str, args: argparse.Namespace) -> None:
-        bunch = DATA[name]()
+    def __init__(self, name: str, args: argparse.Namespace, load: Callable[[], Any] | None = None) -> None:
+        bunch = (load or DATA[name])()
         texts, first = np.unique(cut(bunch.data, args.max_words), return_index=True)
         y = np.asarray(bunch.target)[first]
         classes, sizes = np.unique(y, return_counts=True)

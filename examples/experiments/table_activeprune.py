@@ -100,6 +100,13 @@ NEGLIGIBLE = 1.0  # points of macro F1; a smaller difference does not matter to 
 class Corpus:
     """The texts of one data set, and their scores, computed once.
 
+    Parameters
+    ----------
+    name : str
+    args : Namespace
+    source : (callable, str), default=None
+        Loads the set, and names the labeling task. None: as in ``DATA``.
+
     Attributes
     ----------
     texts, y : ndarray of str, ndarray of int
@@ -109,8 +116,10 @@ class Corpus:
         ``texts -> array``, by look-up.
     """
 
-    def __init__(self, name: str, args: argparse.Namespace) -> None:
-        load, self.task = DATA[name]
+    def __init__(
+        self, name: str, args: argparse.Namespace, source: tuple[Callable[[], Bunch], str] | None = None
+    ) -> None:
+        load, self.task = source or DATA[name]
         bunch = load()
         texts, first = np.unique(cut(bunch.data, args.max_words), return_index=True)
         y = np.asarray(bunch.target)[first]
@@ -182,11 +191,11 @@ def _chance(seed: int, texts: Any) -> np.ndarray:
     return row_uniforms(keys, np.arange(len(keys)), seed, 7)
 
 
-@lru_cache(maxsize=1)
-def perplexity_of(corpus: Corpus, seed: int) -> Callable[[Any], np.ndarray]:
+@lru_cache(maxsize=2)
+def perplexity_of(corpus: Corpus, seed: int, order: int = 5) -> Callable[[Any], np.ndarray]:
     """Return the perplexity under n-grams of the seed's own pool, by look-up."""
     texts = corpus.draw(seed)[0].texts
-    return look_up(texts, NGramScorer().fit(texts)(texts))
+    return look_up(texts, NGramScorer(order=order).fit(texts)(texts))
 
 
 def make_filter(name: str, corpus: Corpus, in_pool: Any, seed: int) -> BaseFilter | None:
