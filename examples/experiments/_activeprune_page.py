@@ -66,7 +66,7 @@ Every run: [table_activeprune.csv](table_activeprune.csv). The models' CPU secon
 
 
 def contrasts(
-    runs: pd.DataFrame, pairs: list[tuple[str, str]], column: str = "F1, mean", scale: float = 100
+    runs: pd.DataFrame, pairs: list[tuple[str, str]], column: str = "F1, mean", scale: float = 100.0
 ) -> pd.DataFrame:
     """Compare pairs of filters, paired by seed; each cell is a family. Pairs that it lacks are left out."""
     found = []
@@ -147,9 +147,9 @@ def described(units: pd.DataFrame, args: argparse.Namespace) -> str:
 CPU seconds of one thread, for a whole loop over a pool of {args.pool_size:,}; the mean over the seeds.
 *Selecting* is the time of the filter and the strategy in all rounds, with the learner's predictions for the
 rows that are left. The n-gram model is trained and asked once; the vectors are computed once, and cost
-nothing more where the learner reads them as well. *LLM* is the number of calls times the seconds of a call, measured on {N_TIMED} texts of
-{units["seed"].nunique()} pools: {call.min():.3f} to {call.max():.3f} s, by data set (repeats differ by up to
-{spread:.0%}). Loading the models is not counted.
+nothing more where the learner reads them as well. *LLM* is the number of calls times the seconds of a call,
+measured on {N_TIMED} texts of {units["seed"].nunique()} pools: {call.min():.3f} to {call.max():.3f} s, by
+data set (repeats differ by up to {spread:.0%}). Loading the models is not counted.
 """
 
 
