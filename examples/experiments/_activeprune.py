@@ -1,10 +1,11 @@
-"""The texts and the filters of ActivePrune's table: pools, scores that are computed once, controls."""
+"""The texts, the filters and the grid of ActivePrune's table: pools, scores computed once, controls."""
 
 from __future__ import annotations
 
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from typing import Any
 
@@ -55,6 +56,47 @@ BASELINES = (
     *("n-gram perplexity", "n-grams from elsewhere"),
 )
 FILTERS = (*BASELINES, *VARIANTS)
+AT_RANDOM, TYPICAL = "random, random first labels", "random, TypiClust first labels"
+FIRST = {AT_RANDOM: "random", TYPICAL: "typiclust"}
+FEW = (
+    *("none", "random", "ASK-LLM", "UPS", "ProxyFilter", "n-gram perplexity"),
+    *("ActivePrune", "ActivePrune, β = 0", "ActivePrune, no LLM", "random numbers for the LLM"),
+)
+FEWEST = (
+    *("none", "random", "ASK-LLM", "ProxyFilter", "n-gram perplexity"),
+    *("ActivePrune", "random numbers for the LLM"),
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A grid of runs.
+
+    Attributes
+    ----------
+    n_seeds : int
+    cells : tuple of (learner, strategy)
+    filters : tuple of str
+    data : tuple of str
+    changes : dict
+        Options of the command line that have another value in this part.
+    """
+
+    n_seeds: int
+    cells: tuple[tuple[str, str], ...]
+    filters: tuple[str, ...]
+    data: tuple[str, ...] = tuple(DATA)
+    changes: dict[str, int] = field(default_factory=dict)
+
+
+SMALLER = {"test_size": 400, "rounds": 4}  # set after one run was timed, before any comparison was seen
+LINEAR = (("vectors", "LC"), ("terms", "LC"), ("mlp", "LC"))
+PARTS = {
+    "LC": Part(40, LINEAR, FILTERS),
+    "strategies": Part(20, (("vectors", "CAL"), ("vectors", "Coreset")), FEW),
+    "first": Part(40, LINEAR, tuple(FIRST)),
+    "fine-tuned": Part(15, (("minilm", "LC"),), FEWEST, ("movies", "reuters"), SMALLER),
+}
 KEEP = 0.25
 MIN_CLASS = 100  # rows of a class; reuters has classes of three
 N_TIMED = 60  # texts on which an LLM call is timed

@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
-from _activeprune import MIN_CLASS, N_TIMED
+from _activeprune import AT_RANDOM, MIN_CLASS, N_TIMED, PARTS, TYPICAL
 from _pages import compared, count_verdicts, paragraphs
 from _runs import markdown
 
 NEGLIGIBLE = 1.0  # points of macro F1; a smaller difference does not matter to us
 CELL = ["part", "data", "learner", "strategy"]
-PARTS = {
+TITLES = {
     "LC": "Least confidence, three learners",
     "strategies": "CAL and Coreset",
     "fine-tuned": "A fine-tuned transformer",
@@ -31,7 +31,6 @@ RIVALS = (
     "text length for perplexity",
 )
 DIVERSE = ("random", "ActivePrune, β = 0", "ActivePrune, no reweighting")
-AT_RANDOM, TYPICAL = "random, random first labels", "random, TypiClust first labels"
 #: The filters whose costs are shown, and the models whose costs they bear, besides the LLM.
 MODELS = {
     "none": (),
@@ -52,7 +51,9 @@ HEADING = "## What holds"
 TRANSFORMER = """
 MiniLM (22.7 M parameters) as in the demo: it reads 32 tokens, in bfloat16 without dropout; three epochs or 30
 steps of 12 texts, balanced classes, the upper two of six layers trained anew in each round. The output of the
-lower four is computed once per text, before the loop, and not counted as a cost.
+lower four is computed once per text, before the loop, and not counted as a cost. To fit on one core, there
+are {rounds} rounds, and {test_size} rows in the test set; these sizes were set after one run had been timed,
+before any comparison was seen.
 """
 FIRST_LABELS = """
 A random quarter of the pool in each round; the initial labels are those that TypiClust picks by sentence
@@ -191,14 +192,13 @@ def page(runs: pd.DataFrame, units: pd.DataFrame, args: argparse.Namespace, comm
     seeds = "; ".join(
         f"*{part}* {group['seed'].nunique()}" for part, group in runs.groupby("part", sort=False)
     )
-    test_size = args.test_size
     text = f"""**Data.** *movies*: film-review snippets, two classes; *newsgroups*: 20 Newsgroups; *reuters*:
 the topics of Reuters-52 with at least {MIN_CLASS} texts. Texts are cut after {args.max_words} words. Each
 seed draws {args.pool_size:,} rows for its pool from {args.judged:,} texts that the LLM has scored, and
-{test_size:,} other rows for its test set (400 for the transformer). **Learners** read MiniLM sentence vectors
-or TF-IDF; the transformer is described below. **Loop.** {args.n_seeds} initial labels, at least one of each
-class, {args.rounds} rounds of {args.batch} labels, 1 % of the pool, as in the paper. **Filters** keep a
-quarter. n-gram models are trained on the pool; "from elsewhere" means on the other data sets and on package
+{args.test_size:,} other rows for its test set. **Learners** read MiniLM sentence vectors or TF-IDF; the
+transformer is described below. **Loop.** {args.n_seeds} initial labels, at least one of each class,
+{args.rounds} rounds of {args.batch} labels, 1 % of the pool, as in the paper. **Filters** keep a quarter.
+n-gram models are trained on the pool; "from elsewhere" means on the other data sets and on package
 descriptions. The LLM is SmolLM2-135M in bfloat16, asked the default question in its chat template about the
 first {args.max_length} tokens. "No perplexity" lets the LLM choose the quarter out of 30 % of the pool, drawn
 at random each round. ProxyFilter and k-means read MiniLM vectors.
@@ -222,11 +222,11 @@ and overlap, so the intervals do not cover other data sets. Every comparison wit
         "## How it was measured",
         *paragraphs(text),
     ]
-    for part, title in PARTS.items():
+    for part, title in TITLES.items():
         if part not in set(runs["part"]):
             continue
         parts.append(f"## {title}")
-        parts += paragraphs(TRANSFORMER) if part == "fine-tuned" else []
+        parts += paragraphs(TRANSFORMER.format(**PARTS[part].changes)) if part == "fine-tuned" else []
         for heading, name in (
             ("Each filter against a random quarter:", RANDOM_FAMILY),
             ("ActivePrune against its parts and controls:", RIVAL_FAMILY),

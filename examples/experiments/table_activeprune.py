@@ -24,7 +24,6 @@ from __future__ import annotations
 import argparse
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
@@ -32,8 +31,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _activeprune import DATA, FILTERS, Corpus, make_filter, perplexity_of
-from _activeprune_page import AT_RANDOM, TYPICAL, compare, page, written_by_hand
+from _activeprune import DATA, FIRST, PARTS, Corpus, make_filter, perplexity_of
+from _activeprune_page import compare, page, written_by_hand
 from _frozen import FrozenOnceClassifier
 from _pages import command, origin, publish
 from _runs import Runs, make_parser, play, with_packaged_models
@@ -56,47 +55,7 @@ LEARNERS = {
     "mlp": "neural net, sentence vectors",
     "minilm": "fine-tuned MiniLM",
 }
-FIRST = {AT_RANDOM: "random", TYPICAL: "typiclust"}
 N_COSTS = 3  # pools for which the models' costs are measured
-FEW = (
-    *("none", "random", "ASK-LLM", "UPS", "ProxyFilter", "n-gram perplexity"),
-    *("ActivePrune", "ActivePrune, β = 0", "ActivePrune, no LLM", "random numbers for the LLM"),
-)
-FEWEST = (
-    *("none", "random", "ASK-LLM", "ProxyFilter", "n-gram perplexity"),
-    *("ActivePrune", "random numbers for the LLM"),
-)
-
-
-@dataclass(frozen=True)
-class Part:
-    """A grid of runs.
-
-    Attributes
-    ----------
-    n_seeds : int
-    cells : tuple of (learner, strategy)
-    filters : tuple of str
-    data : tuple of str
-    changes : dict
-        Options of the command line that have another value in this part.
-    """
-
-    n_seeds: int
-    cells: tuple[tuple[str, str], ...]
-    filters: tuple[str, ...]
-    data: tuple[str, ...] = tuple(DATA)
-    changes: dict[str, int] = field(default_factory=dict)
-
-
-SMALLER = {"test_size": 400, "rounds": 4}  # set after one run was timed, before any comparison was seen
-LINEAR = (("vectors", "LC"), ("terms", "LC"), ("mlp", "LC"))
-PARTS = {
-    "LC": Part(40, LINEAR, FILTERS),
-    "strategies": Part(20, (("vectors", "CAL"), ("vectors", "Coreset")), FEW),
-    "first": Part(40, LINEAR, tuple(FIRST)),
-    "fine-tuned": Part(15, (("minilm", "LC"),), FEWEST, ("movies", "reuters"), SMALLER),
-}
 
 
 def make_learner(name: str, corpus: Corpus) -> BaseEstimator:
