@@ -50,10 +50,10 @@ RIVAL_FAMILY = "ActivePrune against its parts and controls"
 HEADING = "## What holds"
 TRANSFORMER = """
 MiniLM (22.7 M parameters) as in the demo: it reads 32 tokens, in bfloat16 without dropout; three epochs or 30
-steps of 12 texts, balanced classes, the upper two of six layers trained anew in each round. The output of the
-lower four is computed once per text, before the loop, and not counted as a cost. To fit on one core, there
-are {rounds} rounds, and {test_size} rows in the test set; these sizes were set after one run had been timed,
-before any comparison was seen.
+steps of 12 texts, balanced classes. The last of its six layers is trained anew in each round. The output of
+the other five is computed once per text, before the loop, and not counted as a cost: a whole pass costs about
+six times the seconds below. To fit on one core, there are {rounds} rounds, and {test_size} rows in the test
+set; these sizes were set after single runs had been timed, before any comparison was seen.
 """
 FIRST_LABELS = """
 A random quarter of the pool in each round; the initial labels are those that TypiClust picks by sentence

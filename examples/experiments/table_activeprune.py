@@ -69,9 +69,9 @@ def make_learner(name: str, corpus: Corpus) -> BaseEstimator:
         case "mlp":
             net = MLPClassifier((32,), max_iter=60, learning_rate_init=0.01)
             return make_pipeline(FunctionTransformer(corpus.vectors), net)
-        case _:  # as in the demo; the lower four of six layers stay as they are
+        case _:  # as in the demo, but only the last of six layers is trained
             transformer = make_classifier(argparse.Namespace(model=None, seed=None))
-            return FrozenOnceClassifier(**transformer.get_params())
+            return FrozenOnceClassifier(**transformer.get_params() | {"frozen_layers": 5})
 
 
 @lru_cache(maxsize=1)
