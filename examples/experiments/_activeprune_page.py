@@ -75,8 +75,9 @@ def contrasts(
         table = group.pivot(index="seed", columns="filter", values=column)
         there = [(a, b) for a, b in pairs if a in table and b in table]
         differences = {(*cell, a, b): scale * (table[a] - table[b]).dropna() for a, b in there}
-        found.append(compared(differences, [*CELL, "filter", "against"], NEGLIGIBLE))
-    return pd.concat(found, ignore_index=True)
+        if differences:
+            found.append(compared(differences, [*CELL, "filter", "against"], NEGLIGIBLE))
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["part"])
 
 
 def short(table: pd.DataFrame) -> pd.DataFrame:
@@ -172,17 +173,13 @@ def written_by_hand(page: Path) -> str:
 
 def compare(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the comparisons of all parts, by family of tests."""
-    pools = runs[runs["part"] != "first"]
-    filters = dict.fromkeys(pools["filter"])
+    against_random = [(name, "random") for name in dict.fromkeys(runs["filter"]) if name != "random"]
+    diverse = [("ActivePrune", name) for name in DIVERSE]
     return {
-        RANDOM_FAMILY: contrasts(pools, [(name, "random") for name in filters if name != "random"]),
-        RIVAL_FAMILY: contrasts(
-            pools[pools["filter"].isin(["ActivePrune", *RIVALS])], [("ActivePrune", name) for name in RIVALS]
-        ),
-        "diversity": contrasts(
-            pools[pools["part"] == "LC"], [("ActivePrune", name) for name in DIVERSE], "diversity", 1
-        ),
-        "first labels": contrasts(runs[runs["part"] == "first"], [(TYPICAL, AT_RANDOM)]),
+        RANDOM_FAMILY: contrasts(runs, against_random),
+        RIVAL_FAMILY: contrasts(runs, [("ActivePrune", name) for name in RIVALS]),
+        "diversity": contrasts(runs[runs["part"] == "LC"], diverse, "diversity", 1),
+        "first labels": contrasts(runs, [(TYPICAL, AT_RANDOM)]),
     }
 
 
