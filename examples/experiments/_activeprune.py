@@ -58,10 +58,7 @@ BASELINES = (
 FILTERS = (*BASELINES, *VARIANTS)
 AT_RANDOM, TYPICAL = "random, random first labels", "random, TypiClust first labels"
 FIRST = {AT_RANDOM: "random", TYPICAL: "typiclust"}
-FEW = (
-    *("none", "random", "ASK-LLM", "UPS", "ProxyFilter", "n-gram perplexity"),
-    *("ActivePrune", "ActivePrune, β = 0", "ActivePrune, no LLM", "random numbers for the LLM"),
-)
+FEW = ("none", "random", "ASK-LLM", "UPS", "n-gram perplexity", "ActivePrune")  # those of Table 10
 FEWEST = (
     *("none", "random", "ASK-LLM", "ProxyFilter", "n-gram perplexity"),
     *("ActivePrune", "random numbers for the LLM"),
