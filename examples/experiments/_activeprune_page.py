@@ -57,8 +57,8 @@ set; these sizes were set after single runs had been timed, before any compariso
 """
 FIRST_LABELS = """
 A random quarter of the pool in each round; the initial labels are those that TypiClust picks by sentence
-vectors, without any label, against as many random rows. Elsewhere on this page the initial labels hold at
-least one row of each class, which needs labels.
+vectors, without any label, against as many random rows. The cells of this table are one family of tests.
+Elsewhere on this page the initial labels hold at least one row of each class, which needs labels.
 """
 FILES = """
 Every run: [table_activeprune.csv](table_activeprune.csv). The models' CPU seconds:
@@ -67,17 +67,35 @@ Every run: [table_activeprune.csv](table_activeprune.csv). The models' CPU secon
 
 
 def contrasts(
-    runs: pd.DataFrame, pairs: list[tuple[str, str]], column: str = "F1, mean", scale: float = 100.0
+    runs: pd.DataFrame,
+    pairs: list[tuple[str, str]],
+    column: str = "F1, mean",
+    scale: float = 100.0,
+    family: int = len(CELL),
 ) -> pd.DataFrame:
-    """Compare pairs of filters, paired by seed; each cell is a family. Pairs that it lacks are left out."""
-    found = []
+    """Compare pairs of filters, paired by seed; pairs that a cell lacks are left out.
+
+    Parameters
+    ----------
+    runs : DataFrame
+    pairs : list of (filter, filter)
+    column : str
+        What is compared.
+    scale : float
+        Points per unit of the column.
+    family : int
+        Cells that agree in so many of the first names in ``CELL`` are one family of tests.
+    """
+    families: dict[tuple, dict[tuple, pd.Series]] = {}
     for cell, group in runs.groupby(CELL, sort=False):
         table = group.pivot(index="seed", columns="filter", values=column)
-        there = [(a, b) for a, b in pairs if a in table and b in table]
-        differences = {(*cell, a, b): scale * (table[a] - table[b]).dropna() for a, b in there}
-        if differences:
-            found.append(compared(differences, [*CELL, "filter", "against"], NEGLIGIBLE))
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["part"])
+        for a, b in pairs:
+            if a in table and b in table:
+                difference = scale * (table[a] - table[b]).dropna()
+                families.setdefault(cell[:family], {})[*cell, a, b] = difference
+    names = [*CELL, "filter", "against"]
+    tables = [compared(differences, names, NEGLIGIBLE) for differences in families.values()]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["part"])
 
 
 def short(table: pd.DataFrame) -> pd.DataFrame:
@@ -93,12 +111,18 @@ def short(table: pd.DataFrame) -> pd.DataFrame:
     one = "filter" if wide["filter"].nunique() == 1 else "against"
     wide = wide.drop(columns=one) if wide[one].nunique() == 1 else wide
     visible = table["smallest detectable"].astype(float).groupby([table["data"], table["cell"]])
-    lines = visible.agg(lambda values: f"{values.median():.1f} ({values.min():.1f} to {values.max():.1f})")
+    lines = visible.agg(range_of)
     lines = lines.unstack().loc[table["data"].unique(), table["cell"].unique()].reset_index()
     last = wide.columns[1]
     lines.insert(1, last, "*smallest detectable*")
     parts = [pd.concat([wide[wide["data"] == name], lines[lines["data"] == name]]) for name in lines["data"]]
     return pd.concat(parts)[wide.columns]
+
+
+def range_of(values: pd.Series) -> str:
+    """Return the median and the range of values."""
+    between = f" ({values.min():.1f} to {values.max():.1f})" if len(values) > 1 else ""
+    return f"{values.median():.1f}{between}"
 
 
 def counts(table: pd.DataFrame) -> pd.DataFrame:
@@ -179,7 +203,7 @@ def compare(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
         RANDOM_FAMILY: contrasts(runs, against_random),
         RIVAL_FAMILY: contrasts(runs, [("ActivePrune", name) for name in RIVALS]),
         "diversity": contrasts(runs[runs["part"] == "LC"], diverse, "diversity", 1),
-        "first labels": contrasts(runs, [(TYPICAL, AT_RANDOM)]),
+        "first labels": contrasts(runs, [(TYPICAL, AT_RANDOM)], family=1),
     }
 
 

@@ -136,6 +136,20 @@ def test_a_cell_shows_its_verdict_and_what_it_could_see(pages: ModuleType) -> No
     assert counted["ActivePrune"] == "a loss is established in 2 of 2 cells"
 
 
+def test_a_family_may_span_cells(pages: ModuleType) -> None:
+    effects = {"a": 0.0008, "b": 0.0003}
+    runs = pd.concat(
+        [played("first", {"random": 0, "UPS": gain}, data=name) for name, gain in effects.items()]
+    )
+    alone, together = (
+        pages.contrasts(runs, [("UPS", "random")], family=n).set_index("data")["p, Holm"].astype(float)
+        for n in (4, 1)
+    )
+    assert 0.01 < alone["a"] < 0.1
+    assert together["a"] == pytest.approx(2 * alone["a"], abs=0.002)
+    assert together["b"] == alone["b"]
+
+
 def test_costs_are_those_of_selecting_models_and_calls(pages: ModuleType) -> None:
     units = pd.DataFrame(
         {"data": "movies", "seed": [0, 1], "LLM call": [0.1, 0.3], "n-grams": 2.0, "vectors": 4.0}
