@@ -14,7 +14,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils import TransformerTags, check_scalar
 from sklearn.utils._param_validation import HasMethods, Interval, InvalidParameterError
 from sklearn.utils._set_output import _get_output_config
@@ -27,6 +27,7 @@ from skprune.exceptions import LostClassWarning, PoolExhaustedError
 from skprune.fitting import check_clones_keep_fit
 from skprune.frames import as_frame, explanation
 from skprune.labels import Labeled, check_labels, lost_classes
+from skprune.notebook import NotebookDisplay
 from skprune.pools import Pool
 from skprune.row_table import RowTable
 from skprune.selections import Selection, lowest, mask_of, size_of, with_copies
@@ -44,7 +45,7 @@ KEEP_CONSTRAINT = [
 _MOST_NAMED = 10
 
 
-class BaseFilter(TransformerMixin, BaseEstimator, ABC):
+class BaseFilter(TransformerMixin, NotebookDisplay, ABC):
     """A pool filter: it keeps the part of a pool that is worth labeling.
 
     A subclass implements ``_fit`` and ``_select``, and ``_learn`` if the method uses labels. Its
@@ -74,6 +75,9 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
     #: all texts only in batches, in the order of the pool, and all vectors only in parts: then it takes files
     #: and dask frames, too.
     _needs_memory: ClassVar[str] = "its class does not say that it reads texts in batches"
+
+    #: What the method does as long as no row has a label, in words. Empty if it does not look at labels.
+    _without_labels: ClassVar[str] = ""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "keep": KEEP_CONSTRAINT,
@@ -617,9 +621,8 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             name = type(self).__name__
             raise TypeError(
                 f"{name} needs the pool in memory: {self._needs_memory}. Prune a part that fits with "
-                f"{name}.transform, or first prune {what} with PerplexityFilter, AskLLMFilter, "
-                "ActivePruneFilter, EntropyIntervalFilter, AnchorFilter, SEALSFilter, ProxyFilter or "
-                "RandomFilter"
+                f"{name}.transform, or first prune {what} with a filter that reads them in parts; "
+                "docs/files.md tells which do"
             )
 
     def _check_takes(self, pool: Pool) -> None:
@@ -640,31 +643,6 @@ class BaseFilter(TransformerMixin, BaseEstimator, ABC):
             # The columns of a frame have names.
             X = pool.data if len(column_names(pool.data)) == pool.stored.shape[1] else pool.stored
             validate_data(self, X, reset=reset, skip_check_array=True)
-
-    def _repr_html_inner(self) -> str:
-        return str(super()._repr_html_inner()) + self._summary_html()
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if "text/html" in bundle:
-            bundle["text/html"] += self._summary_html()
-        return dict(bundle)
-
-    def _summary_html(self) -> str:
-        """Return a paragraph with the numbers of rows and the threshold; nothing before :meth:`fit`."""
-        if not hasattr(self, "pool_"):
-            return ""
-        twin: Any = object.__new__(type(self))  # shares all state, and never asks a model
-        twin.__dict__.update(self.__dict__, _stored_only=True)
-        try:
-            twin._validate_params()
-            explained = twin._explained(self.pool_, min_rows=0)
-        except ValueError:  # every row is labeled, or a parameter has been set to something invalid since
-            return f"<p>Fitted on {len(self.pool_):,} rows.</p>"
-        thresholds = explained["threshold"].dropna().unique() if "threshold" in explained else []
-        threshold = f" Threshold: {thresholds[0]:.4g}." if len(thresholds) == 1 else ""
-        n_labeled = f" {len(self.labeled_):,} rows have a label." if len(self.labeled_) else ""
-        return f"<p>Keeps {explained['kept'].sum():,} of {len(explained):,} rows.{n_labeled}{threshold}</p>"
 
     def __sklearn_clone__(self) -> BaseFilter:
         for name, value in self.get_params(deep=False).items():

@@ -212,7 +212,7 @@ class KnownLabels:
         return filter if self._rows is None else filter.partial_fit(*self._rows)
 
 
-def check_filter(filter: Any, what: str, *, has_groups: bool = False) -> None:
+def check_filter(filter: Any, what: str) -> None:
     """Refuse what cannot prune a pool outside of memory, before any work.
 
     Parameters
@@ -220,15 +220,12 @@ def check_filter(filter: Any, what: str, *, has_groups: bool = False) -> None:
     filter : BaseFilter
     what : str
         What holds the texts: "the files".
-    has_groups : bool, default=False
-        Whether the groups of a :class:`QuotaFilter` can be read from a column there.
     """
     if not isinstance(filter, BaseFilter):
         raise TypeError(f"filter must be a filter of skprune, got {type(filter).__name__}")
-    scoring = scoring_filter(filter) if has_groups else filter
-    if scoring is not filter and not isinstance(getattr(filter, "groups", None), str):
+    if type(filter) is QuotaFilter and not isinstance(filter.groups, str):
         raise TypeError(f"groups of a QuotaFilter must name a column of {what}, got {filter.groups!r}")
-    scoring._check_needs_no_memory(what)
+    filter._check_needs_no_memory(what)
     filter._validate_params()
 
 

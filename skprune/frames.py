@@ -26,18 +26,19 @@ def explanation(
         Those that survive, best first.
     columns : iterable of (str, ndarray), one value per eligible row
         Names, and numbers or words, which become categories: ten million copies of a sentence would take
-        gigabytes.
+        gigabytes. Arrays of float64 become columns without a copy.
     """
     import pandas as pd
 
     rank = np.full(len(pool), -1)
     rank[kept] = np.arange(len(kept))
-    frame = pd.DataFrame({"kept": rank >= 0, "rank": rank})
+    lines: dict[str, Any] = {"kept": rank >= 0, "rank": rank}
     for name, values in columns:
         if values.dtype.kind == "f":
-            column = np.full(len(pool), np.nan)
-            column[eligible] = values
-            frame[name] = column
+            lines[name] = values.astype(np.float64, copy=False)
+            if len(eligible) < len(pool):
+                lines[name] = np.full(len(pool), np.nan)
+                lines[name][eligible] = values
             continue
         if isinstance(values, pd.Categorical):
             numbers, words = values.codes, values.categories
@@ -49,8 +50,8 @@ def explanation(
         column[eligible] = numbers
         rest = ["already labeled", "empty"] if name == "reason" else ["", ""]
         column, categories = _merged(column, [*words, *rest])
-        frame[name] = pd.Categorical.from_codes(column, categories)
-    return frame
+        lines[name] = pd.Categorical.from_codes(column, categories)
+    return pd.DataFrame(lines, copy=False)
 
 
 def as_frame(kept: Any, rows: np.ndarray) -> Any:

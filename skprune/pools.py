@@ -276,6 +276,10 @@ class Pool:
         """Return a DataFrame of one line per row with the index of the rows, if they have one."""
         return table.set_axis(self.data.index) if hasattr(self.data, "iloc") else table
 
+    def column(self, name: Any) -> np.ndarray:
+        """Return a column of the frame that holds the rows, an object array of shape (n_rows,)."""
+        return np.asarray(self.data[name], dtype=object)
+
     def like(self, other: Pool) -> Any:
         """Return the rows in the form that a learner reads ``other``: a frame with its columns, or images."""
         values = self.texts if self.texts is not None else self.vectors

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from skprune.datasets import fetch_model
-
 # No test may contact a model hub by accident. Offline, a wrong path fails at once with a clear error.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Without this, tokenizers warns in every process that is forked after its first use.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # By default, waiting threads spin, which makes torch several times slower on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# The matrices of tests are small, and the threads of OpenBLAS spin too. It reads this when NumPy is imported,
+# and so do the processes that tests start.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Hypothesis: the same examples in every run, and no failures on a slow machine.
 settings.register_profile("skprune", deadline=None, derandomize=True)
@@ -28,12 +29,16 @@ settings.load_profile("skprune")
 @pytest.fixture(scope="session")
 def smollm2() -> Path:
     """Return the folder with the GGUF file of SmolLM2-135M-Instruct."""
+    from skprune.datasets import fetch_model
+
     return fetch_model("smollm2-135m")
 
 
 @pytest.fixture(scope="session")
 def minilm() -> Path:
     """Return the folder of all-MiniLM-L6-v2, for sentence-transformers and transformers."""
+    from skprune.datasets import fetch_model
+
     return fetch_model("minilm")
 
 

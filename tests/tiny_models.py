@@ -11,11 +11,15 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 END = "<|endoftext|>"
 
 
-def save_tiny_gpt2(folder: Path, **config: object) -> Path:
-    """Save a GPT-2 of two layers. Like the real one, its tokenizer has no padding token."""
+def save_tiny_gpt2(folder: Path, *, words: tuple[str, ...] = (), **config: object) -> Path:
+    """Save a GPT-2 of two layers. Like the real one, its tokenizer has no padding token.
+
+    Its tokens are bytes, and ``words``.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         tokenizer = _byte_tokenizer([END])
+        tokenizer.add_tokens(list(words))
         size = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 128, "initializer_range": 0.2}
         model = transformers.GPT2LMHeadModel(
             transformers.GPT2Config(

@@ -44,7 +44,7 @@ def answers(records: list[Any], *, text: str, question: str | None, where: str) 
     given = [_responses(record) for record in records]
     asked = the_question({name for responses in given for name in responses}, question, where) or ""
     for number, (record, responses) in enumerate(zip(records, given, strict=True)):
-        for value, user, status in responses.get(asked, []):
+        for place, (value, user, status) in enumerate(responses.get(asked, [])):
             if status not in ("submitted", "discarded", "draft"):
                 raise ValueError(
                     f"record {number} of {where} has a response without a status, so that drafts look like "
@@ -55,7 +55,10 @@ def answers(records: list[Any], *, text: str, question: str | None, where: str) 
                 row = str(text_of(record, text))
                 choices = value if isinstance(value, list) else [] if value is None else [value]
                 chosen = tuple(str(choice) for choice in choices)
-                yield Answer(row, chosen, status == "discarded", False, (row, user))
+                # Without a user, a later export holds the same response at the same place.
+                yield Answer(
+                    row, chosen, status == "discarded", False, (row, ("at", place) if user is None else user)
+                )
 
 
 def _responses(record: dict[str, Any]) -> dict[str, list[tuple[Any, Any, Any]]]:
@@ -70,6 +73,8 @@ def _responses(record: dict[str, Any]) -> dict[str, list[tuple[Any, Any, Any]]]:
     flat = {}
     for key, values in record.items():
         if key.endswith(_FLAT) and values:
-            users, statuses = (record.get(f"{key}.{part}") or [] for part in ("users", "status"))
+            users, statuses = (
+                record.get(f"{key}.{part}") or [None] * len(values) for part in ("users", "status")
+            )
             flat[key.removesuffix(_FLAT)] = list(zip(values, users, statuses, strict=True))
     return flat

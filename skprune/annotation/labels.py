@@ -54,6 +54,37 @@ class Labels:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def to_frame(self, text: str = "text", label: str = "label") -> Any:
+        """Return the labels as a table, to be written to a file or given to an estimator.
+
+        Parameters
+        ----------
+        text, label : str
+            The names of two columns. A third one is ``agreement``.
+
+        Returns
+        -------
+        DataFrame of n_labeled rows
+
+        Raises
+        ------
+        ValueError
+            If two columns would have the same name.
+
+        Examples
+        --------
+        >>> Labels(["fine", "poor"], np.array([1, 0]), np.ones(2), [], {}, []).to_frame()
+           text  label  agreement
+        0  fine      1        1.0
+        1  poor      0        1.0
+        """
+        import pandas as pd
+
+        columns = {text: self.texts, label: self.labels, "agreement": self.agreement}
+        if len(columns) < 3:
+            raise ValueError(f"text={text!r} and label={label!r} must differ, also from 'agreement'")
+        return pd.DataFrame(columns)
+
     def for_pool(self, X: Any, *, text: Any = None, on_unknown: str = "error") -> np.ndarray:
         """Return the label of every row of a pool, as ``fit(X, y)`` of a filter takes them.
 

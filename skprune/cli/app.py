@@ -12,6 +12,7 @@ from skprune.cli import cache
 from skprune.cli.doctor import doctor
 from skprune.cli.explain import explain
 from skprune.cli.group import Group
+from skprune.cli.labels import labels
 from skprune.cli.next import next
 from skprune.cli.prune import prune
 from skprune.cli.report import report
@@ -28,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (prune, next, rethreshold, score, explain, report, simulate, train_lm, doctor):
+for command in (prune, next, labels, rethreshold, score, explain, report, simulate, train_lm, doctor):
     app.command()(command)
 app.add_typer(cache.app, name="cache")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from skprune.cli.group import Debug
-from skprune.cli.options import Inputs, Json, Text
+from skprune.cli.options import Id, Inputs, Json, Text
 from skprune.cli.output import print_json, print_table
 from skprune.cli.pipes import as_files
 
@@ -23,12 +23,25 @@ def explain(
             "--examples", "-n", min=0, help="Rows to show per reason: those nearest to the threshold."
         ),
     ] = 0,
+    row: Annotated[
+        str | None,
+        typer.Option(
+            "--row",
+            "-r",
+            metavar="FILE:NUMBER",
+            help="Explain one row of the pool, counted from 0; with --id, the row that has this value there.",
+            show_default=False,
+        ),
+    ] = None,
+    id: Id = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Say why rows were removed, from a folder of removed rows or a table of scores.
 
     Example: skprune explain removed -t body --examples 3
+
+    With --row pool.jsonl:17, show what is known about that row alone.
     """
     if not inputs:
         raise typer.BadParameter("INPUTS is missing")
@@ -48,6 +61,9 @@ def explain(
     reason = next(iter(_called("reason", rows)), None)
     if reason is None:
         raise ValueError(without_reasons)
+    if row is not None:
+        _explain_one(_row(rows, row, id), row, reason, json)
+        return
     if text and text not in rows:
         names = ", ".join(map(str, rows.columns))
         raise ValueError(f"the inputs have no column {text!r}; their columns are {names}")
@@ -73,6 +89,38 @@ def explain(
         for example in entry["examples"]:
             line = " ".join(example.split())
             print(f"  {line[:_LONGEST]}{'…' if len(line) > _LONGEST else ''}")
+
+
+def _row(rows: Any, wanted: str, id: str | None) -> Any:
+    """Return the row that a position in a file, or the value of a column, names."""
+    import pandas as pd
+
+    if id is None:
+        file, _, number = wanted.rpartition(":")
+        places = _called("file", rows)[:1] + _called("row", rows)[:1]
+        if not file or not number.isdecimal():
+            raise typer.BadParameter(f"{wanted!r} is not FILE:NUMBER", param_hint="--row")
+        if len(places) < 2:
+            raise ValueError(
+                "these rows do not tell their files; name the column that identifies a row as --id"
+            )
+        found = (rows[places[0]] == file) & (pd.to_numeric(rows[places[1]], errors="coerce") == int(number))
+    elif id not in rows:
+        raise ValueError(f"the inputs have no column {id!r}; their columns are {', '.join(map(str, rows))}")
+    else:
+        found = rows[id].astype(str) == wanted
+    if not found.any():
+        raise ValueError(f"{wanted} is not among these rows; if it is a row of the pool, it was kept")
+    return rows[found].iloc[0]
+
+
+def _explain_one(row: Any, name: str, reason: str, json: bool) -> None:
+    values = {key: value.item() if hasattr(value, "item") else value for key, value in row.items()}
+    if json:
+        print_json(values)
+        return
+    print(f"{name}: {row[reason]}")
+    print_table(["column", "value"], [[key, value] for key, value in values.items() if key != reason])
 
 
 def _scores(rows: Any, reason: str) -> list[str]:

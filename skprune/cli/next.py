@@ -8,8 +8,23 @@ from typing import Annotated, Any
 import typer
 
 from skprune.cli.group import Debug
+from skprune.cli.labels import counts, print_counts
 from skprune.cli.methods import STRATEGIES, class_of, make_filter
-from skprune.cli.options import Format, Inputs, Json, Keep, Seed, Set, Text, number
+from skprune.cli.options import (
+    Classes,
+    Format,
+    Id,
+    Inputs,
+    Json,
+    Keep,
+    OnConflict,
+    Question,
+    Seed,
+    Set,
+    Text,
+    named_classes,
+    number,
+)
 from skprune.cli.output import print_json
 from skprune.cli.pipes import as_files
 from skprune.cli.values import assignments
@@ -29,28 +44,15 @@ def next(
             show_default=False,
         ),
     ] = None,
-    classes: Annotated[
-        str | None,
-        typer.Option(
-            "--classes",
-            help="Labels that may occur: good,bad. Any other label is an error.",
-            show_default=False,
-        ),
-    ] = None,
+    classes: Classes = None,
     out: Annotated[
         str | None, typer.Option("--out", "-o", help="File for the tasks, JSON.", show_default=False)
     ] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="Number of tasks.")] = 25,
+    id: Id = None,
     tool: Annotated[str, typer.Option("--tool", help="label-studio or argilla.")] = "label-studio",
-    question: Annotated[
-        str | None,
-        typer.Option(
-            "--question", help="Name of the question. [default: the only one, or label]", show_default=False
-        ),
-    ] = None,
-    on_conflict: Annotated[
-        str, typer.Option("--on-conflict", help="Contradictory answers: error, majority or skip.")
-    ] = "error",
+    question: Question = None,
+    on_conflict: OnConflict = "error",
     suggest: Annotated[
         bool, typer.Option("--suggest", help="Show people what the model predicts.", show_default=False)
     ] = False,
@@ -71,12 +73,12 @@ def next(
 
     The model is a logistic regression on TF-IDF vectors, trained on the labels so far. Without labels of two
     classes the usual filter and strategy draw random rows. Texts in the files of --labels are never written
-    again.
+    again. With --id, each task has the value of that column.
     """
     for value, name in ((inputs, "INPUTS"), (text, "--text"), (out, "--out")):
         if not value:
             raise typer.BadParameter(f"{name} is missing")
-    allowed = None if classes is None else [name.strip() for name in classes.split(",") if name.strip()]
+    allowed = named_classes(classes)
     parameters: dict[str, Any] = {"random_state": seed}
     if keep is not None:
         parameters["keep"] = number(keep)
@@ -106,19 +108,21 @@ def next(
                 f"{out} is one of the inputs, and would be lost; name another file", param_hint="--out"
             )
         try:
-            column = read_frame(paths, text, columns=[str(text)])[text]
+            frame = read_frame(paths, text, columns=[str(text), *([] if id is None else [id])])
         except (TypeError, ValueError) as error:
             if labels and len(paths) > 1:
                 remedy = "if this file holds labels, put --labels before its name too"
                 raise ValueError(f"{error}; {remedy}") from error
             raise
+    column = frame[text]
     texts = column[column.notna() & (column.str.strip() != "")]
     n_without_text = len(column) - len(texts)
     texts = texts.drop_duplicates()
     outside = ~np.isin(known.texts, texts)
     if len(known) and outside.all():
         raise ValueError("none of the labeled texts is in the pool; --labels may be of another project")
-    pool = texts[~texts.isin(known.asked)].tolist()
+    texts = texts[~texts.isin(known.asked)]
+    pool = texts.tolist()
     if not pool:
         raise ValueError("no text of the pool is left: people have all of them")
     if keep is None and isinstance(size := filter.get_params().get("keep"), int) and size > len(pool):
@@ -138,22 +142,18 @@ def next(
         scores=scores,
         reasons=reasons,
         suggestions=model.predict(rows) if suggest and is_trained else None,
+        extra=None if id is None else {id: frame.loc[texts.index[indices], id].tolist()},
         format=tool,
         text=str(text),
         question=question or "label",
     )
-    by_class = {name: int((known.labels == name).sum()) for name in allowed or np.unique(known.labels)}
     result = {
         "tasks": n_tasks,
         "out": out,
         "left": len(pool) - n_tasks,
         "rows without a text": n_without_text,
-        "labels": len(known),
-        "classes": by_class,
         "labels outside of the pool": int(outside.sum()),
-        "skipped": len(known.skipped),
-        "disputed": len(known.disputed),
-        "unanswered": len(known.unanswered),
+        **counts(known, allowed),
     }
     if json:
         print_json(result)
@@ -164,10 +164,7 @@ def next(
     if not is_trained:
         by_filter = not all("random" in reason for reason in reasons)
         print(_without_model(method if by_filter else None, strategy if np.any(scores) else None))
-    counted = ("labels", "labels outside of the pool", "skipped", "disputed", "unanswered")
-    print(", ".join(f"{name}: {result[name]:,}" for name in counted))
-    if by_class:
-        print("classes:", ", ".join(f"{name}: {size:,}" for name, size in by_class.items()))
+    print_counts(result)
 
 
 def _without_model(filter: str | None, strategy: str | None) -> str:

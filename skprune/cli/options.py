@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,6 +78,23 @@ Balance = Annotated[
     str | None,
     typer.Option("--balance", help="equal: every group gets the same number of places.", show_default=False),
 ]
+Label = Annotated[
+    str | None,
+    typer.Option(
+        "--label",
+        "-l",
+        help="Column of labels, for methods that use them; a row whose cell is empty has none.",
+        show_default=False,
+    ),
+]
+Labeled = Annotated[
+    str | None,
+    typer.Option(
+        "--labeled",
+        help="File of labeled rows that has the columns --text and --label, instead of the inputs.",
+        show_default=False,
+    ),
+]
 NTrain = Annotated[
     int | None,
     typer.Option("--n-train", help="Most texts to train a model on. [default: 100000]", show_default=False),
@@ -94,6 +112,32 @@ OnMissing = Annotated[
     typer.Option(
         "--on-missing", help="Rows without a text: error, drop or keep. [default: error]", show_default=False
     ),
+]
+TableOut = Annotated[
+    str | None,
+    typer.Option(
+        "--out",
+        "-o",
+        help="File that ends in .parquet, .csv or .jsonl; - prints JSON lines.",
+        show_default=False,
+    ),
+]
+Classes = Annotated[
+    str | None,
+    typer.Option(
+        "--classes",
+        help="Labels that may occur: good,bad. Any other label is an error.",
+        show_default=False,
+    ),
+]
+Question = Annotated[
+    str | None,
+    typer.Option(
+        "--question", help="Name of the question. [default: the only one, or label]", show_default=False
+    ),
+]
+OnConflict = Annotated[
+    str, typer.Option("--on-conflict", help="Contradictory answers: error, majority or skip.")
 ]
 Format = Annotated[
     str | None,
@@ -127,6 +171,8 @@ PRUNE_OPTIONS = (
     "group_column",
     "min_per_group",
     "balance",
+    "label",
+    "labeled",
     "format",
 )
 _FILTER_PARAMETERS = {"keep": "keep", "memory": "memory", "seed": "random_state"}
@@ -187,6 +233,25 @@ class Settings(dict[str, Any]):
 
         return skprune.QuotaFilter(filter, groups=self["group_column"], **quotas)
 
+    def labels(self, filter: Any) -> dict[str, Any]:
+        """Return the arguments ``label`` and ``labeled`` of :func:`skprune.files.prune`.
+
+        Warn if there are none, and the filter would need some.
+        """
+        from skprune.decisions import scoring_filter
+        from skprune.files import read_labeled
+
+        if self.get("labeled") is not None:
+            label = self.required("label", "--label, the column of labels in --labeled,")
+            return {"label": label, "labeled": read_labeled(self["labeled"], self["text"], label)}
+        without = scoring_filter(filter)._without_labels
+        if without and self["label"] is None:
+            warnings.warn(
+                f"{self['method']} knows no labels, so {without}; --label names the column that holds them",
+                stacklevel=2,
+            )
+        return self.given_only("label")
+
     def given_only(self, *names: str) -> dict[str, Any]:
         """Return the options of some names that have a value."""
         return {name: self[name] for name in names if self[name] is not None}
@@ -217,6 +282,11 @@ def _read(path: Path, known: set[str]) -> dict[str, Any]:
         read["inputs"] = [read["inputs"]]
     read["set"] = {name: from_toml(value) for name, value in read.get("set", {}).items()}
     return read
+
+
+def named_classes(given: str | None) -> list[str] | None:
+    """Return the names in --classes."""
+    return None if given is None else [name.strip() for name in given.split(",") if name.strip()]
 
 
 def number(text: str) -> float | int:

@@ -5,8 +5,19 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TextIO
+
+import typer
+
+from skprune.cli.pipes import PIPE
+
+_AS_BYTES: dict[str, Callable[[Any], bytes]] = {
+    ".parquet": lambda frame: frame.to_parquet(index=False),
+    ".csv": lambda frame: frame.to_csv(index=False).encode(),
+    ".jsonl": lambda frame: frame.to_json(orient="records", lines=True, force_ascii=False).encode(),
+}
 
 
 def print_json(value: Any, file: TextIO | None = None) -> None:
@@ -29,6 +40,25 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], file: Tex
         table.add_row(*map(_shown, row))
     width = None if stream.isatty() else 10_000
     Console(file=stream, width=width, markup=False, highlight=False, emoji=False).print(table)
+
+
+def check_table_name(target: str) -> None:
+    """Refuse a name that does not tell the kind of a table, before any work."""
+    if target != PIPE and Path(target).suffix not in _AS_BYTES:
+        raise typer.BadParameter(
+            f"{target!r} does not end in one of {', '.join(_AS_BYTES)}", param_hint="--out"
+        )
+
+
+def write_table(frame: Any, target: str) -> None:
+    """Write a DataFrame to a file whose name tells the kind, or as JSON lines to standard output ("-")."""
+    if target == PIPE:
+        sys.stdout.buffer.write(_AS_BYTES[".jsonl"](frame))
+        return
+    from skprune._atomic import replacing
+
+    with replacing(Path(target)) as file:
+        file.write(_AS_BYTES[Path(target).suffix](frame))
 
 
 def print_summary(result: dict[str, Any], json: bool, stream: TextIO) -> None:

@@ -19,6 +19,8 @@ from skprune.cli.options import (
     Inputs,
     Json,
     Keep,
+    Label,
+    Labeled,
     Memory,
     Method,
     MinPerGroup,
@@ -58,6 +60,8 @@ def prune(
     group_column: GroupColumn = None,
     min_per_group: MinPerGroup = None,
     balance: Balance = None,
+    label: Label = None,
+    labeled: Labeled = None,
     set: Set = None,
     config: Annotated[
         Path | None,
@@ -99,6 +103,8 @@ def prune(
         "group_column": group_column,
         "min_per_group": min_per_group,
         "balance": balance,
+        "label": label,
+        "labeled": labeled,
         "format": format,
         "set": set,
     }
@@ -107,6 +113,7 @@ def prune(
     if not dry_run:
         settings.required("out", "--out")
     filter = settings.filter(verbose=verbose)
+    labels = settings.labels(filter)
 
     from skprune import files
 
@@ -118,6 +125,7 @@ def prune(
         if to_stdout:
             check_one_stream(paths)
         options = settings.given_only("text", "removed", "id", "on_missing", "explain_kept", "n_train")
+        options |= labels
         try:
             with output_folder(settings["out"]) as folder:
                 summary = files.prune(

@@ -52,7 +52,7 @@ def rethreshold(
     settings, job = _recorded(_given(earlier, "EARLIER"))
 
     from skprune import files
-    from skprune.decisions import scoring_filter
+    from skprune.decisions import KnownLabels, scoring_filter
     from skprune.files.job import STATE
     from skprune.files.paths import find_files, state_of
 
@@ -70,6 +70,10 @@ def rethreshold(
             f"{stored['memory']}, which held the scores of {earlier}, does not exist; prune again"
         )
     scoring.set_params(**{name: value for name, value in stored.items() if name in own})
+    labels = settings.labels(filter)
+    known = KnownLabels(labels.get("label"), labels.get("labeled"), settings["text"])
+    if known.fingerprint != job["settings"]["labeled"]:
+        raise ValueError(f"{settings['labeled']} is not what it was when {earlier} was made; prune again")
     summary = files.prune(
         settings["inputs"],
         filter,
@@ -79,6 +83,7 @@ def rethreshold(
         rethreshold=size,
         verbose=int(verbose),
         **settings.given_only("text", "id", "on_missing", "n_train"),
+        **labels,
     )
     print_summary(asdict(summary), json, sys.stdout)
 
@@ -90,8 +95,8 @@ def record(settings: Settings) -> None:
 
     options = settings.as_config()
     options["inputs"] = [path if path == PIPE else os.path.abspath(path) for path in options["inputs"]]
-    if "memory" in options:
-        options["memory"] = os.path.abspath(os.path.expanduser(options["memory"]))
+    for name in {"memory", "labeled"} & options.keys():
+        options[name] = os.path.abspath(os.path.expanduser(options[name]))
     with replacing(Path(options["out"], STATE, _COMMAND)) as file:
         file.write(as_toml(options).encode())
 

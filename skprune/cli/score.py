@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any
-
-import typer
-
 from skprune.cli.group import Debug
 from skprune.cli.options import (
     Balance,
@@ -18,6 +11,8 @@ from skprune.cli.options import (
     Inputs,
     Json,
     Keep,
+    Label,
+    Labeled,
     Memory,
     Method,
     MinPerGroup,
@@ -26,32 +21,19 @@ from skprune.cli.options import (
     Seed,
     Set,
     Settings,
+    TableOut,
     Text,
     Verbose,
 )
-from skprune.cli.output import print_json
+from skprune.cli.output import check_table_name, print_json, write_table
 from skprune.cli.pipes import PIPE, as_files
-
-_AS_BYTES: dict[str, Callable[[Any], bytes]] = {
-    ".parquet": lambda frame: frame.to_parquet(),
-    ".csv": lambda frame: frame.to_csv(index=False).encode(),
-    ".jsonl": lambda frame: frame.to_json(orient="records", lines=True, force_ascii=False).encode(),
-}
 
 
 def score(
     inputs: Inputs = None,
     text: Text = None,
     method: Method = None,
-    out: Annotated[
-        str | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="File that ends in .parquet, .csv or .jsonl; - prints JSON lines.",
-            show_default=False,
-        ),
-    ] = None,
+    out: TableOut = None,
     keep: Keep = None,
     id: Id = None,
     on_missing: OnMissing = None,
@@ -61,6 +43,8 @@ def score(
     group_column: GroupColumn = None,
     min_per_group: MinPerGroup = None,
     balance: Balance = None,
+    label: Label = None,
+    labeled: Labeled = None,
     set: Set = None,
     format: Format = None,
     json: Json = False,
@@ -87,28 +71,25 @@ def score(
         "group_column": group_column,
         "min_per_group": min_per_group,
         "balance": balance,
+        "label": label,
+        "labeled": labeled,
         "set": set,
     }
     settings = Settings(given)
     settings.required("inputs", "INPUTS")
     target = settings.required("out", "--out")
-    if target != PIPE and Path(target).suffix not in _AS_BYTES:
-        raise typer.BadParameter(
-            f"{target!r} does not end in one of {', '.join(_AS_BYTES)}", param_hint="--out"
-        )
+    check_table_name(target)
     filter = settings.filter()
 
     from skprune import files
-    from skprune._atomic import replacing
 
     with as_files(settings["inputs"], format) as paths:
         options = settings.given_only("text", "id", "on_missing", "n_train")
+        options |= settings.labels(filter)
         table = files.score(paths, filter, verbose=int(verbose), **options)
+    write_table(table, target)
     if target == PIPE:
-        sys.stdout.buffer.write(_AS_BYTES[".jsonl"](table))
         return
-    with replacing(Path(target)) as file:
-        file.write(_AS_BYTES[Path(target).suffix](table))
     if json:
         print_json({"rows": len(table), "kept": int(table["kept"].sum()), "out": target})
     else:

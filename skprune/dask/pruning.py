@@ -114,8 +114,9 @@ def prune(
     ``partial_fit(labeled[text], labeled[label])``. This holds for ``RandomFilter``, ``PerplexityFilter``,
     ``AskLLMFilter``, ``ActivePruneFilter``, ``EntropyIntervalFilter``, ``AnchorFilter``, ``SEALSFilter`` and
     ``ProxyFilter``. A component that is trained on the pool sees ``n_train`` texts; an
-    :class:`~skprune.NGramScorer` takes the same sample in memory if its ``max_train_texts`` is not larger.
-    Other filters need all vectors at once, or a learner, and are refused.
+    :class:`~skprune.NGramScorer` takes the same sample in memory if its ``max_train_texts`` is not larger. A
+    :class:`~skprune.QuotaFilter` around one of them takes its ``groups`` from a column, which comes to this
+    process. Other filters need all vectors at once, or a learner, and are refused.
 
     *Vectors* stay with the workers that encode them, and each part is searched where it is. A search in
     memory is approximate from four million rows on, unless ``index="exact"``; here it is always exact.
@@ -157,19 +158,15 @@ def prune(
     check_filter(filter, "the dask DataFrame")
     given = filter.text if text is None else text
     known = KnownLabels(label, labeled, given)
-    y = None if known.column is None else _labels_of(ddf, label)
+    for option, column in (("label", known.column), ("groups", getattr(filter, "groups", None))):
+        if column is not None and column not in ddf.columns:
+            names = ", ".join(map(repr, ddf.columns))
+            raise ValueError(f"ddf has no column {column!r}, which {option}= names; its columns are {names}")
+    y = None if known.column is None else np.asarray(ddf[label].compute())
     pool = DaskPool(ddf, name="ddf", text=given, on_missing=on_missing, n_train=n_train)
     fitted = known.fit(clone(filter), pool, y, pool.sizes, pool.missing)
     table = fitted._explained(pool, min_rows=0)
     return _result(pool, list(by_part(table, pool.sizes, pool.missing, on_missing == "keep")), start)
-
-
-def _labels_of(ddf: dd.DataFrame, label: Any) -> np.ndarray:
-    """Return the labels of all rows."""
-    if label not in ddf.columns:
-        names = ", ".join(map(repr, ddf.columns))
-        raise ValueError(f"ddf has no column {label!r}, which label= names; its columns are {names}")
-    return np.asarray(ddf[label].compute())
 
 
 def _result(pool: DaskPool, decided: list[Decisions], start: float) -> PruneResult:

@@ -49,6 +49,10 @@ class DataFile(ABC):
         """The path in the output of rows with added columns."""
         return self.name
 
+    def has(self, column: str) -> bool:
+        """Return whether the file has a column."""
+        return column in self.columns
+
     @abstractmethod
     def texts(self) -> Iterator[np.ndarray]:
         """Yield the texts in batches, objects of shape (n,), None for a missing one."""

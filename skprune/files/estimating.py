@@ -109,7 +109,7 @@ def estimate(
     """
     if n_probe < 2:
         raise ValueError(f"n_probe must be at least 2, got {n_probe}")
-    check_filter(filter, "the files", has_groups=True)
+    check_filter(filter, "the files")
     groups = getattr(filter, "groups", None)
     filter = scoring_filter(filter)  # quotas cost nothing
     start = time.perf_counter()

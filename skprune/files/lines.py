@@ -103,20 +103,35 @@ class TextLines(DataFile):
 
 
 class JsonLines(TextLines):
-    """One JSON object per line."""
+    """One JSON object per line.
+
+    Attributes
+    ----------
+    columns : list of str
+        The keys of all lines read so far: at first those of the first line.
+    """
 
     def __init__(self, path: Path, name: str, text: str | None) -> None:
         DataFile.__init__(self, path, name, text)
-        first = next(self.batches(), [b"{}"])[0]
-        try:
-            row = self.row_of(first)
-        except (ValueError, TypeError) as error:
-            raise type(error)(f"{name}, line 1: {error}") from error
-        self.columns = list(row)
-        if row and text is None:
-            self.text = named_column(
-                None, row, [key for key, value in row.items() if isinstance(value, str)], name
-            )
+        self.columns, self._known, self._texts = [], set[str](), set[str]()
+        self._look_at(next(self.batches(), [])[: None if text is None else 1])
+        if self.columns and text is None:
+            texts = [column for column in self.columns if column in self._texts]
+            self.text = named_column(None, self.columns, texts, name)
+
+    def has(self, column: str) -> bool:
+        """Return whether a line of the first batch has a key."""
+        if column not in self.columns:
+            self._look_at(next(self.batches(), []))
+        return column in self.columns
+
+    def _look_at(self, lines: Lines) -> None:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = self.row_of(line)
+            except (ValueError, TypeError) as error:
+                raise type(error)(f"{self.name}, line {number}: {error}") from error
+            self._texts.update(key for key, value in row.items() if isinstance(value, str))
 
     @property
     def explained_name(self) -> str:
@@ -138,6 +153,9 @@ class JsonLines(TextLines):
             raise ValueError(f"not JSON ({error}); every line must be one object") from error
         if not isinstance(row, dict):
             raise TypeError(f"{type(row).__name__}, not a JSON object; every line must be one object")
+        if not self._known.issuperset(row):
+            self.columns += [key for key in row if key not in self._known]
+            self._known.update(row)
         return row
 
 

@@ -20,19 +20,17 @@ from skprune._progress import Progress
 from skprune.base import BaseFilter
 from skprune.decisions import (
     Decisions,
-    KnownLabels,
     check_filter,
     check_options,
     names_added,
     scoring_filter,
 )
 from skprune.files.base import DataFile
-from skprune.files.checks import open_files
+from skprune.files.checks import open_inputs
 from skprune.files.job import Job, read_done
 from skprune.files.paths import HUGGING_FACE, find_files, state_of
 from skprune.files.plan import Plan
 from skprune.settings import plain_settings
-from skprune.streams import draw_seed
 
 
 @dataclass(frozen=True)
@@ -198,16 +196,14 @@ def prune(
     """
     start = time.perf_counter()
     check_options(on_missing, n_train)
-    check_filter(filter, "the files", has_groups=True)
+    check_filter(filter, "the files")
     if rethreshold is not None:
         check_filter(clone(scoring_filter(filter)).set_params(keep=rethreshold), "the files")
     found = find_files(paths)
     folders = [_folder(name, path, found) for name, path in (("out", out), ("removed", removed)) if path]
     if len(folders) == 2 and (folders[0].is_relative_to(folders[1]) or folders[1].is_relative_to(folders[0])):
         raise ValueError(f"removed={str(removed)!r} and out={str(out)!r} must not lie within each other")
-    column = filter.text if text is None else text
-    known = KnownLabels(label, labeled, column)
-    files = open_files(found, column, id=id, groups=getattr(filter, "groups", None), label=known.column)
+    files, column, known, seed = open_inputs(found, filter, text=text, id=id, label=label, labeled=labeled)
     settings = {
         "filter": plain_settings(filter),
         "files": {name: state_of(path) for name, path in found.items()},
@@ -220,8 +216,6 @@ def prune(
         "explain_kept": explain_kept,
         "n_train": n_train,
     } | ({} if rethreshold is None else {"rethreshold": rethreshold})
-    random_state = getattr(scoring_filter(filter), "random_state", None)
-    seed = None if random_state is None else draw_seed(random_state)
     with (
         Job(folders[0], folders[1] if removed else None, settings, seed) as job,
         job.explaining_a_full_disk(),

@@ -11,6 +11,8 @@ import numpy as np
 from skprune.files.base import DataFile, is_missing
 from skprune.files.checks import open_files
 from skprune.files.paths import find_files
+from skprune.files.plan import cells_of
+from skprune.labels import check_labels
 from skprune.streams import draw_seed
 
 
@@ -60,10 +62,58 @@ def read_frame(
     files = open_files(find_files(paths), text)
     for file in files:
         for name in wanted or ():
-            if name not in file.columns:
+            if not file.has(name):
                 names = ", ".join(map(repr, file.columns))
                 raise ValueError(f"{file.name} has no column {name!r}; its columns are {names}")
     return pd.concat([file.frame(wanted) for file in files], ignore_index=True)
+
+
+def read_labeled(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], text: str | None, label: str
+) -> Any:
+    """Read the labeled rows of files into memory, as :func:`prune` takes them under ``labeled``.
+
+    Parameters
+    ----------
+    paths, text
+        As for :func:`prune`.
+    label : str
+        The column of labels. Rows without a label, in the sense of :func:`prune`, and rows without a text are
+        left out.
+
+    Returns
+    -------
+    DataFrame
+        The columns ``text`` and ``label``.
+
+    Raises
+    ------
+    FileNotFoundError, TypeError
+        As in :func:`prune`.
+    ValueError
+        If no row has a label, and as in :func:`prune`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skprune.files import read_labeled
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "a.csv").write_text("body,stars\\nfine,4\\nso so,\\npoor,1\\n")
+    ...     read_labeled(folder, "body", "stars")
+       body  stars
+    0  fine    4.0
+    1  poor    1.0
+    """
+    import pandas as pd
+
+    files = open_files(find_files(paths), text, label=label)
+    texts = np.concatenate([part for file in files for part in file.texts()])
+    labels, known = check_labels(cells_of(files, label), len(texts))
+    rows = known & ~is_missing(texts)
+    if not rows.any():
+        raise ValueError(f"no row of {', '.join(file.name for file in files)} has a label in {label!r}")
+    return pd.DataFrame({files[0].text: texts[rows], label: labels[rows].tolist()})
 
 
 def sample_texts(

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from skprune.base import BaseFilter
-from skprune.decisions import KnownLabels, check_filter, check_options, scoring_filter
+from skprune.decisions import check_filter, check_options
 from skprune.files.base import DataFile
-from skprune.files.checks import open_files
+from skprune.files.checks import open_inputs
 from skprune.files.job import Job
 from skprune.files.paths import find_files
 from skprune.files.plan import Plan, cells_of
-from skprune.streams import draw_seed
 
 
 def score(
@@ -72,14 +71,10 @@ def score(
     import pandas as pd
 
     check_options(on_missing, n_train)
-    check_filter(filter, "the files", has_groups=True)
-    column = filter.text if text is None else text
-    known = KnownLabels(label, labeled, column)
-    files = open_files(
-        find_files(paths), column, id=id, groups=getattr(filter, "groups", None), label=known.column
+    check_filter(filter, "the files")
+    files, _, known, seed = open_inputs(
+        find_files(paths), filter, text=text, id=id, label=label, labeled=labeled
     )
-    random_state = getattr(scoring_filter(filter), "random_state", None)
-    seed = None if random_state is None else draw_seed(random_state)
     parts = []
     with tempfile.TemporaryDirectory() as folder, Job(Path(folder, "job"), None, {}, seed) as job:
         plan = Plan(files, filter, job, on_missing, id, n_train, verbose, known)

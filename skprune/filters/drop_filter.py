@@ -84,6 +84,8 @@ class DRoPFilter(QuotaFilter, HeldOutFilter):
     (5, 60)
     """
 
+    _needs_memory = "a classifier judges the labels of all rows"
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **HeldOutFilter._parameter_constraints,
         "filter": QuotaFilter._parameter_constraints["filter"],

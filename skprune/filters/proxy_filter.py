@@ -125,6 +125,7 @@ class ProxyFilter(VectorFilter):
     _subpool: _Subpool | None
 
     _needs_memory = ""
+    _without_labels = "the rows it keeps are random"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **VectorFilter._parameter_constraints,

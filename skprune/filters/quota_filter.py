@@ -184,6 +184,15 @@ class QuotaFilter(MetaFilter):
     # ------------------------------------------------------------------ hooks
 
     @property
+    def _needs_memory(self) -> str:  # type: ignore[override]
+        if isinstance(self.filter, MetaFilter):
+            return MetaFilter._needs_memory
+        if callable(self.groups):
+            return "groups= is a function of single rows; name a column of groups instead"
+        needs = self.filter._needs_memory
+        return needs and f"its filter is a {type(self.filter).__name__}, and {needs}"
+
+    @property
     def _given_filters(self) -> list[tuple[str, BaseFilter]]:
         return [("filter", self.filter)]
 
@@ -310,7 +319,7 @@ class QuotaFilter(MetaFilter):
         if isinstance(self.groups, str):
             columns = column_names(pool.data)
             if self.groups in columns:
-                groups[:] = np.asarray(pool.data[self.groups], dtype=object)[rows]
+                groups[:] = pool.column(self.groups)[rows]
             elif required:
                 raise ValueError(f"groups={self.groups!r} is not a column of X, which has {columns}")
         elif self.groups is not None:

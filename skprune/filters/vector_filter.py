@@ -73,7 +73,10 @@ class VectorFilter(BaseFilter):
 
 
 class NeighborFilter(VectorFilter):
-    """A filter that searches the pool for neighbors. Subclasses also have ``index`` and ``n_jobs``."""
+    """A filter that searches the pool for neighbors of labeled rows.
+
+    Subclasses also have ``index``, ``n_jobs`` and ``cold_start``.
+    """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **VectorFilter._parameter_constraints,
@@ -83,10 +86,16 @@ class NeighborFilter(VectorFilter):
 
     index: str
     n_jobs: int | None
+    cold_start: str
 
     @property
     def _needs_memory(self) -> str:  # type: ignore[override]
         return "index='hnsw' is a graph of all rows; index='exact' is not" if self.index == "hnsw" else ""
+
+    @property
+    def _without_labels(self) -> str:  # type: ignore[override]
+        start = "random" if self.cold_start == "random" else "the neighbors of a few rows of the pool"
+        return f"the rows it keeps are {start}"
 
     def _fit_index(self, pool: Pool) -> None:
         self._embed_pool(pool)

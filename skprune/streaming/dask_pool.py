@@ -102,6 +102,12 @@ class DaskPool(StreamedPool):
         parts = np.unique(np.searchsorted(np.cumsum(self.sizes), rows, side="right"))
         return self.filtered(rows).partitions[parts.tolist()].compute().iloc[order]
 
+    def column(self, name: Any) -> np.ndarray:
+        """Return a column of the rows that have a text; it is computed, and comes to this process."""
+        starts = np.cumsum([0, *map(sum, zip(self.sizes, map(len, self.missing), strict=True))])
+        without = [start + rows for start, rows in zip(starts[:-1], self.missing, strict=True)]
+        return np.delete(np.asarray(self.data[name].compute(), dtype=object), np.concatenate(without))
+
     def encoded(self, encode: Any) -> VectorParts:
         """Return the vectors of the distinct texts, which stay with the workers that encode them.
 

@@ -238,6 +238,18 @@ def test_a_later_export_corrects_an_earlier_one(export):
     assert read_labels(records).labels.tolist() == ["bad"]
 
 
+@pytest.mark.parametrize("users", [None, [None] * 3])
+def test_responses_without_a_user_count_one_by_one(export, users):
+    def made(*kinds):
+        flat = record("one", *[(kind, None, "submitted") for kind in kinds])
+        return flat | {"label.responses.users": users}
+
+    labels = read_labels(export(made("good", "bad", "good")), on_conflict="majority")
+    assert (labels.labels.tolist(), labels.agreement.tolist()) == (["good"], [pytest.approx(2 / 3)])
+    exports = [export(made(*kinds), name=f"{kinds[0]}.json") for kinds in (["good"] * 3, ["bad"] * 3)]
+    assert read_labels(exports).labels.tolist() == ["bad"]  # the later export holds the same responses
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_tasks_that_were_written_are_unanswered(tmp_path, format):
     write_tasks(tmp_path / "tasks.json", TEXTS, suggestions=["good"] * 3, format=format)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skprune import NGramScorer, PerplexityFilter, report
+from skprune import AnchorFilter, NGramScorer, PerplexityFilter, report
 from skprune.files import read_frame, sample_texts
 from skprune.store import open_store
 from tests.tiny_models import save_tiny_gpt2
@@ -33,17 +33,17 @@ def test_scores_are_those_of_the_filter(invoke, texts, out):
     assert sorted(path.name for path in Path().iterdir()) == sorted(["lines.txt", "pool.jsonl", out])
 
 
-def test_scores_with_ids_to_a_pipe(run, texts):
+def test_scores_with_ids_to_a_pipe(invoke, texts):
     Path("more.jsonl").write_text('{"id": "extra", "body": null}\n')
     inputs = ("pool.jsonl", "more.jsonl", "-t", "body", "--id", "id")
-    done = run("score", *inputs, "-m", "random", "-o", "-", "--on-missing", "drop", "-k", 10, text=True)
-    assert done.returncode == 0, done.stderr
+    done = invoke("score", *inputs, "-m", "random", "-o", "-", "--on-missing", "drop", "-k", 10)
+    assert done.exit_code == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["id"] for row in rows] == ["extra"] + [f"doc-{i}" for i in range(300)]
     assert rows[0]["reason"] == "missing"
     assert sum(row["kept"] for row in rows) == 10
-    done = run("score", *inputs, "-m", "random", "-o", "-", text=True)
-    assert (done.returncode, done.stdout) == (1, "")
+    done = invoke("score", *inputs, "-m", "random", "-o", "-")
+    assert (done.exit_code, done.stdout) == (1, "")
     assert "more.jsonl, row 0 (id 'extra'): 'body' is missing" in done.stderr
 
 
@@ -80,6 +80,46 @@ def test_explain_reads_scores_and_columns_that_were_renamed(invoke):
     assert found["reasons"][0]["log10_perplexity"] > 0
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_explain_of_one_row(invoke, texts, kind):
+    rows = pd.DataFrame({"id": [f"doc-{row}" for row in range(300)], "body": texts, "file": "mine", "row": 7})
+    if kind == "csv":
+        rows.to_csv("own.csv", index=False)
+    else:
+        rows.to_json("own.jsonl", orient="records", lines=True)
+    command = (f"own.{kind}", "-t", "body", "-m", "perplexity", "--seed", 0)
+    assert invoke("prune", *command, "-o", "kept", "--removed", "gone").exit_code == 0
+    explained = PerplexityFilter(random_state=0).fit(texts).explain()
+    gone = int(np.flatnonzero(~explained["kept"])[5])
+    result = invoke("explain", "gone", "--row", f"own.{kind}:{gone}", "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert (found["id"], found["body"], found["reason"]) == (
+        f"doc-{gone}",
+        texts[gone],
+        explained["reason"][gone],
+    )
+    assert float(found["log10_perplexity"]) == pytest.approx(explained["log10_perplexity"][gone])
+    assert (
+        json.loads(invoke("explain", "gone", "--row", f"doc-{gone}", "--id", "id", "--json").stdout) == found
+    )
+    shown = invoke("explain", "gone", "--row", f"own.{kind}:{gone}").stdout
+    assert shown.startswith(f"own.{kind}:{gone}: perplexity too high\n")
+    assert texts[gone] in shown
+    kept = int(np.flatnonzero(explained["kept"])[0])
+    wrong = invoke("explain", "gone", "--row", f"own.{kind}:{kept}")
+    assert (wrong.exit_code, wrong.stdout) == (1, "")
+    assert "if it is a row of the pool, it was kept" in wrong.stderr
+    assert invoke("score", *command, "-o", "scores.csv").exit_code == 0
+    of_kept = json.loads(invoke("explain", "scores.csv", "--row", f"own.{kind}:{kept}", "--json").stdout)
+    assert of_kept["reason"] == explained["reason"][kept]
+    for options, message in (
+        (("--row", "doc-1"), "'doc-1' is not FILE:NUMBER"),
+        (("--row", "doc-1", "--id", "name"), "no column 'name'; their columns are id, body"),
+    ):
+        assert message in invoke("explain", "gone", *options).stderr
+
+
 def test_a_report_is_that_of_the_library(invoke, texts):
     rows = [{"body": text, "source": "ab"[row % 2]} for row, text in enumerate(texts)]
     Path("own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -94,6 +134,35 @@ def test_a_report_is_that_of_the_library(invoke, texts):
     assert invoke(*command, "-o", "page.html", "--sensitive").stdout.startswith("kept ")
     assert shown not in Path("page.html").read_text()
     assert "no column 'topic'" in invoke(*command, "-o", "p.html", "--groups", "topic").stderr
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_report_takes_labels(invoke, texts, kind):
+    stars = [row // 10 % 2 if row % 10 == 0 else None for row in range(300)]
+    rows = pd.DataFrame({"body": texts, "stars": pd.array(stars, dtype="Int64")})
+    if kind == "csv":
+        rows.to_csv("own.csv", index=False)
+    else:
+        rows.to_json("own.jsonl", orient="records", lines=True)
+    command = (
+        "report",
+        f"own.{kind}",
+        "-t",
+        "body",
+        "-m",
+        "anchor",
+        "-k",
+        30,
+        "--seed",
+        0,
+        "-o",
+        "page.html",
+    )
+    result = invoke(*command, "--label", "stars", "--groups", "stars", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    filter = AnchorFilter(keep=30, random_state=0).fit(texts, [np.nan if s is None else s for s in stars])
+    assert json.loads(result.stdout)["summary"] == report(filter).figures["summary"]
+    assert "no column 'stras'" in invoke(*command, "-l", "stras").stderr
 
 
 def test_another_size_asks_no_scorer_again(invoke):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from skprune import read_labels
+from skprune.files import read_frame
 from tests.annotation.test_annotation import annotation, record
 
 COMMAND = ("next", "pool.csv", "-t", "body")
@@ -165,3 +166,77 @@ def test_an_input_is_never_replaced(invoke, pool, out):
     assert result.exit_code == 2
     assert "is one of the inputs" in result.stderr
     assert {name: Path(name).read_bytes() for name in before} == before
+
+
+@pytest.fixture
+def exported(invoke, pool):
+    """Forty labels, in an export, and the texts that have them by their ids."""
+    assert invoke(*COMMAND, "-n", 40, "-o", "first.json", "--id", "id").exit_code == 0
+    answered("first.json", pool, "export.json", "label-studio")
+    return {task["data"]["id"]: task["data"]["body"] for task in json.loads(Path("first.json").read_text())}
+
+
+def test_tasks_carry_the_ids_of_their_rows(exported):
+    ids = pd.read_csv("pool.csv", dtype=str).drop_duplicates("body").set_index("id")["body"]
+    assert len(exported) == 40
+    assert ids[list(exported)].tolist() == list(exported.values())
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_an_export_becomes_a_table_that_other_commands_read(invoke, pool, exported, suffix):
+    result = invoke("labels", "export.json", "-t", "body", "-o", f"labeled.{suffix}")
+    assert result.exit_code == 0, result.stderr
+    assert f"wrote 40 labeled rows to labeled.{suffix}\nlabels: 40, skipped: 0" in result.stdout
+    frame = read_frame(f"labeled.{suffix}", "body")
+    assert frame["body"].tolist() == list(exported.values())
+    assert frame["label"].tolist() == [pool[text] for text in frame["body"]]
+    near = ("prune", "pool.csv", "-t", "body", "-k", 30, "-m", "proxy", "-l", "label", "-o", "near")
+    result = invoke(*near, "--labeled", f"labeled.{suffix}", "--on-missing", "drop")
+    assert result.exit_code == 0, result.stderr
+
+
+def test_labeled_rows_of_the_pool_have_all_its_columns(invoke, pool, exported):
+    command = ("labels", "export.json", "-t", "body", "--pool", "pool.csv", "-o", "labeled.csv")
+    result = invoke(*command, "--json")
+    assert result.exit_code == 0, result.stderr
+    frame = pd.read_csv("labeled.csv", dtype=str)
+    assert list(frame) == ["body", "id", "label"]
+    assert json.loads(result.stdout)["rows"] == len(frame) == 40 + frame["body"].duplicated().sum()
+    assert set(exported.items()) <= set(zip(frame["id"], frame["body"], strict=True))
+    assert frame["label"].tolist() == [pool[text] for text in frame["body"]]
+    piped = invoke(*command[:-1], "-")
+    assert [json.loads(line)["id"] for line in piped.stdout.splitlines()] == frame["id"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (("labels", "-t", "body", "-o", "x.csv"), 2, "EXPORTS is missing"),
+        (("labels", "export.json", "-t", "body", "-o", "x.txt"), 2, "does not end in one of .parquet, .csv"),
+        (("labels", "export.json", "-o", "x.csv"), 2, "--text is missing"),
+        (("labels", "first.json", "-t", "body", "-o", "x.csv"), 1, "no text of first.json has a label"),
+        (("labels", "export.json", "-t", "body", "-o", "x.csv", "-l", "body"), 1, "must differ, also from"),
+        (
+            ("labels", "export.json", "-t", "body", "-o", "x.csv", "--pool", "pool.csv", "-l", "id"),
+            2,
+            "the pool has a column 'id'; choose another name",
+        ),
+        (
+            ("labels", "export.json", "-t", "body", "-o", "x.csv", "--pool", "other.csv"),
+            1,
+            "none of the labeled texts is in other.csv",
+        ),
+        (
+            ("labels", "export.json", "-t", "body", "-o", "x.csv", "--classes", "rare"),
+            1,
+            "not one of the classes rare",
+        ),
+    ],
+)
+def test_errors_about_exports_are_one_line(invoke, exported, args, code, message):
+    Path("other.csv").write_text("body,n\nnot there,1\n")
+    result = invoke(*args)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not Path("x.csv").exists()

@@ -9,10 +9,12 @@ import time
 import tomllib
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import skprune
 from skprune import NGramScorer, PerplexityFilter, RandomFilter
+from skprune.cli.methods import make_filter
 from skprune.files import PruneSummary, prune
 from tests.cli.conftest import ENVIRONMENT
 
@@ -99,21 +101,21 @@ def test_pipes(run, name, source):
     assert done.stdout == Path("kept", source).read_bytes()
 
 
-def test_several_files_of_lines_to_one_pipe(run):
+def test_several_files_of_lines_to_one_pipe(invoke):
     Path("_a.txt").write_text("".join(line + "\n" for line in lines("lines.txt")[:100]))
-    done = run("prune", "_a.txt", "lines.txt", "-m", "random", "-o", "-", "-k", 20, "--json", text=True)
+    done = invoke("prune", "_a.txt", "lines.txt", "-m", "random", "-o", "-", "-k", 20, "--json")
     assert len(done.stdout.splitlines()) == json.loads(done.stderr)["kept"] >= 20
-    done = run("prune", "_a.txt", "pool.jsonl", "-m", "random", "-o", "-", text=True)
-    assert (done.returncode, done.stdout) == (2, "")
+    done = invoke("prune", "_a.txt", "pool.jsonl", "-m", "random", "-o", "-")
+    assert (done.exit_code, done.stdout) == (2, "")
 
 
-def test_a_piped_pool_can_be_resumed(run):
+def test_a_piped_pool_can_be_resumed(invoke):
     command = ("prune", "-", "-m", "perplexity", "-o", "kept", "-k", 10)
-    first = run(*command, input=Path("lines.txt").read_bytes())
-    again = run(*command, input=Path("lines.txt").read_bytes())
-    other = run(*command, input=Path("lines.txt").read_bytes()[::-1])
-    assert (first.returncode, again.returncode, other.returncode) == (0, 0, 1), again.stderr
-    assert b"holds another job" in other.stderr
+    first = invoke(*command, input=Path("lines.txt").read_bytes())
+    again = invoke(*command, input=Path("lines.txt").read_bytes())
+    other = invoke(*command, input=Path("lines.txt").read_bytes()[::-1])
+    assert (first.exit_code, again.exit_code, other.exit_code) == (0, 0, 1), again.stderr
+    assert "holds another job" in other.stderr
     assert len(lines("kept/stdin.txt")) == 10
 
 
@@ -172,9 +174,9 @@ def test_unknown_keys_of_a_config_are_named(invoke):
     assert "is not TOML" in invoke(*PERPLEXITY, "-c", "job.toml", "-o", "x").stderr
 
 
-def test_debug_shows_the_traceback(run):
-    done = run(*PERPLEXITY, "-k", 5000, "-o", "x", "--debug", text=True)
-    assert done.returncode == 1
+def test_debug_shows_the_traceback(invoke):
+    done = invoke(*PERPLEXITY, "-k", 5000, "-o", "x", "--debug")
+    assert done.exit_code == 1
     assert "Traceback" in done.stderr
     assert "keep=5000 exceeds" in done.stderr
 
@@ -182,7 +184,8 @@ def test_debug_shows_the_traceback(run):
 def test_an_interrupted_job_exits_with_130_and_resumes(folder):
     """The script stops in the middle of scoring until it is interrupted, as a slow model would."""
     script = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from skprune import PerplexityFilter
 from skprune.scorers.ngram import NGramScorer
 PerplexityFilter._batch_size = 100
@@ -282,3 +285,73 @@ def test_groups_are_guaranteed_rows(invoke, texts):
         wrong = invoke(*command, *options, "-o", "x")
         assert (wrong.exit_code, wrong.stdout) == (2, "")
         assert message in wrong.stderr
+
+
+@pytest.fixture
+def labels(folder, texts):
+    """The pool as CSV with a column of labels, most of them empty, and a file of labeled rows."""
+    stars = [str(row % 2) if row % 15 == 0 else "" for row in range(len(texts))]
+    pd.DataFrame({"body": texts, "stars": stars}).to_csv("pool.csv", index=False)
+    other = pd.DataFrame({"body": ["a green bird", "the old dog", "trees"], "stars": ["1", "0", ""]})
+    other.to_csv("labeled.csv", index=False)
+    return other.iloc[:2].astype({"stars": float})
+
+
+@pytest.mark.parametrize("method", ["anchor", "seals", "proxy"])
+@pytest.mark.parametrize("source", ["column", "file"])
+def test_labels_are_those_of_the_library(invoke, labels, method, source):
+    command = ("prune", "pool.csv", "-t", "body", "-m", method, "-k", 40, "--seed", 0, "--label", "stars")
+    options = ("--labeled", "labeled.csv") if source == "file" else ()
+    result = invoke(*command, *options, "-o", "kept", "--removed", "gone")
+    assert (result.exit_code, result.stderr) == (0, "")
+    given = {"labeled": labels} if source == "file" else {}
+    filter = make_filter(method, {"keep": 40, "random_state": 0})
+    expected = {"text": "body", "label": "stars", **given}
+    prune("pool.csv", filter, out="kept2", removed="gone2", **expected)
+    for name in ("kept", "gone"):
+        assert Path(name, "pool.csv").read_bytes() == Path(f"{name}2", "pool.csv").read_bytes()
+    kept = pd.read_csv("kept/pool.csv", dtype=str)
+    if source == "column":
+        assert kept["stars"].isna().all()  # labeled rows need no annotator
+    more = invoke("rethreshold", "kept", "-k", 60, "-o", "more")
+    assert more.exit_code == 0, more.stderr
+    prune("pool.csv", filter.set_params(keep=60), out="more2", **expected)
+    assert lines("more/pool.csv") == lines("more2/pool.csv")
+    scores = invoke("score", *command[1:], *options, "-o", "scores.csv")
+    assert scores.exit_code == 0, scores.stderr
+    assert pd.read_csv("scores.csv")["kept"].sum() == len(kept)
+
+
+def test_labels_of_a_file_that_changed_are_refused(invoke, labels):
+    command = ("prune", "pool.csv", "-t", "body", "-m", "anchor", "-k", 40, "--label", "stars")
+    assert invoke(*command, "--labeled", "labeled.csv", "-o", "kept").exit_code == 0
+    labels.assign(stars=[0, 1]).to_csv("labeled.csv", index=False)
+    result = invoke("rethreshold", "kept", "-k", 60, "-o", "more")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "labeled.csv is not what it was" in result.stderr
+
+
+@pytest.mark.filterwarnings("default")  # as in a process of its own
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (
+            ("-m", "proxy"),
+            0,
+            "warning: proxy knows no labels, so the rows it keeps are random; --label",
+        ),
+        (("-m", "seals"), 0, "the rows it keeps are the neighbors of a few rows of the pool; --label names"),
+        (("-m", "anchor", "-s", "cold_start=random"), 0, "the rows it keeps are random"),
+        (("-m", "random"), 0, ""),
+        (("-m", "anchor", "--label", "source"), 1, "pool.csv has no column 'source', which label= names"),
+        (("-m", "anchor", "--labeled", "labeled.csv"), 2, "--label, the column of labels in --labeled, is"),
+        (("-m", "anchor", "-l", "stars", "--labeled", "none.csv"), 1, "'none.csv' does not exist"),
+        (("-m", "anchor", "-l", "stars", "--labeled", "empty.csv"), 1, "no row of empty.csv has a label"),
+    ],
+)
+def test_missing_labels_are_told(invoke, labels, options, code, message):
+    Path("empty.csv").write_text("body,stars\nfine,\n")
+    result = invoke("prune", "pool.csv", "-t", "body", "-k", 40, *options, "-o", "x")
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert result.stderr.count("\n") == bool(message)

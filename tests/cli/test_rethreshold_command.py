@@ -92,12 +92,12 @@ def test_errors_are_one_line(invoke):
     assert "pool.jsonl is not what it was when kept was made; prune again" in result.stderr
 
 
-def test_a_pipe_cannot_be_read_again(run):
+def test_a_pipe_cannot_be_read_again(invoke):
     text = Path("lines.txt").read_bytes()
-    assert run("prune", "-", "-m", "random", "-k", 9, "-o", "kept", input=text).returncode == 0
-    done = run("rethreshold", "kept", "-k", 5, "-o", "five")
-    assert done.returncode == 1
-    assert b"was read from a pipe" in done.stderr
+    assert invoke("prune", "-", "-m", "random", "-k", 9, "-o", "kept", input=text).exit_code == 0
+    done = invoke("rethreshold", "kept", "-k", 5, "-o", "five")
+    assert done.exit_code == 1
+    assert "was read from a pipe" in done.stderr
 
 
 def test_the_library_keeps_no_scores_unless_it_is_asked_to(folder):

@@ -144,6 +144,6 @@ def test_methods_are_compared_with_a_baseline(invoke):
 def test_the_detectable_difference_is_found_four_times_out_of_five():
     rng = np.random.default_rng(0)
     runs = rng.normal(size=(2000, 12))
-    shift = np.median([smallest_detectable(row, np.zeros(12)) for row in runs])
+    shift = np.median([smallest_detectable(row, np.zeros(12)) for row in runs[:300]])
     found = np.mean([paired_difference(row + shift, np.zeros(12)).p < 0.05 for row in runs])
     assert found == pytest.approx(0.8, abs=0.04)

@@ -20,6 +20,7 @@ from skprune import (
 )
 from tests.contract.test_contract import FILTERS, TEXTS, quality_of
 from tests.contract.test_rethreshold import Counting, lengths, vectors
+from tests.tiny_models import save_tiny_gpt2
 
 POOL = [*TEXTS, *TEXTS[:30], "  "]
 
@@ -106,8 +107,9 @@ def test_a_frozen_scorer_is_a_model():
     assert PerplexityFilter(perplexity=frozen).estimate_cost(POOL, n_probe=0).index.tolist() == ["perplexity"]
 
 
-def test_an_llm_counts_its_tokens(smollm2):
-    scorer = QualityScorer(smollm2, max_length=64)
+def test_an_llm_counts_its_tokens(tmp_path):
+    model = save_tiny_gpt2(tmp_path / "model", n_positions=1024, words=("yes", "no"))
+    scorer = QualityScorer(model, max_length=64)
     cost = AskLLMFilter(quality=scorer).estimate_cost(TEXTS[:12], n_probe=6)
     n_sampled = scorer.n_tokens_
     assert scorer.n_calls_ == 6

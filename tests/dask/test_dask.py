@@ -275,7 +275,7 @@ def test_a_row_without_text_is_named(client):
         ({"text": None}, ValueError, "found 'body', 'url'; name one with text="),
         ({"filter": KMeansFilter()}, TypeError, "it compares the vectors of all rows. Prune a part"),
         ({"filter": UPSFilter()}, TypeError, "UPSFilter needs the pool in memory: it needs the predictions"),
-        ({"filter": SemiPruneFilter()}, TypeError, "first prune the dask DataFrame with PerplexityFilter"),
+        ({"filter": SemiPruneFilter()}, TypeError, "first prune the dask DataFrame with a filter"),
         ({"filter": FilterChain([("a", RandomFilter())])}, TypeError, "FilterChain needs the pool in memory"),
         ({"filter": "random"}, TypeError, "filter must be a filter of skprune, got str"),
         ({"filter": RandomFilter(keep=10_000)}, ValueError, "keep=10000 exceeds the 240 different rows"),
@@ -437,15 +437,19 @@ class Deadly:
         return length(texts)
 
 
-@pytest.mark.parametrize("n_workers", [pytest.param(1, marks=pytest.mark.slow), 2])
-def test_a_worker_that_dies_changes_nothing(n_workers, frame, tmp_path):
-    pruner = PerplexityFilter(0.3, perplexity=Deadly(tmp_path / "dead"), random_state=0)
-    with (
-        LocalCluster(
-            n_workers=n_workers, threads_per_worker=1, memory_limit=0, dashboard_address=":0"
-        ) as cluster,
-        Client(cluster),
-    ):
-        result = prune(in_partitions(frame, 9), pruner, text="body")
-        assert int((tmp_path / "dead").read_text()) != os.getpid()
-        check_same(result, frame, PerplexityFilter(0.3, perplexity=length, random_state=0))
+def check_with_a_death(frame, folder):
+    pruner = PerplexityFilter(0.3, perplexity=Deadly(folder / "dead"), random_state=0)
+    result = prune(in_partitions(frame, 9), pruner, text="body")
+    assert int((folder / "dead").read_text()) != os.getpid()
+    check_same(result, frame, PerplexityFilter(0.3, perplexity=length, random_state=0))
+
+
+def test_a_worker_that_dies_changes_nothing(frame, client, tmp_path):
+    check_with_a_death(frame, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_only_worker_dies(frame, tmp_path):
+    settings = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": ":0"}
+    with LocalCluster(n_workers=1, **settings) as cluster, Client(cluster):
+        check_with_a_death(frame, tmp_path)

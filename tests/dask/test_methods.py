@@ -199,7 +199,7 @@ def never(part):
             "KMeansFilter needs the pool in memory: it compares the vectors of all rows. Prune",
         ),
         (UPSFilter(text="body"), "UPSFilter needs the pool in memory: it needs the predictions"),
-        (SemiPruneFilter(text="body"), "first prune the dask DataFrame with PerplexityFilter, AskLLMFilter"),
+        (SemiPruneFilter(text="body"), "first prune the dask DataFrame with a filter that reads"),
         (FilterChain([("a", RandomFilter(text="body"))]), "FilterChain needs the pool in memory"),
     ],
     ids=lambda value: type(value).__name__,

@@ -20,10 +20,11 @@ from skprune import (
     KMeansFilter,
     NGramScorer,
     PerplexityFilter,
+    QuotaFilter,
     RandomFilter,
 )
 from skprune.exceptions import EmptyPoolError
-from skprune.files import prune
+from skprune.files import prune, read_frame, score
 
 WORDS = [
     "the",
@@ -422,7 +423,7 @@ def test_a_lone_surrogate_beside_the_text_stays_as_it_is(tmp_path):
     rows = [{"text": "a"}, {"text": "bb", "emoji": "\ud83d"}]
     (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     pruner = PerplexityFilter(1, perplexity=length)
-    prune(tmp_path / "pool.jsonl", pruner, out=tmp_path / "out", removed=tmp_path / "removed")
+    prune(tmp_path / "pool.jsonl", pruner, text="text", out=tmp_path / "out", removed=tmp_path / "removed")
     assert json.loads((tmp_path / "removed" / "pool.jsonl").read_bytes())["emoji"] == "\ud83d"
 
 
@@ -525,3 +526,59 @@ def test_nothing_but_hashes_and_scores_stays_in_memory(tmp_path):
     tracemalloc.stop()
     assert pd.Series(pq.read_table(tmp_path / "out" / path.name)["text"].to_pylist()).nunique() == 1600
     assert peak < 16_000 * 5000 / 2
+
+
+# ---------------------------------------------------------------------- lines of JSON with other keys
+
+
+UNEVEN = [
+    {"text": "aaaa"},
+    {"id": "x", "text": "b", "lang": "de"},
+    {"text": "ccc", "reason": "mine", "n": 1},
+    {"lang": "en", "text": "dd", "id": None},
+]
+
+
+def test_a_key_that_the_first_line_lacks_is_a_column(tmp_path):
+    path = tmp_path / "pool.jsonl"
+    write_lines(path, UNEVEN)
+    quota = QuotaFilter(PerplexityFilter(keep=2, perplexity=length), groups="lang", min_per_group=1)
+    prune(path, quota, text="text", id="id", out=tmp_path / "out", removed=tmp_path / "gone")
+    assert (tmp_path / "out" / "pool.jsonl").read_text() == "".join(
+        json.dumps(row) + "\n" for row in (UNEVEN[1], UNEVEN[3])
+    )
+    gone = [json.loads(line) for line in (tmp_path / "gone" / "pool.jsonl").read_text().splitlines()]
+    assert gone[1]["reason"] == "mine"  # an added column does not replace it
+    assert [row["prune_reason"] for row in gone] == ["perplexity too high"] * 2
+    frame = read_frame(path, "text", columns=["lang", "n"])
+    assert frame["lang"].fillna("").tolist() == ["", "de", "", "en"]
+    assert frame["n"].fillna(0).tolist() == [0, 0, 1, 0]
+
+
+def test_the_column_of_texts_is_not_that_of_the_first_line_alone(tmp_path):
+    path = tmp_path / "pool.jsonl"
+    write_lines(path, [{"id": "x", "body": None}, {"id": "y", "body": "a text"}])
+    with pytest.raises(ValueError, match="found 'id', 'body'; name one with text="):
+        prune(path, RandomFilter(), out=tmp_path / "out")
+    write_lines(path, [{"n": 1}, {"body": "a text", "n": 2}])
+    assert score(path, RandomFilter(keep=1, random_state=0), on_missing="drop")["kept"].tolist() == [
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda path: score(path, RandomFilter(), text="text", id="lnag"),
+        lambda path: score(path, QuotaFilter(RandomFilter(), groups="lnag"), text="text"),
+        lambda path: read_frame(path, "text", columns=["lnag"]),
+    ],
+    ids=["id", "groups", "columns"],
+)
+def test_a_key_of_no_line_is_refused(tmp_path, read):
+    write_lines(tmp_path / "pool.jsonl", UNEVEN)
+    with pytest.raises(
+        ValueError, match=r"no column 'lnag'.* its columns are 'text', 'id', 'lang', 'reason'"
+    ):
+        read(tmp_path / "pool.jsonl")

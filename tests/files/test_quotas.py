@@ -143,7 +143,16 @@ def test_an_estimate_is_that_of_the_filter_inside(pool):
             "groups of a QuotaFilter must name a column of the files, got None",
         ),
         (QuotaFilter(RandomFilter(), groups=len), TypeError, "must name a column of the files"),
-        (QuotaFilter(KMeansFilter(), groups="language"), TypeError, "KMeansFilter needs the pool in memory"),
+        (
+            QuotaFilter(KMeansFilter(), groups="language"),
+            TypeError,
+            "QuotaFilter needs the pool in memory: its filter is a KMeansFilter, and it compares the vectors",
+        ),
+        (
+            QuotaFilter(QuotaFilter(RandomFilter(), groups="language"), groups="language"),
+            TypeError,
+            "QuotaFilter needs the pool in memory: its filters select among each other's rows",
+        ),
         (QuotaFilter(RandomFilter(), groups="source"), ValueError, "no column 'source', which groups= names"),
         (DRoPFilter(RandomFilter()), TypeError, "DRoPFilter needs the pool in memory"),
         (
