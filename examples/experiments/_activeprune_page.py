@@ -167,15 +167,14 @@ def costs(runs: pd.DataFrame, units: pd.DataFrame) -> pd.DataFrame:
 
 def described(units: pd.DataFrame, args: argparse.Namespace) -> str:
     """Return in words how costs were counted."""
-    call = units.groupby("data")["LLM call"].mean()
-    spread = units.groupby("data")["LLM call"].agg(lambda values: values.max() / values.min() - 1).max()
+    call = units["LLM call"]
     return f"""
 CPU seconds of one thread, for a whole loop over a pool of {args.pool_size:,}; the mean over the seeds.
 *Selecting* is the time of the filter and the strategy in all rounds, with the learner's predictions for the
 rows that are left. The n-gram model is trained and asked once; the vectors are computed once, and cost
-nothing more where the learner reads them as well. *LLM* is the number of calls times the seconds of a call,
-measured on {N_TIMED} texts of {units["seed"].nunique()} pools: {call.min():.3f} to {call.max():.3f} s, by
-data set (repeats differ by up to {spread:.0%}). Loading the models is not counted.
+nothing more where the learner reads them as well. *LLM* is the number of calls times the seconds of a call:
+{call.min():.3f} to {call.max():.3f} s by data set. Seconds per call and per vector were measured once, on
+{N_TIMED} texts of a pool of each data set. Loading the models is not counted.
 """
 
 

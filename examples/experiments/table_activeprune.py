@@ -55,7 +55,6 @@ LEARNERS = {
     "mlp": "neural net, sentence vectors",
     "minilm": "fine-tuned MiniLM",
 }
-N_COSTS = 3  # pools for which the models' costs are measured
 
 
 def make_learner(name: str, corpus: Corpus) -> BaseEstimator:
@@ -154,13 +153,12 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
 
 
 def measure_costs(args: argparse.Namespace) -> pd.DataFrame:
-    """Return the CPU seconds of the models that filters use, for the pools of some seeds."""
+    """Return the CPU seconds of the models that filters use, for a pool of each data set."""
     runs, rows = Runs(args.out / "costs.jsonl"), []
     common = {key: getattr(args, key) for key in ("judged", "pool_size", "max_words", "llm", "encoder")}
-    for name, seed in product(args.data, range(N_COSTS)):
-        named = {"data": name, "seed": seed}
-        measure = lambda name=name, seed=seed: Corpus(name, args).unit_costs(seed)  # noqa: E731
-        rows.append(named | runs.get(common | named, measure))
+    for name in args.data:
+        named = {"data": name, "seed": 0}
+        rows.append(named | runs.get(common | named, lambda name=name: Corpus(name, args).unit_costs(0)))
     return pd.DataFrame(rows).round(4)
 
 
