@@ -68,28 +68,25 @@ class Part:
 
     Attributes
     ----------
-    n_seeds : int
-    cells : tuple of (learner, strategy)
+    cells : tuple of (learner, strategy, number of seeds)
     filters : tuple of str
     data : tuple of str
     changes : dict
         Options of the command line that have another value in this part.
     """
 
-    n_seeds: int
-    cells: tuple[tuple[str, str], ...]
+    cells: tuple[tuple[str, str, int], ...]
     filters: tuple[str, ...]
     data: tuple[str, ...] = tuple(DATA)
     changes: dict[str, int] = field(default_factory=dict)
 
 
 SMALLER = {"test_size": 300, "rounds": 3}  # set after one run was timed, before any comparison was seen
-LINEAR = (("vectors", "LC"), ("terms", "LC"), ("mlp", "LC"))
 PARTS = {
-    "LC": Part(40, LINEAR, FILTERS),
-    "strategies": Part(20, (("vectors", "CAL"), ("vectors", "Coreset")), FEW),
-    "first": Part(40, LINEAR, tuple(FIRST)),
-    "fine-tuned": Part(15, (("minilm", "LC"),), FEWEST, ("reuters",), SMALLER),
+    "LC": Part((("vectors", "LC", 40), ("terms", "LC", 40), ("mlp", "LC", 35)), FILTERS),
+    "strategies": Part((("vectors", "CAL", 20), ("vectors", "Coreset", 20)), FEW),
+    "first": Part((("vectors", "LC", 40), ("terms", "LC", 40), ("mlp", "LC", 40)), tuple(FIRST)),
+    "fine-tuned": Part((("minilm", "LC", 15),), FEWEST, ("reuters",), SMALLER),
 }
 KEEP = 0.25
 MIN_CLASS = 100  # rows of a class; reuters has classes of three

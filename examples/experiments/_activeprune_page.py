@@ -101,9 +101,10 @@ def contrasts(
 def short(table: pd.DataFrame) -> pd.DataFrame:
     """Return the comparisons of `contrasts` with one column per learner or strategy."""
     words = {"established": ", **established**", "not established": ""}
+    name = table["learner"] if table["learner"].nunique() > 1 else table["strategy"]
     table = table.assign(
         shown=table["difference"] + table["verdict"].map(lambda word: words.get(word, ", excluded")),
-        cell=table["learner"] if table["learner"].nunique() > 1 else table["strategy"],
+        cell=name + " (" + table["seeds"].astype(str) + " seeds)",
     )
     wide = table.pivot(index=["data", "against", "filter"], columns="cell", values="shown")
     order = table[["data", "against", "filter"]].drop_duplicates()
@@ -209,9 +210,6 @@ def compare(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
 def page(runs: pd.DataFrame, units: pd.DataFrame, args: argparse.Namespace, command: str, holds: str) -> str:
     """Return the page of the results; it depends on the CSV files, the command and "What holds" only."""
     found = compare(runs)
-    seeds = "; ".join(
-        f"*{part}* {group['seed'].nunique()}" for part, group in runs.groupby("part", sort=False)
-    )
     text = f"""**Data.** *movies*: film-review snippets, two classes; *newsgroups*: 20 Newsgroups; *reuters*:
 the topics of Reuters-52 with at least {MIN_CLASS} texts. Texts are cut after {args.max_words} words. Each
 seed draws {args.pool_size:,} rows for its pool from {args.judged:,} texts that the LLM has scored, and
@@ -235,7 +233,7 @@ and overlap, so the intervals do not cover other data sets. Every comparison wit
     origins = "; ".join(runs["origin"].dropna().unique())
     parts = [
         "# ActivePrune against a random quarter",
-        *paragraphs(f"Command: `{command}`, {origins}. Seeds per part, from 0 on: {seeds}."),
+        *paragraphs(f"Command: `{command}`, {origins}. Each table says how many seeds it has, from 0 on."),
         holds,
         "## Verdicts, counted over the cells",
         markdown(counts(pd.concat([found[RANDOM_FAMILY], found[RIVAL_FAMILY]]))),

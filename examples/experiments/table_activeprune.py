@@ -131,11 +131,12 @@ def jobs(args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
     }
     for name in args.parts:
         part = PARTS[name]
-        seeds = range(part.n_seeds if args.seeds is None else args.seeds)
         data = [each for each in part.data if each in args.data]
-        for seed, each, (learner, strategy), pruner in product(seeds, data, part.cells, part.filters):
-            named = {"data": each, "learner": learner, "strategy": strategy, "filter": pruner, "seed": seed}
-            yield name, common | part.changes | named
+        for learner, strategy, n_seeds in part.cells:
+            seeds = range(n_seeds if args.seeds is None else args.seeds)
+            for seed, each, pruner in product(seeds, data, part.filters):
+                named = {"data": each, "learner": learner, "strategy": strategy}
+                yield name, common | part.changes | named | {"filter": pruner, "seed": seed}
 
 
 def run_all(args: argparse.Namespace) -> pd.DataFrame:
@@ -181,7 +182,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
-    parser.add_argument("--seeds", type=int, help="number of seeds (default: the part's)")
+    parser.add_argument("--seeds", type=int, help="number of seeds (default: the cell's)")
     parser.add_argument("--judged", type=int, default=2_000, help="texts per data set that the LLM scores")
     parser.add_argument(
         "--chat", action=argparse.BooleanOptionalAction, default=True, help="use the LLM's chat template"
