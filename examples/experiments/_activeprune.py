@@ -59,7 +59,10 @@ FILTERS = (*BASELINES, *VARIANTS)
 AT_RANDOM, TYPICAL = "random, random first labels", "random, TypiClust first labels"
 FIRST = {AT_RANDOM: "random", TYPICAL: "typiclust"}
 FEW = ("none", "random", "ASK-LLM", "UPS", "n-gram perplexity", "ActivePrune")  # those of Table 10
-FEWEST = ("none", "random", "ProxyFilter", "n-gram perplexity", "ActivePrune")
+FEWEST = (
+    *("none", "random", "ASK-LLM", "ProxyFilter", "n-gram perplexity"),
+    *("ActivePrune", "random numbers for the LLM"),
+)
 
 
 @dataclass(frozen=True)
