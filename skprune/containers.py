@@ -48,11 +48,21 @@ def take_rows(X: Any, indices: np.ndarray) -> Any:
 
 
 def _take_arrow(X: Any, rows: np.ndarray) -> Any:
-    """Take rows of whatever pyarrow has, also of arrays of views, whose rows pyarrow cannot take."""
+    """Take rows of whatever pyarrow has, also of types whose rows pyarrow cannot take, such as views."""
+    import pyarrow as pa
+
     if hasattr(X, "column_names"):
         return type(X).from_arrays([_take_arrow(column, rows) for column in X.columns], schema=X.schema)
     as_stored = {"string_view": "large_string", "binary_view": "large_binary"}.get(str(X.type))
-    return X.take(rows) if as_stored is None else X.cast(as_stored).take(rows).cast(X.type)
+    if as_stored is not None:
+        return X.cast(as_stored).take(rows).cast(X.type)
+    try:
+        return X.take(rows)
+    except pa.ArrowNotImplementedError:  # views within a list or struct, and runs
+        whole = X.combine_chunks() if hasattr(X, "chunks") else X
+        runs = np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1)
+        taken = pa.concat_arrays([whole.slice(run[0] if len(run) else 0, len(run)) for run in runs])
+        return pa.chunked_array([taken]) if hasattr(X, "chunks") else taken
 
 
 def is_dask(X: Any) -> bool:

@@ -15,7 +15,9 @@ NEGLIGIBLE = {"F1": 2.0, "found": 5.0}  # points of F1, and percent of the rare 
 CELL = ["part", "task", "learner", "strategy"]
 RIVALS = [("AnchorAL", name) for name in ("random", "RandSub", "SEALS", "ProxyFilter")]
 THREE = "mail+database+hamradio"
-IMAGE = "../images/anchoral_rounds.svg"
+RAREST = "vcs+hamradio+tex/2"  # some 45 rows of each in a pool of 42,000
+#: The parts whose rounds are drawn, and their pictures.
+IMAGES = {"whole": "../images/anchoral_rounds.svg", "rarest": "../images/anchoral_rarest.svg"}
 LEARNERS = {
     "vectors": "logistic regression on the MiniLM vectors that the filters search too (*vectors*)",
     "terms": "logistic regression on TF-IDF (*terms*)",
@@ -24,6 +26,7 @@ LEARNERS = {
 PARTS = {
     "small": "Small pools, entropy",
     "whole": "Whole pools, entropy",
+    "rarest": "The whole collection, rarer classes, entropy",
     "terms": "A learner that reads other features",
     "BADGE": "BADGE",
     "clusters": "FT-BERTKM, which clusters the pool",
@@ -31,7 +34,8 @@ PARTS = {
     "ablation": "Anchor selection, A, K and M (the paper's Table 3)",
 }
 CAPTION = """
-Means over the seeds, as in the paper's Figures 2 to 4. The subpool is that of the round before the labels.
+Means over the seeds, as in the paper's Figures 2 to 4. The subpool is that of the round before the labels. In
+the first column, ProxyFilter hides *random*, which has the same number of rows.
 """
 FILES = """
 Every run: [table_anchoral.csv](table_anchoral.csv). Means per round:
@@ -44,7 +48,6 @@ pools. Neither predicting the test set nor computing MiniLM's vectors, which the
 "labels" and "found" are those of the last model trained in time, whose F1 is compared. The comparisons of a
 task, all budgets together, are a family.
 """
-BY_HAND = "\n## Added by hand\n"  # the script keeps what follows
 
 
 def tests(runs: pd.DataFrame, pairs: list[tuple[str, str]], columns: dict[str, str]) -> pd.DataFrame:
@@ -151,11 +154,10 @@ def timed_levels(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(rounds: pd.DataFrame, path: Path) -> None:
-    """Draw size and balance of the subpool, rare rows found and F1 against the labels, on the whole pool."""
+    """Draw size and balance of the subpool, rare rows found and F1 against the labels; one line a task."""
     import matplotlib as mpl
 
-    whole = rounds[rounds["part"] == "whole"]
-    tasks = list(dict.fromkeys(whole["task"]))
+    tasks = list(dict.fromkeys(rounds["task"]))
     titles = {
         "subpool": "rows of the subpool",
         "of it rare": "of it rare, %",
@@ -163,36 +165,39 @@ def draw(rounds: pd.DataFrame, path: Path) -> None:
         "F1": "F1",
     }
     style = {"svg.hashsalt": "anchoral", "svg.fonttype": "none", "font.size": 8}
+    style |= {"font.sans-serif": ["DejaVu Sans"], "axes.spines.top": False, "axes.spines.right": False}
+    size = (10, 2 * len(tasks) + 0.4)
     with (
         mpl.rc_context(style),
-        drawing(path, len(tasks), 4, figsize=(10, 2 * len(tasks) + 0.4)) as (figure, axes),
+        drawing(path, len(tasks), 4, figsize=size, sharex=True) as (figure, axes),
     ):
         for line, task in zip(axes, tasks, strict=True):
             for axis, (column, title) in zip(line, titles.items(), strict=True):
-                for name, curve in whole[whole["task"] == task].groupby("filter", sort=False):
+                for name, curve in rounds[rounds["task"] == task].groupby("filter", sort=False):
                     shown = curve[curve["subpool"] > 0] if column in ("subpool", "of it rare") else curve
                     scale = 100 if title.endswith("%") else 1
                     axis.plot(shown["labels"], scale * shown[column], label=name, linewidth=1.2)
                 axis.set_title(f"{task}:\n{title}", fontsize=8)
-                axis.spines[["top", "right"]].set_visible(False)
             for axis in line[:2]:
-                axis.set_yscale("log")
+                axis.set_yscale("log", subs=[2, 5])
+                axis.yaxis.set_major_formatter("{x:,g}")
+                axis.yaxis.set_minor_formatter("{x:,g}")
         for axis in axes[-1]:
             axis.set_xlabel("labels")
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
-
-
-def kept_by_hand(page: Path) -> str:
-    """Return what people added to an earlier page, from its heading on."""
-    text = page.read_text() if page.exists() else ""
-    return BY_HAND + text.partition(BY_HAND)[2] if BY_HAND in text else ""
 
 
 def page(runs: pd.DataFrame, args: argparse.Namespace, command: str) -> str:
     """Return the page of the results; it depends on the runs and the command only."""
     runs = runs.assign(share=runs["found"] / runs["rare rows"])
     pools, timed = runs[runs["part"] != "timed"], runs[runs["part"] == "timed"]
-    largest = int(runs["pool"].max())
+    largest = runs.groupby("part")["pool"].max()
+    with_copies = (
+        f"""In *the whole collection* they are not: pools have up to {largest["rarest"]:,} rows, and
+K = 50. *{RAREST}* keeps half of the rows of three classes."""
+        if "rarest" in largest
+        else ""
+    )
     filters = list(dict.fromkeys(pools["filter"]))
     against_none = [(name, "none") for name in filters if name != "none"]
     both = {"F1": "F1", "share": "found"}
@@ -204,7 +209,8 @@ Command: `{command}`, {"; ".join(runs["origin"].dropna())}. Each table says how 
 by source package anew (70 to 30 %), draws its pool from the larger side and its first labels from the pool,
 and tests on all rows of the smaller side. The sections named are the rare classes, everything else is one
 class; *{THREE}* has three rare classes, whose F1 is averaged; *hamradio/3* keeps a third of the hamradio rows
-in the pool. *Small* pools have 8,000 rows and K = 20, *whole* ones up to {largest:,} and K = 50.
+in the pool. Small pools have 8,000 rows and K = 20, whole ones up to {largest.get("whole", 0):,} and K = 50.
+Ten sections are left out, nine of them for their many near copies. {with_copies}
 
 **Loop.** {args.n_seeds} first labels, {N_RARE} of each rare class as in the paper, then {args.rounds} rounds
 of {args.batch}. Split, first labels, filter and strategy draw from streams of their own; the filters of a
@@ -242,8 +248,8 @@ collection and overlap, so the intervals do not cover other collections.
         if "random labels" in set(mine["strategy"]):
             parts += ["Strategies against random labels, without a filter:"]
             parts += [markdown(strategies(mine[mine["filter"] == "none"], both))]
-        if part == "whole":
-            parts += [f"![Rounds on whole pools]({IMAGE})", *paragraphs(CAPTION)]
+        if part in IMAGES:
+            parts += [f"![{title}, round by round]({IMAGES[part]})", *paragraphs(CAPTION)]
         parts += ["Means over the seeds:", markdown(levels(mine))]
     if len(timed):
         parts += [

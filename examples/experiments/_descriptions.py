@@ -54,6 +54,8 @@ class Descriptions:
     ----------
     args : Namespace
         With ``texts`` (how many descriptions to read; 0 for all), ``max_words``, ``encoder`` and ``memory``.
+    drop : tuple of str
+        The sections that are left out.
 
     Attributes
     ----------
@@ -62,8 +64,8 @@ class Descriptions:
     release : str
     """
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        bunch = load_debian(None)
+    def __init__(self, args: argparse.Namespace, drop: tuple[str, ...]) -> None:
+        bunch = load_debian(None, drop=drop)
         part = random_part(len(bunch.data), args.texts)
         self.texts, first = np.unique(cut((bunch.data[i] for i in part), args.max_words), return_index=True)
         self.sections, self.groups = bunch.sections[part[first]], bunch.groups[part[first]]

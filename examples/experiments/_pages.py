@@ -15,6 +15,8 @@ import pandas as pd
 
 from skprune.significance import holm, paired_difference, smallest_detectable, verdict
 
+BY_HAND = "\n## Added by hand\n"  # the scripts keep what follows
+
 
 def paired(differences: pd.Series) -> tuple[float, float, float, float]:
     """Return the mean, half its 95 % interval, the effect seen with 80 % power, and p of Student's t."""
@@ -96,6 +98,12 @@ def publish(name: str, args: argparse.Namespace, runs: pd.DataFrame, text: str) 
     runs.to_csv(target.with_suffix(".csv"), index=False)
     target.write_text(text)
     print(text)
+
+
+def kept_by_hand(page: Path) -> str:
+    """Return what people added to an earlier page, from its heading on."""
+    text = page.read_text() if page.exists() else ""
+    return BY_HAND + text.partition(BY_HAND)[2] if BY_HAND in text else ""
 
 
 def paragraphs(text: str) -> list[str]:

@@ -69,8 +69,9 @@ def make_parser(description: str | None, **defaults: Any) -> argparse.ArgumentPa
 
 
 def with_packaged_models(args: argparse.Namespace) -> argparse.Namespace:
-    """Set ``memory``, ``encoder`` and ``llm`` to their defaults if the command line left them out."""
-    args.memory = args.memory or args.out / "memory"
+    """Set those of ``memory``, ``encoder`` and ``llm`` that the command line left out to their defaults."""
+    if "memory" in args:
+        args.memory = args.memory or args.out / "memory"
     for option, model in (("encoder", "minilm"), ("llm", "smollm2-135m")):
         if option in args and getattr(args, option) is None:
             setattr(args, option, str(fetch_model(model)))

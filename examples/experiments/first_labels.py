@@ -17,13 +17,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from _cold_start import play_cold
 from _pages import command, compared, origin, paragraphs, publish
 from _pools import SETS, describe_sets, split_of
 from _runs import Runs, make_parser, markdown, with_packaged_models
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import pairwise_distances_argmin_min
 
-from skprune import ActiveLearningSimulator
 from skprune.strategies import Entropy, RandomSampling, TypiClust
 from skprune.strategies.base import Picks, Strategy
 from skprune.strategies.capabilities import labeled_rows
@@ -75,26 +74,10 @@ STRATEGIES: dict[str, type[Strategy]] = {
 def play(settings: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
     """Play one loop; return the accuracy in percent and the number of classes found at each size."""
     seed = settings["seed"]
-    data = split_of(settings["data"], seed, args.memory, args.pool_size)
+    split = split_of(settings["data"], seed, args.memory, args.pool_size)
     strategy = STRATEGIES[settings["strategy"]](random_state=seed)
     first = RandomSampling(random_state=seed) if settings["strategy"] == "entropy" else strategy
-    simulator = ActiveLearningSimulator(
-        LogisticRegression(C=10.0, max_iter=1000),
-        strategy,
-        n_instances=args.batch,
-        n_rounds=args.rounds,
-        initial=first(None, data.X, args.batch)[0],
-        scoring="accuracy",
-        random_state=seed,
-        verbose=0,
-    )
-    simulator.fit(data.X, data.y, data.X_test, data.y_test)
-    curve, rows = simulator.learning_curve_, simulator.labeled_indices_
-    return {
-        "labels": curve["labels"].tolist(),
-        "accuracy": [100 * score for score in curve["accuracy"]],
-        "classes": [len(set(data.y[rows[:n]])) for n in curve["labels"]],
-    }
+    return play_cold(split, strategy, first, seed=seed, batch=args.batch, rounds=args.rounds)
 
 
 def run_all(args: argparse.Namespace) -> pd.DataFrame:

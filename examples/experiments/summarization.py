@@ -1,7 +1,8 @@
 """Active learning for summarization: fine-tune a T5 on package descriptions and their summaries.
 
-One of the two loops of docs/results/generation.md. The summary of a description is the synopsis that its
-maintainer wrote. Prints one row per round with ROUGE-L (Porter stems), then the summaries of three texts.
+One of the two loops that table_generation.py compares over seeds. The summary of a description is the
+synopsis that its maintainer wrote. Prints one row per round with ROUGE-L (Porter stems), then the summaries
+of three texts.
 
     python examples/experiments/summarization.py  # seven minutes on one core, 5 GiB
     python examples/experiments/summarization.py --filter random --strategy idds
@@ -16,10 +17,9 @@ from _generation import Task, parse, play
 from skprune.datasets import load_debian_summaries
 
 
-def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
-    """Run the loop on Debian's descriptions and synopses."""
-    args = parse(__doc__, argv)
-    task = Task(
+def summarization() -> Task:
+    """Return the task: Debian's descriptions and synopses."""
+    return Task(
         name="abstractive summarization",
         data=load_debian_summaries(),
         learner={
@@ -31,7 +31,12 @@ def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
             "lr": 1e-3,
         },
     )
-    return play(task, args)
+
+
+def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
+    """Run the loop on Debian's descriptions and synopses."""
+    args = parse(__doc__, argv)
+    return play(summarization(), args)
 
 
 if __name__ == "__main__":

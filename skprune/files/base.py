@@ -53,6 +53,10 @@ class DataFile(ABC):
         """Return whether the file has a column."""
         return column in self.columns
 
+    def place(self, row: int, note: str = "") -> str:
+        """Return where a row is, in words, and what else there is to say about it."""
+        return f"{self.name}, row {row}" + (f" ({note})" if note else "")
+
     @abstractmethod
     def texts(self) -> Iterator[np.ndarray]:
         """Yield the texts in batches, objects of shape (n,), None for a missing one."""
@@ -64,6 +68,9 @@ class DataFile(ABC):
     @abstractmethod
     def batches(self) -> Iterator[Any]:
         """Yield whole rows, in the batches of :meth:`texts`."""
+
+    def check_rest(self) -> None:  # noqa: B027 (lines are read as a whole)
+        """Raise now what :meth:`batches` would raise about other columns than the texts."""
 
     @abstractmethod
     def cell(self, batch: Any, row: int, column: str) -> Any:

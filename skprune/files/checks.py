@@ -68,10 +68,14 @@ def open_files(
         raise ValueError(f"the files have their texts in different columns ({where}); rename them")
     for option, column in (("id", id), ("groups", groups), ("label", label)):
         for file in files:
-            may_lack = isinstance(file, JsonLines) if option == "label" else not file.columns
+            may_lack = not file.columns or (option == "label" and isinstance(file, JsonLines))
             if column is not None and not may_lack and not file.has(column):
                 names = ", ".join(map(repr, file.columns))
                 raise ValueError(
                     f"{file.name} has no column {column!r}, which {option}= names; its columns are {names}"
+                )
+            if file.columns.count(str(column)) > 1:
+                raise ValueError(
+                    f"{file.name} has several columns {column!r}, which {option}= names; rename them"
                 )
     return files

@@ -75,15 +75,27 @@ class Job:
         return self._state / f"{self._fingerprint}-{number:05d}.json"
 
     def forget_unless_written(self, marker: Path, names: dict[str, str]) -> None:
-        """Remove the marker of a part unless all its files, by folder, are still there."""
-        if not all((self._folders[folder] / name).is_file() for folder, name in names.items()):
-            marker.unlink(missing_ok=True)
+        """Remove the marker of a part unless all its files, by folder, are still there.
+
+        A name that is too long for a folder is an error.
+        """
+        for folder, name in names.items():
+            try:
+                (self._folders[folder] / name).stat()
+            except (FileNotFoundError, NotADirectoryError):
+                marker.unlink(missing_ok=True)
+            except OSError as error:
+                if error.errno != errno.ENAMETOOLONG:
+                    raise
+                raise OSError(
+                    error.errno, f"{name} is too long a name for a file in {folder}; rename the input"
+                ) from error
 
     @contextmanager
     def replacing(self, name: str, path: str) -> Iterator[Path]:
         """Give a path for a file that appears in a folder, ``"out"`` or ``"removed"``, when it is whole."""
         folder = self._folders[name]
-        aside = folder / STATE / f"aside-{Path(path).name}"
+        aside = folder / STATE / "aside-rows"  # one at a time; a longer name might be too long
         target = folder / path
         yield aside
         with open(aside, "rb+") as file:

@@ -42,9 +42,9 @@ class TextLines(DataFile):
                 try:
                     texts[row] = self.text_of(line)
                 except ValueError as error:
-                    raise ValueError(f"{self.name}, line {start + row + 1}: {error}") from error
+                    raise ValueError(f"{self.place(start + row)}: {error}") from error
                 except TypeError as error:
-                    raise TypeError(f"{self.name}, line {start + row + 1}: {error}") from error
+                    raise TypeError(f"{self.place(start + row)}: {error}") from error
             start += len(lines)
             yield texts
 
@@ -54,7 +54,7 @@ class TextLines(DataFile):
             yield [self.row_of(line).get(column) for line in lines]
 
     def batches(self) -> Iterator[Lines]:
-        """Yield lines in batches, without their ends."""
+        """Yield lines in batches, with their ends."""
         with (
             self.naming_file(),
             pa.input_stream(str(self.path), compression=codec_of(self.path)) as stream,
@@ -62,7 +62,7 @@ class TextLines(DataFile):
         ):
             batch, size = [], 0
             for line in file:
-                batch.append(line.rstrip(b"\r\n"))
+                batch.append(line)
                 size += len(line)
                 if len(batch) == MAX_ROWS or size >= MAX_BYTES:
                     yield batch
@@ -72,11 +72,20 @@ class TextLines(DataFile):
 
     def text_of(self, line: bytes) -> str | None:
         """Return the text of a line; None if it is missing."""
-        return line.decode()
+        return _without_end(line).decode()
 
     def row_of(self, line: bytes) -> dict[str, Any]:
         """Return a line as an object of named values."""
-        return {"text": line.decode()}
+        return {"text": self.text_of(line)}
+
+    def object_of(self, line: bytes) -> bytes:
+        """Return a line as one object of JSON."""
+        return json.dumps(self.row_of(line), ensure_ascii=False).encode()
+
+    def place(self, row: int, note: str = "") -> str:
+        """Return where a row is, in words."""
+        notes = ", ".join(filter(None, (f"row {row}", note)))
+        return f"{self.name}, line {row + 1} ({notes})"
 
     def frame(self, columns: list[str] | None) -> Any:
         """Return some columns of all rows as a DataFrame."""
@@ -114,29 +123,53 @@ class JsonLines(TextLines):
     def __init__(self, path: Path, name: str, text: str | None) -> None:
         DataFile.__init__(self, path, name, text)
         self.columns, self._known, self._texts = [], set[str](), set[str]()
-        self._look_at(next(self.batches(), [])[: None if text is None else 1])
-        if self.columns and text is None:
-            texts = [column for column in self.columns if column in self._texts]
-            self.text = named_column(None, self.columns, texts, name)
+        if text is None:
+            self._look_at(next(self.batches(), []), 0)
+            if self.columns:
+                texts = [column for column in self.columns if column in self._texts]
+                self.text = named_column(None, self.columns, texts, name)
+        elif not self.has(text) and self.columns:
+            named_column(text, self.columns, (), name)  # says what is wrong
 
     def has(self, column: str) -> bool:
-        """Return whether a line of the first batch has a key."""
-        if column not in self.columns:
-            self._look_at(next(self.batches(), []))
-        return column in self.columns
+        """Return whether a line has a key; the lines are read until one has it."""
+        start = 0
+        for lines in () if column in self._known else self.batches():
+            # Most files have it in their first line.
+            self._look_at(lines[:1], start)
+            if column not in self._known:
+                self._look_at(lines[1:], start + 1)
+            if column in self._known:
+                break
+            start += len(lines)
+        return column in self._known
 
-    def _look_at(self, lines: Lines) -> None:
-        for number, line in enumerate(lines, 1):
+    def _look_at(self, lines: Lines, start: int) -> None:
+        for number, line in enumerate(lines, start):
             try:
                 row = self.row_of(line)
             except (ValueError, TypeError) as error:
-                raise type(error)(f"{self.name}, line {number}: {error}") from error
+                raise type(error)(f"{self.place(number)}: {error}") from error
             self._texts.update(key for key, value in row.items() if isinstance(value, str))
 
     @property
     def explained_name(self) -> str:
         """The path in the output of rows with added columns."""
         return self.name
+
+    def batches(self) -> Iterator[Lines]:
+        """Yield lines in batches, without blank ones at the end of the file."""
+        blank: Lines = []
+        for lines in super().batches():
+            n_lines = next((n for n in range(len(lines), 0, -1) if lines[n - 1].strip()), 0)
+            if n_lines:
+                yield blank + lines[:n_lines]
+                blank = []
+            blank += lines[n_lines:]
+
+    def object_of(self, line: bytes) -> bytes:
+        """Return a line as one object of JSON, as it is: numbers too large for Python stay what they are."""
+        return line.strip()
 
     def text_of(self, line: bytes) -> str | None:
         """Return the text of a line; None if it is missing."""
@@ -148,7 +181,7 @@ class JsonLines(TextLines):
     def row_of(self, line: bytes) -> dict[str, Any]:
         """Return the object of a line."""
         try:
-            row = json.loads(line)
+            row = json.loads(_without_end(line))
         except ValueError as error:
             raise ValueError(f"not JSON ({error}); every line must be one object") from error
         if not isinstance(row, dict):
@@ -165,17 +198,31 @@ class _LineWriter(Writer):
         self._sink = sink
 
     def write(self, batch: Lines, rows: np.ndarray, added: pa.Table | None) -> None:
-        if added is None:
-            lines = [batch[row] for row in rows.tolist()]
-        else:
+        lines = [batch[row] for row in rows.tolist()]
+        if added is not None:
             lines = [
-                # A lone surrogate, which only an escape of JSON can hold, stays that escape.
-                json.dumps(self._file.row_of(batch[row]) | _as_json(extra), ensure_ascii=False).encode(
-                    errors="backslashreplace"
-                )
-                for row, extra in zip(rows.tolist(), added.to_pylist(), strict=True)
+                _with_more(self._file.object_of(line), _as_json(more))
+                for line, more in zip(lines, added.to_pylist(), strict=True)
             ]
-        self._sink.write(b"".join(line + b"\n" for line in lines))
+        self._sink.write(b"".join(line if line.endswith(b"\n") else line + b"\n" for line in lines))
+
+
+def _without_end(line: bytes) -> bytes:
+    return line.rstrip(b"\r\n")
+
+
+def _with_more(line: bytes, values: dict[str, Any]) -> bytes:
+    """Add values to an object of JSON.
+
+    Examples
+    --------
+    >>> _with_more(b'{"n": 1e400}', {"rank": 0}), _with_more(b"{ }", {"rank": 0})
+    (b'{"n": 1e400, "rank": 0}', b'{"rank": 0}')
+    """
+    before = line[:-1].rstrip()
+    # A lone surrogate, which only an escape of JSON can hold, stays that escape.
+    more = json.dumps(values, ensure_ascii=False).encode(errors="backslashreplace")
+    return before + (b"" if before.endswith(b"{") else b", ") + more[1:]
 
 
 def _as_json(values: dict[str, Any]) -> dict[str, Any]:

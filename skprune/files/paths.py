@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from skprune.files.base import DataFile, format_suffix
@@ -58,6 +59,43 @@ def find_files(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]])
     return {path.relative_to(root).as_posix(): path for path in found}
 
 
+def would_find(paths: Iterable[str | os.PathLike[str]], path: Path) -> bool:
+    """Return whether a data file at an absolute path would be found below some paths, if it existed.
+
+    Examples
+    --------
+    >>> inside = Path.cwd() / "pool/kept/a.txt"
+    >>> would_find(["pool/*.txt"], inside), would_find(["pool/*"], inside)
+    (False, True)
+    """
+    for given in paths:
+        pattern = os.path.abspath(Path(given).expanduser())
+        if os.path.isdir(pattern):
+            pattern = glob.escape(pattern)
+        elif not glob.has_magic(pattern):
+            continue
+        if _matches(path.parts, Path(pattern).parts):
+            return True
+    return False
+
+
+def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Return whether a pattern finds a file, or a folder that holds it."""
+    if not pattern:
+        return not any(map(_is_hidden, parts))
+    if pattern[0] == "**" and _matches(parts, pattern[1:]):
+        return True
+    if not parts or not fnmatchcase(parts[0], "*" if pattern[0] == "**" else pattern[0]):
+        return False
+    if parts[0].startswith(".") and glob.has_magic(pattern[0]):
+        return False
+    return _matches(parts[1:], pattern if pattern[0] == "**" else pattern[1:])
+
+
+def _is_hidden(part: str) -> bool:
+    return part.startswith((".", "_"))
+
+
 def state_of(path: Path) -> list[int]:
     """Return the size of a file, and its time of modification in nanoseconds: a job tells inputs by them."""
     state = path.stat()
@@ -86,7 +124,7 @@ def _files_at(given: str) -> Iterator[Path]:
     elif path.is_dir():
         for file in path.rglob("*"):
             parts = file.relative_to(path).parts
-            hidden = any(part.startswith((".", "_")) for part in parts)
+            hidden = any(map(_is_hidden, parts))
             if file.is_file() and kind_of(file) and not hidden and file.name not in HUGGING_FACE:
                 yield file
     elif glob.has_magic(given) and (matches := glob.glob(os.fspath(path), recursive=True)):

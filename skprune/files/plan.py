@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
-from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -15,10 +13,10 @@ from skprune.base import BaseFilter
 from skprune.decisions import Decisions, KnownLabels, by_part, scoring_filter
 from skprune.exceptions import EmptyPoolError
 from skprune.files.base import DataFile, is_missing
+from skprune.files.cells import cells_of, groups_of
 from skprune.files.growing import Growing
 from skprune.files.job import Job
 from skprune.files.reader import FileReader
-from skprune.files.tables import CsvFile
 from skprune.filters.quota_filter import QuotaFilter
 from skprune.row_table import digests, is_written
 from skprune.streaming.pool import StreamedPool
@@ -49,7 +47,9 @@ class Plan:
             scoring.set_params(random_state=job.seed)
         more = {}
         if isinstance(fitted, QuotaFilter):
-            more = {"groups": _groups(files, str(fitted.groups), self._missing)}
+            floors = fitted.min_per_group
+            named = floors if isinstance(floors, dict) else ()
+            more = {"groups": groups_of(files, str(fitted.groups), self._missing, named)}
         with warnings.catch_warnings():
             if "memory" in parameters and parameters["memory"] is None:
                 scoring.set_params(memory=job.scores)
@@ -63,17 +63,6 @@ class Plan:
     def decisions(self) -> Iterator[Decisions]:
         """Return the decisions about the rows of each file."""
         return by_part(self._table, self._sizes, self._missing, self._keep_missing)
-
-
-def cells_of(files: list[DataFile], column: str) -> np.ndarray:
-    """Return one value per row of some files, an object array. CSV has no types: numbers are recognized."""
-    cells = [value for file in files for values in file.values(column) for value in values]
-    if all(isinstance(file, CsvFile) for file in files):
-        with suppress(ValueError):  # as pandas does, for a column of numbers only
-            cells = [np.nan if cell is None else float(cell) for cell in cells]
-    values = np.empty(len(cells), dtype=object)
-    values[:] = cells
-    return values
 
 
 def read_pool(
@@ -115,32 +104,13 @@ def read_pool(
     return pool, sizes, all_missing
 
 
-def _groups(files: list[DataFile], column: str, missing: list[np.ndarray]) -> np.ndarray:
-    """Return the group of every row that has a text, as objects of which equal ones are the same."""
-    numbers: dict[Any, int] = {}
-    all_codes = []
-    for file, without in zip(files, missing, strict=True):
-        codes = Growing((), np.int32)
-        for values in file.values(column):
-            try:
-                codes.extend(
-                    np.array([numbers.setdefault(value, len(numbers)) for value in values], np.int32)
-                )
-            except TypeError as error:
-                raise TypeError(f"{file.name}: the values of {column!r} cannot be groups: {error}") from error
-        all_codes.append(np.delete(codes.taken(), without))
-    names = np.empty(len(numbers), dtype=object)
-    names[:] = list(numbers)
-    return names[np.concatenate(all_codes)]
-
-
 def _hashed(texts: np.ndarray, file: DataFile, start: int) -> np.ndarray:
     try:
         return digests(texts)
     except UnicodeEncodeError as error:
         row = next(row for row, text in enumerate(texts) if text == error.object)
         raise ValueError(
-            f"{file.name}, row {start + row}: the text holds a lone surrogate at character {error.start}, so "
+            f"{file.place(start + row)}: the text holds a lone surrogate at character {error.start}, so "
             "it is not valid text"
         ) from error
 
@@ -149,10 +119,10 @@ def _about_missing(file: DataFile, row: int, id: str | None) -> str:
     name, start = "", 0
     for batch in () if id is None else file.batches():
         if id is not None and row < start + len(batch):
-            name = f" ({id} {file.cell(batch, row - start, id)!r})"
+            name = f"{id} {file.cell(batch, row - start, id)!r}"
             break
         start += len(batch)
     return (
-        f"{file.name}, row {row}{name}: {file.text!r} is missing. on_missing='drop' removes such rows, and "
+        f"{file.place(row, name)}: {file.text!r} is missing. on_missing='drop' removes such rows, and "
         "on_missing='keep' lets them pass"
     )

@@ -28,7 +28,7 @@ from skprune.decisions import (
 from skprune.files.base import DataFile
 from skprune.files.checks import open_inputs
 from skprune.files.job import Job, read_done
-from skprune.files.paths import HUGGING_FACE, find_files, state_of
+from skprune.files.paths import HUGGING_FACE, find_files, state_of, would_find
 from skprune.files.plan import Plan
 from skprune.settings import plain_settings
 
@@ -82,9 +82,9 @@ def prune(
 ) -> PruneSummary:
     """Prune files that need not fit into memory.
 
-    The first pass reads the texts only: in memory are a hash and the scores of each row. The second pass
-    writes the rows that survive to ``out``, and the others to ``removed``, in files of the same names, kinds
-    and columns as those given.
+    The first pass checks that all columns can be read, and scores the texts: in memory are a hash and the
+    scores of each row. The second pass writes the rows that survive to ``out``, and the others to
+    ``removed``, in files of the same names, kinds and columns as those given.
 
     Parameters
     ----------
@@ -147,8 +147,9 @@ def prune(
     TypeError
         If the filter needs the pool in memory, or a column or row does not hold text.
     ValueError
-        If a file cannot be read, has no column ``text``, or a row has no text. The message names file and
-        row. Nothing is scored by then.
+        If a file cannot be read, has no column ``text``, or a row has no text: the message names file and
+        row. Also if two inputs would be written to one file, or if ``paths`` would find the output as input.
+        Nothing is scored by then.
     OSError
         If the disk is full.
 
@@ -199,11 +200,15 @@ def prune(
     check_filter(filter, "the files")
     if rethreshold is not None:
         check_filter(clone(scoring_filter(filter)).set_params(keep=rethreshold), "the files")
+    paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     found = find_files(paths)
-    folders = [_folder(name, path, found) for name, path in (("out", out), ("removed", removed)) if path]
+    folders = [
+        _folder(name, path, paths, found) for name, path in (("out", out), ("removed", removed)) if path
+    ]
     if len(folders) == 2 and (folders[0].is_relative_to(folders[1]) or folders[1].is_relative_to(folders[0])):
         raise ValueError(f"removed={str(removed)!r} and out={str(out)!r} must not lie within each other")
     files, column, known, seed = open_inputs(found, filter, text=text, id=id, label=label, labeled=labeled)
+    _check_no_file_is_written_twice(files, removed is not None, explain_kept)
     settings = {
         "filter": plain_settings(filter),
         "files": {name: state_of(path) for name, path in found.items()},
@@ -224,6 +229,11 @@ def prune(
         for file, marker in zip(files, markers, strict=True):  # what was removed since is written again
             job.forget_unless_written(marker, _written(file, removed is not None, explain_kept))
         if not all(marker.exists() for marker in markers):
+            with Progress("checking", len(files), unit="file", verbose=verbose) as progress:
+                for file, marker in zip(files, markers, strict=True):
+                    if read_done(marker) is None:
+                        file.check_rest()  # before texts are scored
+                    progress.update()
             plan = Plan(files, filter, job, on_missing, id, n_train, verbose, known, rethreshold)
             with Progress("writing", len(files), unit="file", verbose=verbose) as progress:
                 for file, marker, decided in zip(files, markers, plan.decisions(), strict=True):
@@ -288,6 +298,25 @@ def _written(file: DataFile, writes_removed: bool, explain_kept: bool) -> dict[s
     return names | ({"removed": file.explained_name} if writes_removed else {})
 
 
+def _check_no_file_is_written_twice(files: list[DataFile], writes_removed: bool, explain_kept: bool) -> None:
+    """Refuse two files whose rows would go to the same path, or to a path below that of the other."""
+    why = "lines of text go to JSON lines, because they get columns. Rename one of them, or prune them apart"
+    sources: dict[tuple[str, str], str] = {}
+    for file in files:
+        for folder, name in _written(file, writes_removed, explain_kept).items():
+            if (other := sources.setdefault((folder, name), file.name)) != file.name:
+                raise ValueError(
+                    f"{other} and {file.name} would both be written to {name} in {folder}: {why}"
+                )
+    for (folder, name), source in sources.items():
+        for above in map(Path.as_posix, Path(name).parents):
+            if (folder, above) in sources:
+                raise ValueError(
+                    f"{sources[folder, above]} would be written to {above} in {folder}, which is the folder "
+                    f"of {source}: {why}"
+                )
+
+
 def _added(table: Any, file: DataFile, start: int, id: str | None) -> pa.Table:
     """Return the columns that explain the rows of a batch."""
     columns = {}
@@ -301,12 +330,20 @@ def _added(table: Any, file: DataFile, start: int, id: str | None) -> pa.Table:
     return pa.table(list(columns.values()), names=names_added(list(columns), file.columns))
 
 
-def _folder(name: str, path: str | os.PathLike[str], found: dict[str, Path]) -> Path:
+def _folder(
+    name: str, path: str | os.PathLike[str], paths: list[str | os.PathLike[str]], found: dict[str, Path]
+) -> Path:
+    """Return the absolute path of an output folder, unless inputs are in it or would be searched there."""
     folder = Path(os.path.abspath(Path(path).expanduser()))
     name_of_first, first = next(iter(found.items()))
     inputs = first.parents[len(Path(name_of_first).parts) - 1]
     if folder == inputs or any(file.is_relative_to(folder) for file in found.values()):
         raise ValueError(f"{name}={os.fspath(path)!r} holds input files; choose another folder")
+    if any(would_find(paths, folder / file) for file in found):
+        raise ValueError(
+            f"{name}={os.fspath(path)!r} lies where paths are searched for inputs, so that the same call "
+            "would prune its own output later; choose a folder outside"
+        )
     return folder
 
 

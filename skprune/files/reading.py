@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from skprune.files.base import DataFile, is_missing
+from skprune.files.cells import cells_of
 from skprune.files.checks import open_files
 from skprune.files.paths import find_files
-from skprune.files.plan import cells_of
 from skprune.labels import check_labels
 from skprune.streams import draw_seed
 
@@ -62,10 +62,11 @@ def read_frame(
     files = open_files(find_files(paths), text)
     for file in files:
         for name in wanted or ():
-            if not file.has(name):
+            if not file.has(name) and file.columns:  # an empty file has none
                 names = ", ".join(map(repr, file.columns))
                 raise ValueError(f"{file.name} has no column {name!r}; its columns are {names}")
-    return pd.concat([file.frame(wanted) for file in files], ignore_index=True)
+    frames = [file.frame(wanted) for file in files if file.columns]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=wanted)
 
 
 def read_labeled(
@@ -102,18 +103,19 @@ def read_labeled(
     ...     _ = Path(folder, "a.csv").write_text("body,stars\\nfine,4\\nso so,\\npoor,1\\n")
     ...     read_labeled(folder, "body", "stars")
        body  stars
-    0  fine    4.0
-    1  poor    1.0
+    0  fine      4
+    1  poor      1
     """
     import pandas as pd
 
     files = open_files(find_files(paths), text, label=label)
-    texts = np.concatenate([part for file in files for part in file.texts()])
+    texts = np.concatenate([np.empty(0, dtype=object), *(part for file in files for part in file.texts())])
     labels, known = check_labels(cells_of(files, label), len(texts))
     rows = known & ~is_missing(texts)
     if not rows.any():
         raise ValueError(f"no row of {', '.join(file.name for file in files)} has a label in {label!r}")
-    return pd.DataFrame({files[0].text: texts[rows], label: labels[rows].tolist()})
+    column = next(file.text for file in files if file.columns)
+    return pd.DataFrame({column: texts[rows], label: labels[rows].tolist()})
 
 
 def sample_texts(

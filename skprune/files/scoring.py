@@ -13,10 +13,11 @@ import numpy as np
 from skprune.base import BaseFilter
 from skprune.decisions import check_filter, check_options
 from skprune.files.base import DataFile
+from skprune.files.cells import cells_of
 from skprune.files.checks import open_inputs
 from skprune.files.job import Job
 from skprune.files.paths import find_files
-from skprune.files.plan import Plan, cells_of
+from skprune.files.plan import Plan
 
 
 def score(

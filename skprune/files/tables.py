@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet as pq
 
@@ -23,11 +24,15 @@ _GROUP_BYTES = 2**26
 class _TableFile(DataFile):
     """A file of record batches."""
 
+    _is_empty = False  # a file of no bytes, which has no columns
+
     def __init__(self, path: Path, name: str, text: str | None) -> None:
         super().__init__(path, name, text)
         with self.naming_file():
             self.schema = self._read_schema()
         self.columns = self.schema.names
+        if self._is_empty:
+            return
         texts = [field.name for field in self.schema if _is_text(field.type)]
         self.text = named_column(text, self.columns, texts, name)
         if self.text not in texts:
@@ -73,6 +78,16 @@ class _TableFile(DataFile):
         with self.naming_file():
             yield from self._record_batches(None)
 
+    def check_rest(self) -> None:
+        """Read all columns but the texts."""
+        rest: list[str] | None = [name for name in self.columns if name != self.text]
+        if len(set(self.columns)) < len(self.columns):
+            rest = None  # columns of one name can only be read with all others
+        if rest != []:
+            with self.naming_file():
+                for _ in self._record_batches(rest):
+                    pass
+
     def frame(self, columns: list[str] | None) -> Any:
         """Return some columns of all rows as a DataFrame."""
         names = self.columns if columns is None else columns
@@ -105,21 +120,40 @@ class ParquetFile(_TableFile):
 
     def _read_schema(self) -> pa.Schema:
         with pq.ParquetFile(self.path) as file:
-            self._compression = "NONE"
+            self._codecs: dict[str, str] = {}
             self._batch_rows = MAX_ROWS
             if file.metadata.num_row_groups and file.metadata.num_columns:
                 groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-                self._compression = groups[0].column(0).compression
+                columns = [groups[0].column(i) for i in range(file.metadata.num_columns)]
+                # The reader's name of no compression is not the writer's.
+                self._codecs = {
+                    column.path_in_schema: column.compression.replace("UNCOMPRESSED", "NONE")
+                    for column in columns
+                }
                 widest = max(group.total_byte_size / max(group.num_rows, 1) for group in groups)
                 self._batch_rows = int(np.clip(MAX_BYTES / max(widest, 1), 1, MAX_ROWS))
             return file.schema_arrow
 
     def _record_batches(self, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(self.path, buffer_size=2**20) as file:
-            yield from file.iter_batches(self._batch_rows, columns=columns, use_threads=False)
+            groups: Any = [None]
+            if any(map(_holds_dictionaries, file.schema_arrow.types)):
+                # pyarrow cannot read these across row groups.
+                groups = [[number] for number in range(file.metadata.num_row_groups)]
+            for group in groups:
+                for batch in file.iter_batches(
+                    self._batch_rows, row_groups=group, columns=columns, use_threads=False
+                ):
+                    # Columns "a" and "a.b" come together if either is asked for.
+                    yield batch if columns is None else batch.select(columns)
 
     def _open_writer(self, file: Any, schema: pa.Schema) -> Any:
-        return pq.ParquetWriter(file, schema, compression=self._compression)
+        codecs: Any = self._codecs
+        if len(set(codecs.values())) > 1:
+            codecs = dict.fromkeys(schema.names, codecs.get(self.text, "NONE")) | codecs
+        else:  # also for columns within others, whose paths a writer may spell differently
+            codecs = next(iter(codecs.values()), "NONE")
+        return pq.ParquetWriter(file, schema, compression=codecs)
 
 
 class ArrowFile(_TableFile):
@@ -140,6 +174,9 @@ class ArrowFile(_TableFile):
                     part = batch.slice(start, MAX_ROWS)
                     yield part if columns is None else part.select(columns)
 
+    def check_rest(self) -> None:
+        """Do nothing: batches are read as a whole."""
+
     @contextmanager
     def _reader(self) -> Iterator[Any]:
         with pa.OSFile(str(self.path)) as source:
@@ -156,11 +193,17 @@ class CsvFile(_TableFile):
     """CSV, or TSV by its name. All cells are read as texts, so that they come out as they came in."""
 
     def _read_schema(self) -> pa.Schema:
+        with self._stream() as stream:
+            self._is_empty = not stream.read(1)
+        if self._is_empty:
+            return pa.schema([])
         with self._reader({}) as reader:
             names = reader.schema.names
         return pa.schema([(name, pa.string()) for name in names])
 
     def _record_batches(self, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+        if self._is_empty:
+            return
         types = dict.fromkeys(self.columns, pa.string())
         with self._reader(types, columns) as reader:
             for batch in reader:
@@ -180,10 +223,13 @@ class CsvFile(_TableFile):
         parse = pa.csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True)
         read = pa.csv.ReadOptions(block_size=2**24, use_threads=False)
         with (
-            pa.input_stream(str(self.path), compression=codec_of(self.path)) as stream,
+            self._stream() as stream,
             pa.csv.open_csv(stream, read, parse, convert) as reader,
         ):
             yield reader
+
+    def _stream(self) -> Any:
+        return pa.input_stream(str(self.path), compression=codec_of(self.path))
 
     @property
     def _delimiter(self) -> str:
@@ -192,16 +238,24 @@ class CsvFile(_TableFile):
     def _open_writer(self, file: Any, schema: pa.Schema) -> Any:
         compression = codec_of(self.path)
         sink = file if compression is None else pa.CompressedOutputStream(file, compression)
-        options = pa.csv.WriteOptions(delimiter=self._delimiter)
+        options = pa.csv.WriteOptions(delimiter=self._delimiter, include_header=not self._is_empty)
         return _Csv(sink, pa.csv.CSVWriter(sink, schema, write_options=options))
 
 
 class _Csv:
-    """A CSV writer that also closes the compressed stream below it."""
+    """A CSV writer that leaves cells empty, and also closes the compressed stream below it."""
 
     def __init__(self, sink: Any, writer: Any) -> None:
-        self.write_table = writer.write_table
         self._streams = (writer, sink)
+
+    def write_table(self, table: pa.Table) -> None:
+        """Write rows; a number that is NaN has no digits."""
+        for place, field in enumerate(table.schema):
+            if pa.types.is_floating(field.type):  # an added column: those of the file are text
+                column = table.column(place)
+                without = pa.compute.if_else(pa.compute.is_nan(column), None, column)
+                table = table.set_column(place, field, without)
+        self._streams[0].write_table(table)
 
     def close(self) -> None:
         for stream in self._streams:
@@ -233,6 +287,12 @@ class _TableWriter(Writer):
         if self._n_rows:
             self._write(pa.concat_tables(self._parts).combine_chunks())
         self._parts, self._n_rows, self._n_bytes = [], 0, 0
+
+
+def _holds_dictionaries(kind: pa.DataType) -> bool:
+    """Return whether the values within lists and structs are dictionaries."""
+    fields = [kind.field(number) for number in range(kind.num_fields)]
+    return any(pa.types.is_dictionary(field.type) or _holds_dictionaries(field.type) for field in fields)
 
 
 def _is_text(kind: pa.DataType) -> bool:

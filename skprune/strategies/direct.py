@@ -42,6 +42,10 @@ class DIRECT(Strategy):
 
     A query sorts the rows once per class.
 
+    *When it pays.* It finds rare rows: with logistic regression on sentence vectors, it found 61 to 95 %
+    of them with 250 labels, and :class:`Entropy` 30 to 81 %. A difference of more than two points of F1
+    is excluded in three of four tasks and not established in one (``docs/results/query_strategies.md``).
+
     References
     ----------
     .. [1] S. Nuggehalli, J. Zhang, L. Jain and R. Nowak, "Improved algorithm for deep active learning under

@@ -47,6 +47,10 @@ class Coreset(Strategy):
 
     A pick costs one pass over the features. Memory beyond the features is a few numbers per row.
 
+    From 20 to 200 labels, with logistic regression on sentence vectors, accuracy was lower than with
+    :class:`Margin` on three of three text sets, and lower than with random rows on one
+    (``docs/results/query_strategies.md``).
+
     References
     ----------
     .. [1] O. Sener and S. Savarese, "Active learning for convolutional neural networks: A core-set approach",

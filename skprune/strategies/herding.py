@@ -169,6 +169,10 @@ class UHerding(MaxHerding):
     few dozen rows is a step function, so we minimize the cross-entropy, as in [2]_. "auto" trains one more
     model per query; pass a number if that takes long. Only the sampled rows are given to ``predict_proba``.
 
+    *When it pays.* From 20 to 200 labels, with logistic regression on sentence vectors, accuracy was higher
+    than with random rows and with :class:`Margin` on two text sets with many classes; on one with two classes
+    no difference is established (``docs/results/query_strategies.md``).
+
     References
     ----------
     .. [1] W. Bae, G. L. Oliveira and D. J. Sutherland, "Uncertainty herding: One active learning method for

@@ -98,6 +98,10 @@ class CAL(Strategy):
     ``X_training``. A probability of 0 is replaced by the smallest positive number, so that scores are finite.
     The metrics are the scores. An unfitted learner gets random rows.
 
+    From 20 to 200 labels, with logistic regression on sentence vectors, accuracy was lower than with
+    :class:`Margin` on three of three text sets, and lower than with random rows on one
+    (``docs/results/query_strategies.md``).
+
     References
     ----------
     .. [1] K. Margatina, G. Vernikos, L. Barrault and N. Aletras, "Active learning by acquiring contrastive

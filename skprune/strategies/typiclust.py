@@ -76,6 +76,10 @@ class TypiClust(EncodingStrategy):
     and at most 30 iterations. In a cluster of more than 2,000 rows, typicality is computed within a random
     2,000. If the larger clusters run out of rows, the small ones follow. The metrics are the typicalities.
 
+    *When it pays.* From 20 to 200 labels of classes of similar size, with an encoder's sentence vectors
+    (``docs/results/first_labels.md``). It does not look for rare classes: once there were 100 labels, it
+    found no more of their rows than random rows did (``docs/results/query_strategies.md``).
+
     References
     ----------
     .. [1] G. Hacohen, A. Dekel and D. Weinshall, "Active learning on a budget: Opposite strategies suit high

@@ -44,7 +44,7 @@ def test_scores_with_ids_to_a_pipe(invoke, texts):
     assert sum(row["kept"] for row in rows) == 10
     done = invoke("score", *inputs, "-m", "random", "-o", "-")
     assert (done.exit_code, done.stdout) == (1, "")
-    assert "more.jsonl, row 0 (id 'extra'): 'body' is missing" in done.stderr
+    assert "more.jsonl, line 1 (row 0, id 'extra'): 'body' is missing" in done.stderr
 
 
 def test_explain_counts_the_reasons_of_removed_rows(invoke):

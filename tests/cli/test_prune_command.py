@@ -133,7 +133,7 @@ def test_a_reader_that_leaves_early_is_not_a_traceback(start):
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
-        (("prune", "pool.jsonl", "-t", "nothing", "-m", "random", "-o", "x"), 1, "'nothing' is missing"),
+        (("prune", "pool.jsonl", "-t", "nothing", "-m", "random", "-o", "x"), 1, "no column 'nothing'"),
         (("prune", "nowhere", "-m", "random", "-o", "x"), 1, "'nowhere' does not exist"),
         (("prune", "pool.jsonl", "-t", "body", "-m", "k-means", "-o", "x"), 1, "vectors of all rows"),
         (("prune", "pool.jsonl", "-t", "body", "-m", "ups", "-o", "x"), 1, "needs the pool in memory"),

@@ -190,7 +190,7 @@ def test_the_training_sample_is_that_of_files(frame, client, tmp_path):
     for number, part in enumerate(np.array_split(np.arange(len(frame)), 3)):
         frame.iloc[part].to_parquet(tmp_path / f"{number}.parquet")
     pruner = PerplexityFilter(0.3, random_state=0)
-    files.prune(tmp_path, pruner, text="body", out=tmp_path / "out", n_train=50)
+    files.prune(tmp_path / "*.parquet", pruner, text="body", out=tmp_path / "out", n_train=50)
     expected = pd.concat(pd.read_parquet(path) for path in sorted((tmp_path / "out").glob("*.parquet")))
     ddf = dd.read_parquet(tmp_path / "*.parquet")
     assert len(ddf["body"].to_delayed()) < 3  # dask would fuse partitions, if it were let

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skprune.datasets import BOILERPLATE_SECTIONS
+
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = ROOT / "examples" / "experiments"
 LOOP = {"n_seeds": 40, "batch": 10, "rounds": 2, "pool_size": 0}
@@ -23,16 +25,6 @@ def table() -> ModuleType:
     import table_anchoral
 
     return table_anchoral
-
-
-@pytest.fixture
-def data(table: ModuleType) -> Any:
-    found = table.Descriptions(argparse.Namespace(texts=2_000, max_words=40))
-    rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(len(found.texts), 8)).astype(np.float32)
-    vectors[:, 0] += 2 * (found.sections == "python")
-    found.vectors = found._look_up(vectors)  # MiniLM would take a minute
-    return found
 
 
 def test_each_seed_draws_its_own_pool_test_set_and_first_labels(data: Any) -> None:
@@ -63,6 +55,13 @@ def test_typical_first_labels_keep_the_rare_ones(data: Any) -> None:
     assert set(split.initial[split.y[split.initial] == 1]) <= set(rows)
     assert set(rows) != set(split.initial)
     assert rows.tolist() == data.typical(split, 0).tolist()
+
+
+def test_only_the_rarest_part_reads_the_sections_of_near_copies(table: ModuleType, data: Any) -> None:
+    whole = table.Descriptions(argparse.Namespace(texts=2_000, max_words=40), table.PARTS["rarest"].drop)
+    assert {part.drop for name, part in table.PARTS.items() if name != "rarest"} == {BOILERPLATE_SECTIONS}
+    assert {"libs", "python"} <= set(whole.sections)
+    assert not set(data.sections) & set(BOILERPLATE_SECTIONS)
 
 
 @pytest.mark.parametrize("strategy", ["BADGE", "random labels"])
@@ -124,7 +123,8 @@ def test_the_families_of_tests_are_the_cells(table: ModuleType) -> None:
 
 @pytest.mark.slow
 def test_a_second_command_writes_the_same_page_and_plays_nothing(tmp_path: Path) -> None:
-    options = "--texts 600 --parts small whole --tasks python --pool-size 0 --rounds 2 --n-seeds 30 --seeds 2"
+    options = "--texts 600 --parts small whole rarest --tasks python --pool-size 0 --rounds 2 --n-seeds 30"
+    options += " --seeds 2"
     command = [sys.executable, str(EXPERIMENTS / "table_anchoral.py"), "--out", str(tmp_path / "out")]
     pages = [tmp_path / name / "results" / "table_anchoral.md" for name in ("one", "two", "three")]
     for page in pages:
@@ -138,11 +138,13 @@ def test_a_second_command_writes_the_same_page_and_plays_nothing(tmp_path: Path)
 
     first = write(pages[0])
     lines = (tmp_path / "out" / "runs.jsonl").read_text()
-    assert len(lines.splitlines()) == 2 * (6 + 1 + 6)
+    assert len(lines.splitlines()) == 2 * (6 + 1 + 6 + 6)
     assert first.endswith(by_hand)
     assert "Earlier" not in first
     assert write(pages[1]) == first
     assert (tmp_path / "out" / "runs.jsonl").read_text() == lines
     assert write(pages[2], "--csv", str(pages[0].with_suffix(".csv"))) == first
-    images = [page.parents[1] / "images" / "anchoral_rounds.svg" for page in pages]
-    assert len({image.read_bytes() for image in images}) == 1
+    for name in ("anchoral_rounds.svg", "anchoral_rarest.svg"):
+        images = [page.parents[1] / "images" / name for page in pages]
+        assert len({image.read_bytes() for image in images}) == 1
+        assert f"(../images/{name})" in first

@@ -54,10 +54,24 @@ def test_fixmatch_and_a_convolutional_proxy_choose_images(monkeypatch, tmp_path)
     monkeypatch.setattr(semiprune, "K_MEANS_ON", ())
     runs = load("_runs").Runs(tmp_path / "runs.jsonl")
     table = pd.DataFrame(semiprune.play("images", 0, Bunch(steps=5, memory=tmp_path), runs))
-    assert len(table) == 1 + 3 + 3 * 2 * 3
+    assert len(table) == 1 + 2 + 3 * 2 * 2
     assert table.loc[table["keep"].eq(0.3), "trained on"].eq(48).all()
     assert table.loc[table["labels"].gt(0), "right"].between(0, 100).all()
     assert set(table["method"]) == {"all rows", "random", *semiprune.ON_IMAGES}
+
+
+def test_each_data_set_has_its_number_of_seeds_unless_the_command_line_names_one(
+    monkeypatch, tmp_path
+) -> None:
+    semiprune = load("semiprune")
+    monkeypatch.setattr(semiprune, "play", lambda data, seed, *_: [{"data": data, "seed": seed}])
+
+    def seeds(*options: str) -> dict[str, int]:
+        args = semiprune.parse(["--out", str(tmp_path), *options])
+        return semiprune.run_all(args).groupby("data")["seed"].nunique().to_dict()
+
+    assert seeds() == semiprune.SEEDS
+    assert seeds("--data", "news", "--seeds", "2") == {"news": 2}
 
 
 @pytest.mark.parametrize("data", [["fashion-60k"], ["fashion-60k", "debian", "images"]])

@@ -208,6 +208,38 @@ def test_every_kind_of_file_comes_out_as_it_came_in(name, write, tmp_path):
     assert (summary.files, summary.kept) == ((name,), 40)
 
 
+@pytest.mark.parametrize(
+    "codecs",
+    [
+        "none",
+        "gzip",
+        {"text": "zstd", "deep.list.element": "gzip"},  # and "id" is not compressed
+        {"id": "snappy", "deep.list.element": "snappy"},
+    ],
+    ids=str,
+)
+def test_each_column_of_parquet_keeps_its_codec(codecs, tmp_path):
+    texts = make_texts(50)
+    table = pa.table({"id": range(53), "text": texts, "deep": [[text] for text in texts]})
+    pq.write_table(table, tmp_path / "pool.parquet", compression=codecs)
+    prune(
+        tmp_path / "pool.parquet",
+        RandomFilter(10),
+        text="text",
+        out=tmp_path / "out",
+        removed=tmp_path / "gone",
+    )
+
+    def codecs_in(folder):
+        group = pq.read_metadata(folder / "pool.parquet").row_group(0)
+        columns = [group.column(i) for i in range(group.num_columns)]
+        return {column.path_in_schema: column.compression for column in columns}
+
+    before, removed = codecs_in(tmp_path), codecs_in(tmp_path / "gone")
+    assert codecs_in(tmp_path / "out") == before
+    assert removed == before | dict.fromkeys(set(removed) - set(before), before["text"])
+
+
 @pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".zst"])
 def test_lines_of_text_are_copied_byte_for_byte(suffix, tmp_path):
     path = tmp_path / f"pool.txt{suffix}"
@@ -231,6 +263,37 @@ def test_json_lines_keep_their_bytes(tmp_path):
     kept = (tmp_path / "out" / "pool.jsonl").read_text().splitlines()
     assert len(kept) == 5
     assert set(kept) <= set(lines)
+
+
+@pytest.mark.parametrize("suffix", ["txt", "jsonl"])
+def test_ends_of_lines_stay_as_they_are(suffix, tmp_path):
+    lines = [json.dumps({"text": f"line {i}"}).encode() + b"\r\n" for i in range(9)]
+    (tmp_path / f"pool.{suffix}").write_bytes(b"".join(lines))
+    prune(tmp_path / f"pool.{suffix}", RandomFilter(5, random_state=0), out=tmp_path / "out")
+    kept = (tmp_path / "out" / f"pool.{suffix}").read_bytes().splitlines(keepends=True)
+    assert len(kept) == 5
+    assert set(kept) <= set(lines)
+
+
+def test_blank_lines_at_the_end_of_json_lines_are_no_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr("skprune.files.lines.MAX_ROWS", 3)
+    lines = [json.dumps({"text": f"line {i}"}) + "\n" for i in range(4)]
+    (tmp_path / "pool.jsonl").write_text("".join(lines) + "\n  \n\n\n")
+    summary = prune(tmp_path / "pool.jsonl", RandomFilter(4), out=tmp_path / "out")
+    assert (summary.rows, (tmp_path / "out" / "pool.jsonl").read_text()) == (4, "".join(lines))
+    (tmp_path / "pool.jsonl").write_text("\n\n\n\n" + "".join(lines))
+    with pytest.raises(ValueError, match=r"pool.jsonl, line 1 \(row 0\): not JSON"):
+        prune(tmp_path / "pool.jsonl", RandomFilter(4), text="text", out=tmp_path / "out2")
+
+
+def test_removed_json_keeps_what_python_cannot_hold(tmp_path):
+    lines = ['{"text": "a"}', '{"text": "bb", "n": 1e400, "m": 0.10000000000000000000001 } ']
+    (tmp_path / "pool.jsonl").write_text("\n".join(lines))
+    pruner = PerplexityFilter(1, perplexity=length)
+    prune(tmp_path / "pool.jsonl", pruner, text="text", out=tmp_path / "out", removed=tmp_path / "gone")
+    gone = (tmp_path / "gone" / "pool.jsonl").read_text()
+    assert gone.startswith(lines[1].rstrip(" }") + ', "rank": -1,')
+    assert json.loads(gone)["row"] == 1
 
 
 def test_a_hugging_face_dataset_stays_one(tmp_path):
@@ -312,7 +375,8 @@ def with_gaps(request, tmp_path):
 
 def test_a_row_without_text_is_named(with_gaps, tmp_path):
     path, _ = with_gaps
-    message = rf"{path.name}, row 3 \(id 'd3'\): 'text' is missing. on_missing='drop' removes such rows"
+    place = r"line 4 \(row 3, id 'd3'\)" if path.suffix == ".jsonl" else r"row 3 \(id 'd3'\)"
+    message = rf"{path.name}, {place}: 'text' is missing. on_missing='drop' removes such rows"
     with pytest.raises(ValueError, match=message):
         prune(path, PerplexityFilter(perplexity=never), text="text", id="id", out=tmp_path / "out")
     # The folder holds no results yet, so that another attempt may use it.
@@ -408,6 +472,22 @@ def test_two_columns_of_the_name_of_text_are_refused(name, tmp_path):
         prune(tmp_path / name, RandomFilter(), text="text", out=tmp_path / "out")
 
 
+@pytest.mark.parametrize("name", ["pool.parquet", "pool.arrow", "pool.csv"])
+def test_two_other_columns_of_one_name_travel_along(name, tmp_path):
+    columns = [pa.array(["a", "bb"]), pa.array(["1", "2"]), pa.array(["3", "4"])]
+    KINDS[name](pa.table(columns, ["text", "n", "n"]), tmp_path / name)
+    arguments = {"filter": RandomFilter(2), "text": "text", "out": tmp_path / "out"}
+    prune(tmp_path / name, **arguments)
+    if name == "pool.csv":
+        assert (tmp_path / "out" / name).read_text() == (tmp_path / name).read_text()
+    else:
+        path = tmp_path / "out" / name
+        kept = pq.ParquetFile(path).read() if path.suffix == ".parquet" else read_any(path)
+        assert kept.column(2).to_pylist() == ["3", "4"]
+    with pytest.raises(ValueError, match=f"{name} has several columns 'n', which id= names; rename them"):
+        prune(tmp_path / name, id="n", **arguments)
+
+
 @pytest.mark.parametrize("name", ["pool.parquet", "pool.arrow"])
 def test_views_travel_along(name, tmp_path):
     texts = ["a", "bbbb", "cc", "ddddd"]
@@ -425,6 +505,39 @@ def test_a_lone_surrogate_beside_the_text_stays_as_it_is(tmp_path):
     pruner = PerplexityFilter(1, perplexity=length)
     prune(tmp_path / "pool.jsonl", pruner, text="text", out=tmp_path / "out", removed=tmp_path / "removed")
     assert json.loads((tmp_path / "removed" / "pool.jsonl").read_bytes())["emoji"] == "\ud83d"
+
+
+@pytest.mark.parametrize("name", ["empty.csv", "empty.tsv.gz", "empty.jsonl", "empty.txt"])
+def test_an_empty_file_has_no_rows(name, tmp_path):
+    (tmp_path / "in").mkdir()
+    with pa.output_stream(str(tmp_path / "in" / name)):
+        pass
+    pacsv.write_csv(table_of(make_texts(20)), tmp_path / "in" / "full.csv")
+    summary = prune(
+        tmp_path / "in",
+        RandomFilter(9, random_state=0),
+        text="text",
+        id=None if name.endswith(".txt") else "id",
+        out=tmp_path / "out",
+        removed=tmp_path / "gone",
+        explain_kept=True,
+    )
+    assert summary.rows == 23
+    names = {"empty.txt": "empty.txt.jsonl"}
+    for folder in ("out", "gone"):
+        with pa.input_stream(str(tmp_path / folder / names.get(name, name))) as stream:
+            assert stream.read() == b""
+    frames = [read_frame(tmp_path / folder, "text", columns=["text", "reason"]) for folder in ("out", "gone")]
+    assert sum(map(len, frames)) == 23
+
+
+def test_missing_numbers_are_empty_cells(tmp_path):
+    (tmp_path / "pool.csv").write_text('text\na\nbb\n""\n')
+    pruner = PerplexityFilter(1, perplexity=length)
+    prune(tmp_path / "pool.csv", pruner, out=tmp_path / "out", removed=tmp_path / "gone")
+    cells = (tmp_path / "gone" / "pool.csv").read_text().splitlines()
+    assert cells[0].startswith('"text","rank","log10_perplexity","threshold"')
+    assert cells[2].startswith('"",-1,,,')
 
 
 def test_files_without_rows(tmp_path):
@@ -449,13 +562,13 @@ def test_a_truncated_file_is_named(name, tmp_path):
 @pytest.mark.parametrize(
     ("line", "error", "message"),
     [
-        ('{"text": "b"', ValueError, "pool.jsonl, line 3: not JSON"),
-        ("[1]", TypeError, "pool.jsonl, line 3: list, not a JSON object"),
-        ('{"text": 3}', TypeError, "pool.jsonl, line 3: 'text' is int, not text"),
+        ('{"text": "b"', ValueError, r"pool.jsonl, line 3 \(row 2\): not JSON"),
+        ("[1]", TypeError, r"pool.jsonl, line 3 \(row 2\): list, not a JSON object"),
+        ('{"text": 3}', TypeError, r"pool.jsonl, line 3 \(row 2\): 'text' is int, not text"),
         (
             '{"text": "\\ud800"}',
             ValueError,
-            "pool.jsonl, row 2: the text holds a lone surrogate at character 0",
+            r"pool.jsonl, line 3 \(row 2\): the text holds a lone surrogate at character 0",
         ),
     ],
 )
@@ -467,7 +580,7 @@ def test_a_bad_line_is_named(line, error, message, tmp_path):
 
 def test_text_that_is_not_utf8_is_named(tmp_path):
     (tmp_path / "pool.txt").write_bytes(b"fine\n\xff\xfe\n")
-    with pytest.raises(ValueError, match=r"pool.txt, line 2: 'utf-8' codec can't decode"):
+    with pytest.raises(ValueError, match=r"pool.txt, line 2 \(row 1\): 'utf-8' codec can't decode"):
         prune(tmp_path / "pool.txt", RandomFilter(), out=tmp_path / "out")
 
 
@@ -483,6 +596,55 @@ def test_folders_that_hold_something_else_are_refused(pool, tmp_path):
     with pytest.raises(ValueError, match="must not lie within each other"):
         prune(folder, RandomFilter(), text="text", out=tmp_path / "o", removed=tmp_path / "o" / "removed")
     assert (tmp_path / "out" / "mine.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize("other", ["a.txt.jsonl", "a.txt.jsonl/b.jsonl"])
+@pytest.mark.parametrize("arguments", [{"removed": "gone"}, {"explain_kept": True}], ids=str)
+def test_two_files_are_never_written_to_one(other, arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in" / other).parent.mkdir(parents=True)
+    (tmp_path / "in" / "a.txt").write_text("".join(f"plain {i}\n" for i in range(10)))
+    write_lines(tmp_path / "in" / other, [{"text": f"json {i}"} for i in range(10)])
+    pruner = PerplexityFilter(perplexity=never)
+    with pytest.raises(ValueError, match=rf"a.txt.* {other}.*Rename one of them, or prune them apart"):
+        prune("in", pruner, out="out", **arguments)
+    assert prune("in", RandomFilter(0.5), out="out").removed == 10  # nothing but rows as they were
+
+
+@pytest.mark.parametrize("role", ["out", "removed"])
+@pytest.mark.parametrize(
+    ("paths", "out", "refused"),
+    [
+        ("pool", "pool/kept", True),
+        ("pool", "pool/deep/kept", True),
+        (["pool"], "pool/_kept", False),
+        ("pool", "pool/.kept", False),
+        ("pool", "pool-kept", False),
+        ("pool/**/*.txt", "pool/deep/kept", True),
+        ("**/*.txt", "kept", True),
+        ("pool/*", "pool/kept", True),
+        ("pool/*/*.txt", "pool/kept", True),
+        ("pool/*/*.txt", "pool/deep/kept", False),
+        ("pool/*.txt", "pool/kept", False),
+        ("pool/a.txt", "pool/kept", False),
+        ("p*/[a-b].txt", "pool", True),
+        ("p*/[a-b].txt", "p-kept", True),
+    ],
+)
+def test_outputs_where_inputs_are_searched_are_refused(
+    paths, out, refused, role, tmp_path, tmp_path_factory, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("pool/a.txt", "pool/sub/a.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("a\nb\nc\nd\n")
+    arguments = {"out": tmp_path_factory.mktemp("elsewhere"), role: out}
+    if refused:
+        with pytest.raises(ValueError, match=rf"{role}=.*(inputs, so that|holds input files)"):
+            prune(paths, RandomFilter(2), **arguments)
+    else:
+        first = prune(paths, RandomFilter(2), **arguments)
+        assert prune(paths, RandomFilter(2), **arguments).rows == first.rows
 
 
 def test_inputs_are_never_changed(pool, tmp_path):
@@ -582,3 +744,34 @@ def test_a_key_of_no_line_is_refused(tmp_path, read):
         ValueError, match=r"no column 'lnag'.* its columns are 'text', 'id', 'lang', 'reason'"
     ):
         read(tmp_path / "pool.jsonl")
+
+
+@pytest.mark.parametrize("on_missing", ["error", "drop", "keep"])
+def test_a_column_of_texts_that_no_line_has_is_refused(on_missing, tmp_path):
+    write_lines(tmp_path / "a.jsonl", [{"body": f"text {i}"} for i in range(5)])
+    pq.write_table(pa.table({"text": ["a", "b"]}), tmp_path / "b.parquet")
+    with pytest.raises(ValueError, match=r"a.jsonl has no column 'text', which text= .* are 'body'"):
+        prune(tmp_path.glob("*"), RandomFilter(), text="text", on_missing=on_missing, out=tmp_path / "out")
+
+
+def test_a_key_may_first_occur_after_the_first_batch(tmp_path, monkeypatch):
+    monkeypatch.setattr("skprune.files.lines.MAX_ROWS", 2)
+    late = [{"n": 1}, {"n": 2}, {"n": 3}, *UNEVEN, {"text": "e", "file": "mine"}]
+    write_lines(tmp_path / "pool.jsonl", late)
+    quota = QuotaFilter(RandomFilter(keep=2, random_state=0), groups="lang", min_per_group=1)
+    arguments = {"text": "text", "on_missing": "drop", "out": tmp_path / "out", "removed": tmp_path / "gone"}
+    assert prune(tmp_path / "pool.jsonl", quota, **arguments).kept == 2
+    lines = (tmp_path / "out" / "pool.jsonl").read_text().splitlines()
+    assert {json.loads(line)["lang"] for line in lines} == {"de", "en"}
+    gone = [json.loads(line) for line in (tmp_path / "gone" / "pool.jsonl").read_text().splitlines()]
+    assert gone[-1]["file"] == "mine"  # and no other name for that of the file in the lines before
+    assert {row["prune_file"] for row in gone} == {"pool.jsonl"}
+    assert (
+        score(tmp_path / "pool.jsonl", RandomFilter(), text="text", id="lang", on_missing="drop")["lang"]
+        .notna()
+        .sum()
+        == 2
+    )
+    write_lines(tmp_path / "pool.jsonl", [*late, [1]])
+    with pytest.raises(TypeError, match=r"line 9 \(row 8\): list, not a JSON object"):
+        read_frame(tmp_path / "pool.jsonl", "text", columns=["lnag"])
