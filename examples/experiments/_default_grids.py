@@ -9,10 +9,11 @@ from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import _activeprune as topics
 import euds
 import numpy as np
 import pandas as pd
-import table_activeprune as topics
+import table_activeprune
 from _descriptions import QUERY, Descriptions
 from _pools import debian
 from _runs import play
@@ -287,12 +288,12 @@ class Loops:
 
     def _play_topics(self, setting: Setting, data: str, seed: int) -> dict[str, float]:
         corpus = self._corpus(data)
-        pool, test = corpus.draw(seed)
+        pool, test = corpus.draw(seed, corpus.args.test_size)
         pruner = None
         if setting.grid.cls is not None:
             pruner = setting.grid.cls(**self._with_scores(setting, corpus, seed))
         simulator = ActiveLearningSimulator(
-            topics.make_learner("vectors", corpus),
+            table_activeprune.make_learner("vectors", corpus),
             LeastConfidence(),
             pruner,
             n_instances=SIZES["topics"].batch,
@@ -312,7 +313,7 @@ class Loops:
             options["quality"] = partial(corpus.quality)  # of its own per run, to count its calls
         if cls in (PerplexityFilter, ActivePruneFilter):
             perplexity = topics.perplexity_of(corpus, seed, options.pop("order", 5))
-            options["perplexity"] = reordered(perplexity, first, corpus.draw(seed)[0].texts)
+            options["perplexity"] = reordered(perplexity, first, corpus.draw(seed, 0)[0].texts)
         return options
 
     # ------------------------------------------------------------------ labeled sets
