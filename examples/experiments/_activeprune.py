@@ -86,7 +86,7 @@ class Part:
 
 SMALLER = {"test_size": 300, "rounds": 3}  # set after one run was timed, before any comparison was seen
 PARTS = {
-    "LC": Part((("vectors", "LC", 40), ("terms", "LC", 40), ("mlp", "LC", 34)), FILTERS),
+    "LC": Part((("vectors", "LC", 40), ("terms", "LC", 40), ("mlp", "LC", 40)), FILTERS),
     "strategies": Part((("vectors", "CAL", 20), ("vectors", "Coreset", 20)), FEW),
     "first": Part((("vectors", "LC", 40), ("terms", "LC", 40), ("mlp", "LC", 40)), tuple(FIRST)),
     "fine-tuned": Part((("minilm", "LC", 15),), FEWEST, ("reuters",), SMALLER),
