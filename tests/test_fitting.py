@@ -1,5 +1,7 @@
 """Unfitted components are fitted on the pool; frozen ones keep their fit, in clones and searches too."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -45,15 +47,11 @@ READY = {
     ),
     "frozen": (AnchorFilter(encoder=FrozenEstimator(LSA.fit(CORPUS))), lambda pruner: pruner._encode),
     "generative": (
-        EntropyIntervalFilter(
-            information=None, generative=FrozenEstimator(GenerativeEntropy().fit(CORPUS)), semantic=None
-        ),
+        EntropyIntervalFilter(generative=FrozenEstimator(GenerativeEntropy().fit(CORPUS))),
         lambda pruner: pruner._scorers["generative"],
     ),
     "semantic": (
-        EntropyIntervalFilter(
-            information=None, generative=None, semantic=FrozenEstimator(SemanticEntropy().fit(CORPUS))
-        ),
+        EntropyIntervalFilter(combine="semantic", semantic=FrozenEstimator(SemanticEntropy().fit(CORPUS))),
         lambda pruner: pruner._scorers["semantic"],
     ),
 }
@@ -128,7 +126,7 @@ def test_what_is_not_fitted_learns_from_the_pool():
 FITTED = {
     "perplexity": (PerplexityFilter, NGRAM),
     "encoder": (AnchorFilter, TfidfEncoder(8).fit(CORPUS)),
-    "semantic": (EntropyIntervalFilter, SemanticEntropy().fit(CORPUS)),
+    "semantic": (partial(EntropyIntervalFilter, combine="semantic"), SemanticEntropy().fit(CORPUS)),
     "generative": (EntropyIntervalFilter, GenerativeEntropy(FrozenEstimator(NGRAM)).fit(CORPUS)),
 }
 

@@ -64,7 +64,7 @@ def main() -> None:
     timed("semantic: encoding and scoring", lambda: semantic(texts))
     timed("semantic, vectors from the store", lambda: semantic(texts), arguments.repeats)
     clear_process_store()
-    pruner = EntropyIntervalFilter(n_jobs=arguments.jobs, random_state=0)
+    pruner = EntropyIntervalFilter(combine="igse", n_jobs=arguments.jobs, random_state=0)
     timed("the filter: fit (n-gram model already trained)", lambda: pruner.fit(texts))
     timed("the filter: select", lambda: pruner.select(texts), arguments.repeats)
     if arguments.model:

@@ -69,7 +69,7 @@ FILTERS = {
     "UPS": UPSFilter(keep=0.25, random_state=0),
     "proxy": ProxyFilter(keep=0.25, random_state=0),
     "SEALS": SEALSFilter(4, random_state=0),
-    "entropy interval": EntropyIntervalFilter(keep=0.25, random_state=0),
+    "entropy interval": EntropyIntervalFilter(keep=0.25, combine="igse", random_state=0),
     "semi-prune": SemiPruneFilter(keep=0.25, n_epochs=3, holdout=0, random_state=0),
     "plausibility": PlausibilityFilter(keep=0.25, random_state=0),
     "quota, floors": QuotaFilter(RandomFilter(0.25, random_state=0), groups=kind_of, min_per_group=1),

@@ -78,7 +78,7 @@ FILTERS = {
         TEXTS,
     ),
     "active prune": (ActivePruneFilter(quality=Length()), TEXTS),
-    "entropy interval": (EntropyIntervalFilter(), TEXTS),
+    "entropy interval": (EntropyIntervalFilter(combine="igse"), TEXTS),
     "entropy interval, search": (EntropyIntervalFilter(interval="search", cv=2), TEXTS),
     "plausibility": (PlausibilityFilter(), VECTORS),
     "quota": (QuotaFilter(SEALSFilter(20), groups=len, min_per_group=1), TEXTS),

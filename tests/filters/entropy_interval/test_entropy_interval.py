@@ -47,7 +47,7 @@ class Known:
 
 def euds(**parameters):
     given = {name: Known(name) for name in ENTROPIES}
-    return EntropyIntervalFilter(**(given | {"random_state": 0} | parameters))
+    return EntropyIntervalFilter(**(given | {"combine": "igse", "random_state": 0} | parameters))
 
 
 def brute_force_quantiles(values):
@@ -216,7 +216,7 @@ def test_bad_parameters_are_refused_before_work(parameters, message):
 def test_the_default_scorers_are_fitted_on_the_pool_and_scores_are_bought_once(tmp_path):
     words = np.array(["red", "green", "blue", "fox", "dog", "sea", "sky", "runs", "the", "old", "night"])
     pool = [" ".join(RNG.choice(words, RNG.integers(3, 15))) for _ in range(200)]
-    pruner = EntropyIntervalFilter(memory=tmp_path, random_state=0).fit(pool)
+    pruner = EntropyIntervalFilter(combine="igse", memory=tmp_path, random_state=0).fit(pool)
     assert len(pruner.select(pool)) == 50
     np.testing.assert_allclose(
         pruner.entropies_["information"], InformationEntropy()(list(dict.fromkeys(pool)))
@@ -312,3 +312,9 @@ def test_a_search_with_too_few_rows_for_its_folds_is_refused():
         EntropyIntervalFilter(interval="search", cv=2).fit(texts, [0, 0, 1, 1] + [-1] * 12)
     found = EntropyIntervalFilter(interval="search", cv=2, random_state=0).fit(texts, [0, 1] * 4 + [-1] * 8)
     assert len(found.select(texts)) > 0
+
+
+def test_a_scorer_that_is_not_used_is_named():
+    texts = [f"word {i} of {i % 7}" for i in range(40)]
+    with pytest.warns(UserWarning, match="semantic= is not used with combine='generative'"):
+        EntropyIntervalFilter(semantic=lambda rows: np.arange(len(rows)), random_state=0).fit(texts)
