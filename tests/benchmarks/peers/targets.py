@@ -44,7 +44,8 @@ TARGETS = [
         "the same in a later round",
         "neighbors.small_text_anchors",
         3,
-        "with so few rows fixed work decides; k-means++ alone is a third of our round",
+        "k-means++ alone is a third of our round at 10,000 rows; the peer's growth rests on two sizes under "
+        "different loads",
         what="a later",
     ),
     Target("`ActivePruneFilter` against ASK-LLM, in full", "llm.measured", 43, "the n-gram model and calls"),
