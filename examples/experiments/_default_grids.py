@@ -75,7 +75,7 @@ class Grid:
     kind : {"rare", "topics", "labeled"}
         The loop that judges a setting.
     cls : type or None
-        The filter; None is no filter.
+        The filter; None stands for the whole pool.
     knobs : dict of {parameter: {name of the value: value}}
         The first value of each is the default.
     unpruned : str, default=""
