@@ -81,7 +81,9 @@ def command(script: str, args: argparse.Namespace, usual: argparse.Namespace) ->
 def origin() -> str:
     """Return commit, date and machine in words."""
     commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
+        ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"],
+        capture_output=True,
+        text=True,
     ).stdout.strip()
     cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     machine = cpu[0].partition(": ")[2] if cpu else platform.processor()
@@ -89,6 +91,16 @@ def origin() -> str:
         f"commit {commit}, {date.today()}, one thread of {machine} beside other jobs, no GPU, "
         f"Python {platform.python_version()}"
     )
+
+
+def said_once(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs with each origin in its first row only: the CSV stays small."""
+    return runs.assign(origin=runs["origin"].mask(runs["origin"].duplicated()))
+
+
+def origins(runs: pd.DataFrame) -> str:
+    """Return where and when the runs were made, so that a page from the CSV says what the first one said."""
+    return "; ".join(dict.fromkeys(runs["origin"].dropna()))
 
 
 def publish(name: str, args: argparse.Namespace, runs: pd.DataFrame, text: str) -> None:

@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 from _cold_start import play_cold
 from _descriptions import N_RARE, QUERY, Descriptions
-from _pages import command, compared, count_verdicts, origin, paragraphs, publish, runs_or_tables
+from _pages import command, compared, count_verdicts, origin, paragraphs, publish, runs_or_tables, said_once
 from _pools import describe_sets, split_of
 from _runs import Runs, make_parser, markdown, play, with_packaged_models
 from sklearn.linear_model import LogisticRegression
@@ -194,8 +194,7 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
         rows.append({key: settings[key] for key in ("part", "data", "seed", "strategy")} | found)
         print(*list(rows[-1].values())[:6], flush=True)
     table = pd.DataFrame(rows)
-    table["origin"] = table["origin"].mask(table["origin"].duplicated())  # said once in the CSV
-    return table
+    return said_once(table)
 
 
 def against(runs: pd.DataFrame, baseline: str, outcomes: dict[str, tuple[str, float]]) -> pd.DataFrame:

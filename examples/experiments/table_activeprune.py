@@ -34,7 +34,7 @@ import pandas as pd
 from _activeprune import DATA, FIRST, PARTS, Corpus, make_filter, perplexity_of
 from _activeprune_page import compare, page, written_by_hand
 from _frozen import FrozenOnceClassifier
-from _pages import command, origin, publish
+from _pages import command, origin, publish, said_once
 from _runs import Runs, make_parser, play, with_packaged_models
 from demo import make_classifier
 from sklearn.base import BaseEstimator
@@ -149,8 +149,7 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
         rows.append({"part": part} | named | {"learner": LEARNERS[named["learner"]]} | found)
         print(*named.values(), f"F1 {found['F1, mean']:.3f}", flush=True)
     table = pd.DataFrame(rows)
-    table["origin"] = table["origin"].mask(table["origin"].duplicated())  # said once in the CSV
-    return table.round(4)
+    return said_once(table).round(4)
 
 
 def measure_costs(args: argparse.Namespace) -> pd.DataFrame:

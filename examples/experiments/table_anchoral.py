@@ -36,7 +36,7 @@ import numpy as np
 import pandas as pd
 from _anchoral_page import IMAGES, RAREST, THREE, draw, page
 from _descriptions import QUERY, Descriptions, Split
-from _pages import command, kept_by_hand, origin, publish
+from _pages import command, kept_by_hand, origin, publish, said_once
 from _runs import Runs, make_parser, play, with_packaged_models
 from demo import make_classifier
 from sklearn.base import BaseEstimator
@@ -258,9 +258,8 @@ def run_all(args: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFrame]:
         )
         print(*list(runs[-1].values())[:6], f"F1 {runs[-1]['F1']:.3f}", flush=True)
     table = pd.DataFrame(runs)
-    table["origin"] = table["origin"].mask(table["origin"].duplicated())  # said once in the CSV
     means = pd.concat(rounds).groupby([*names[:-1], "labels"], sort=False).mean().reset_index()
-    return table.round(4), means.round(4)
+    return said_once(table).round(4), means.round(4)
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:

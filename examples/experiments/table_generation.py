@@ -33,6 +33,7 @@ from _pages import (
     paragraphs,
     publish,
     runs_or_tables,
+    said_once,
 )
 from _runs import Runs, cut, markdown, with_packaged_models
 from summarization import summarization
@@ -143,8 +144,7 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
                 rows.append(run | as_row(found, SCALE[name]))
             print(name, seed, f"{rows[-1]['mean']:.1f}", flush=True)
     table = pd.DataFrame(rows)
-    table["origin"] = table["origin"].mask(table["origin"].duplicated())  # said once in the CSV
-    return table
+    return said_once(table)
 
 
 def as_row(found: dict[str, Any], scale: float) -> dict[str, Any]:
