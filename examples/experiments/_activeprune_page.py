@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 from _activeprune import AT_RANDOM, MIN_CLASS, N_TIMED, PARTS, TYPICAL
-from _pages import compared, count_verdicts, paragraphs
+from _pages import compared, count_verdicts, origins, paragraphs
 from _runs import markdown
 
 NEGLIGIBLE = 1.0  # points of macro F1; a smaller difference does not matter to us
@@ -230,10 +230,11 @@ comparisons. *Established*: adjusted p < 0.05. *Excluded*: not established, and 
 and overlap, so the intervals do not cover other data sets. Every comparison with its p:
 [table_activeprune_tests.csv](table_activeprune_tests.csv).
 """
-    origins = "; ".join(runs["origin"].dropna().unique())
     parts = [
         "# ActivePrune against a random quarter",
-        *paragraphs(f"Command: `{command}`, {origins}. Each table says how many seeds it has, from 0 on."),
+        *paragraphs(
+            f"Command: `{command}`, {origins(runs)}. Each table says how many seeds it has, from 0 on."
+        ),
         holds,
         "## Verdicts, counted over the cells",
         markdown(counts(pd.concat([found[RANDOM_FAMILY], found[RIVAL_FAMILY]]))),

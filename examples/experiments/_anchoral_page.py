@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 from _descriptions import N_RARE
-from _pages import compared, paragraphs
+from _pages import compared, origins, paragraphs
 from _runs import drawing, markdown
 
 NEGLIGIBLE = {"F1": 2.0, "found": 5.0}  # points of F1, and percent of the rare rows, that do not matter to us
@@ -203,7 +203,7 @@ K = 50. *{RAREST}* keeps half of the rows of three classes."""
     both = {"F1": "F1", "share": "found"}
     text = f"""# AnchorAL against no filter, RandSub, SEALS and ProxyFilter
 
-Command: `{command}`, {"; ".join(runs["origin"].dropna())}. Each table says how many seeds it has, from 0 on.
+Command: `{command}`, {origins(runs)}. Each table says how many seeds it has, from 0 on.
 
 **Data.** Debian package descriptions, cut at {args.max_words} words, without copies. Each seed splits them
 by source package anew (70 to 30 %), draws its pool from the larger side and its first labels from the pool,

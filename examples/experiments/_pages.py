@@ -73,7 +73,7 @@ def command(script: str, args: argparse.Namespace, usual: argparse.Namespace) ->
     """Return the command that gives these results, without the options of where they are written."""
     words = [f"python examples/experiments/{script}.py"]
     for name, value in vars(args).items():
-        if name not in ("out", "page", "memory", "tables") and value != getattr(usual, name):
+        if name not in ("out", "page", "memory", "tables", "n_jobs") and value != getattr(usual, name):
             words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
     return " ".join(words)
 
@@ -99,8 +99,15 @@ def said_once(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def origins(runs: pd.DataFrame) -> str:
-    """Return where and when the runs were made, so that a page from the CSV says what the first one said."""
-    return "; ".join(dict.fromkeys(runs["origin"].dropna()))
+    """Return where and when the runs were made, in words; commits of one day and machine together.
+
+    A page gets this from its CSV, so that one made again later says the same.
+    """
+    made = runs["origin"].dropna().drop_duplicates().str.removeprefix("commit ")
+    groups = made.str.split(", ", n=1, expand=True).groupby(1, sort=False)[0].agg(", ".join)
+    return "; ".join(
+        f"commit{'s' * (',' in commits)} {commits}, {place}" for place, commits in groups.items()
+    )
 
 
 def publish(name: str, args: argparse.Namespace, runs: pd.DataFrame, text: str) -> None:

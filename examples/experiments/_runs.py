@@ -69,7 +69,12 @@ def make_parser(description: str | None, **defaults: Any) -> argparse.ArgumentPa
 
 
 def with_packaged_models(args: argparse.Namespace) -> argparse.Namespace:
-    """Set those of ``memory``, ``encoder`` and ``llm`` that the command line left out to their defaults."""
+    """Set those of ``memory``, ``encoder`` and ``llm`` that the command line left out to their defaults.
+
+    Nothing is fetched if the page is made from a CSV.
+    """
+    if getattr(args, "tables", None):
+        return args
     if "memory" in args:
         args.memory = args.memory or args.out / "memory"
     for option, model in (("encoder", "minilm"), ("llm", "smollm2-135m")):

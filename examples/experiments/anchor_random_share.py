@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from _pages import command, compared, origin, paragraphs, publish
+from _pages import command, compared, origin, origins, paragraphs, publish, runs_or_tables, said_once
 from _runs import Runs, make_parser, markdown
 from proxy_filter import LEARNERS, N_RARE, play_one
 
@@ -71,9 +72,9 @@ def play_share(settings: dict[str, Any], args: argparse.Namespace) -> dict[str, 
     }
 
 
-def run_all(seeds: range, shares: list[float], args: argparse.Namespace) -> pd.DataFrame:
+def play_seeds(seeds: range, shares: list[float], args: argparse.Namespace) -> pd.DataFrame:
     """Play the loops that have not been played yet; return one row per run."""
-    runs = Runs(args.out / "runs.jsonl")
+    runs, now = Runs(args.out / "runs.jsonl"), {"origin": origin()}
     sizes = ("pool_size", "test_size", "max_words", "n_neighbors", "n_seeds", "batch", "rounds")
     common = {key: getattr(args, key) for key in sizes}
     rows = []
@@ -82,9 +83,18 @@ def run_all(seeds: range, shares: list[float], args: argparse.Namespace) -> pd.D
             for learner in list(LEARNERS)[:2]:
                 for share in shares:
                     run = {"seed": seed, "rare": rare, "learner": learner, "share": share}
-                    rows.append(run | runs.get(common | run, lambda run=run: play_share(run, args)))
+                    played = partial(play_share, run, args)
+                    rows.append(run | runs.get(common | run, lambda played=played: played() | now))
         print(seed, flush=True)
     return pd.DataFrame(rows)
+
+
+def run_all(args: argparse.Namespace) -> pd.DataFrame:
+    """Play the tuning seeds, then the best share of random rows on the test seeds; return one row per run."""
+    tuning = play_seeds(range(args.seeds), [0.0, *args.shares], args)
+    seeds = range(FIRST_TEST_SEED, FIRST_TEST_SEED + args.test_seeds)
+    test = play_seeds(seeds, [0.0, best_share(tuning)], args)
+    return said_once(pd.concat([tuning.assign(part="tuning"), test.assign(part="test")], ignore_index=True))
 
 
 def against_none(runs: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -104,14 +114,15 @@ def best_share(runs: pd.DataFrame) -> float:
     return float(runs[runs["share"] > 0].groupby("share")["F1, mean"].mean().idxmax())
 
 
-def page(tuning: pd.DataFrame, test: pd.DataFrame, args: argparse.Namespace) -> str:
+def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     """Return the page of the results."""
+    tuning, test = (runs[runs["part"] == part] for part in ("tuning", "test"))
     share = best_share(tuning)
     last = FIRST_TEST_SEED + args.test_seeds - 1
     text = f"""# AnchorFilter with a share of random rows
 
 Command: `{command("anchor_random_share", args, parse([]))}`, seeds 0 to {args.seeds - 1} for tuning and
-{FIRST_TEST_SEED} to {last} for the test, {origin()}.
+{FIRST_TEST_SEED} to {last} for the test, {origins(runs)}.
 
 **Data and loop.** As in [ProxyFilter against no pruning](proxy_filter.md): each seed draws {args.pool_size:,}
 Debian descriptions for its pool and {args.test_size:,} for its test set, one section against all others;
@@ -151,6 +162,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         rounds=10,
         out=Path("anchor_random_share-results"),
         page=None,
+        tables=None,
     )
     parser.add_argument("--rare", nargs="+", default=["games", "mail"], help="rare classes, in turn")
     parser.add_argument("--shares", nargs="+", type=float, default=[0.1, 0.25, 0.5], help="shares to tune")
@@ -162,11 +174,8 @@ def main() -> None:
     """Play the loops and write the page."""
     args = parse()
     warnings.simplefilter("ignore")
-    tuning = run_all(range(args.seeds), [0.0, *args.shares], args)
-    seeds = range(FIRST_TEST_SEED, FIRST_TEST_SEED + args.test_seeds)
-    test = run_all(seeds, [0.0, best_share(tuning)], args)
-    both = pd.concat([tuning.assign(part="tuning"), test.assign(part="test")])
-    publish("anchor_random_share", args, both.round(3), page(tuning, test, args))
+    runs = runs_or_tables(args, run_all)
+    publish("anchor_random_share", args, runs, page(runs, args))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _against_none import with_kept
-from _pages import compared, paired, paragraphs, publish
+from _pages import compared, paired, paragraphs, publish, runs_or_tables
 from _runs import Runs, cut, encode, make_parser, markdown
 from p_yes import POOLS
 
@@ -277,6 +277,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         memory=None,
         out=Path("distilled_scorer-results"),
         page=None,
+        tables=None,
     )
     parser.add_argument("--data", nargs="+", choices=POOLS, default=list(POOLS), help="pools")
     parser.add_argument("--teachers", nargs="+", choices=TEACHERS, default=list(TEACHERS), help="teachers")
@@ -289,7 +290,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Distill and write the page."""
     args = parse()
-    runs = with_kept(run_all(args), args.page and args.page.with_suffix(".csv"), KEY)
+    runs = runs_or_tables(args, run_all)
+    if not args.tables:
+        runs = with_kept(runs, args.page and args.page.with_suffix(".csv"), KEY)
     publish("distilled_scorer", args, runs, page(runs))
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _pages import command, origin, paragraphs, publish, runs_or_tables
+from _pages import command, origin, origins, paragraphs, publish, runs_or_tables, said_once
 from _runs import Runs, make_parser, markdown
 from demo import FILTERS, Task, load_task, make_filter
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -75,7 +75,7 @@ def linear_model() -> Pipeline:
 
 def run_all(args: argparse.Namespace) -> pd.DataFrame:
     """Run the filters that have not been run yet; return one row per data set and filter."""
-    runs = Runs(args.out / "runs.jsonl")
+    runs, now = Runs(args.out / "runs.jsonl"), {"origin": origin()}
     free = ("out", "page", "tables", "memory", "data", "filters")
     common = {name: value for name, value in vars(args).items() if name not in free}
     rows = []
@@ -83,21 +83,21 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
         task = cache(partial(load_task, data, args))
         for name in args.filters:
             of = {"data": data, "name": name}
-            rows.append(runs.get(common | of, lambda task=task, name=name: prune(task(), name, args)))
+            rows.append(runs.get(common | of, lambda task=task, name=name: prune(task(), name, args) | now))
             print(f"{data}, {name}: {rows[-1]['kept']} rows kept", flush=True)
-    return pd.DataFrame(rows)
+    return said_once(pd.DataFrame(rows))
 
 
 def page(table: pd.DataFrame, args: argparse.Namespace) -> str:
     """Return the page of the results."""
     rare = table.groupby("data", sort=False)["rare rows"].max()
-    shown = table.drop(columns=["reasons", "rare, %", "pool"])
+    shown = table.drop(columns=["reasons", "rare, %", "pool", "origin"])
     digits = {"ready, s": 1, "select, s": 2, "words per text": 0, "F1": 3, "accuracy": 3}
     for column, n in digits.items():
         shown[column] = table[column].map(f"{{:.{n}f}}".format)
     text = f"""# Every filter on the same pools
 
-Command: `{command("every_filter", args, parse([]))}`, {origin()}, seed {args.seed}.
+Command: `{command("every_filter", args, parse([]))}`, {origins(table)}, seed {args.seed}.
 
 **Data.** {args.pool_size} film-review snippets (*movies*, two classes of equal size), and as many Debian
 package descriptions (*debian*, where *{args.rare}* is the rare class). {args.n_seeds} rows of each are

@@ -34,7 +34,7 @@ from _default_grids import (
     labeled_selection,
     settings,
 )
-from _pages import command, compared, count_verdicts, origin, paragraphs, publish
+from _pages import command, compared, count_verdicts, origin, origins, paragraphs, publish, said_once
 from _runs import Runs, make_parser, markdown, with_packaged_models
 
 FIRST_TEST_SEED = 100
@@ -85,7 +85,7 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
     winners = [row for row in best(selection).itertuples() if row.established]
     to_test = [Setting(row.filter, row.parameter, x) for row in winners for x in (row.default, row.value)]
     runs = pd.concat([selection, play("test", to_test, args)], ignore_index=True)
-    return runs.assign(origin=runs["origin"].mask(runs["origin"].duplicated()))  # said once in the CSV
+    return said_once(runs)
 
 
 def scores(runs: pd.DataFrame, filter: str, knob: str) -> pd.DataFrame:
@@ -193,13 +193,6 @@ def levels(runs: pd.DataFrame) -> pd.DataFrame:
 def read(path: Path) -> pd.DataFrame:
     """Return the runs of a CSV; the names of values stay as they are."""
     return pd.read_csv(path, dtype={"value": str}).fillna({"parameter": "", "value": ""})
-
-
-def origins(runs: pd.DataFrame) -> str:
-    """Return where and when the runs were made, in words; commits of one day and machine together."""
-    made = runs["origin"].dropna().str.removeprefix("commit ").str.split(", ", n=1, expand=True)
-    groups = made.groupby(1, sort=False)[0].agg(", ".join)
-    return "; ".join(f"commit {commits}, {place}" for place, commits in groups.items())
 
 
 def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:

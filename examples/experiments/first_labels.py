@@ -6,6 +6,7 @@ which the strategies of a seed share. Entropy starts with random rows. A command
 where it stopped.
 
     python examples/experiments/first_labels.py  # about a quarter of an hour on one busy core
+    python examples/experiments/first_labels.py --tables docs/results/first_labels.csv  # from the CSV
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _cold_start import play_cold
-from _pages import command, compared, origin, paragraphs, publish
+from _pages import command, compared, origin, origins, paragraphs, publish, runs_or_tables, said_once
 from _pools import SETS, describe_sets, split_of
 from _runs import Runs, make_parser, markdown, with_packaged_models
 from sklearn.metrics import pairwise_distances_argmin_min
@@ -82,14 +83,14 @@ def play(settings: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
 
 def run_all(args: argparse.Namespace) -> pd.DataFrame:
     """Play the loops that have not been played yet; return one row per run."""
-    runs = Runs(args.out / "runs.jsonl")
+    runs, now = Runs(args.out / "runs.jsonl"), {"origin": origin()}
     common = {key: getattr(args, key) for key in ("pool_size", "batch", "rounds")}
     rows = []
     for name in args.data:
         for seed in range(args.seeds):
             for strategy in STRATEGIES:
                 run = {"data": name, "seed": seed, "strategy": strategy}
-                found = runs.get(common | run, lambda run=run: play(run, args))
+                found = runs.get(common | run, lambda run=run: play(run, args) | now)
                 curve = dict(zip(found["labels"], found["accuracy"], strict=True))
                 classes = dict(zip(found["labels"], found["classes"], strict=True))
                 rows.append(
@@ -97,9 +98,10 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
                     | {"mean accuracy": np.mean(found["accuracy"])}
                     | {f"accuracy at {n}": curve[n] for n in milestones(args)}
                     | {f"classes at {n}": classes[n] for n in milestones(args)}
+                    | {"origin": found["origin"]}
                 )
             print(name, seed, flush=True)
-    return pd.DataFrame(rows)
+    return said_once(pd.DataFrame(rows))
 
 
 def milestones(args: argparse.Namespace) -> list[int]:
@@ -125,7 +127,7 @@ def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     levels = runs.groupby(["data", "strategy"], sort=False).mean(numeric_only=True).drop(columns="seed")
     text = f"""# The first labels: TypiClust against random rows
 
-Command: `{command("first_labels", args, parse([]))}`, seeds 0 to {args.seeds - 1}, {origin()}.
+Command: `{command("first_labels", args, parse([]))}`, seeds 0 to {runs["seed"].max()}, {origins(runs)}.
 
 **Data.** Pools and test sets, drawn anew by each seed: {describe_sets(args.data, args.pool_size)}.
 
@@ -161,6 +163,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         memory=None,
         out=Path("first_labels-results"),
         page=None,
+        tables=None,
     )
     parser.add_argument("--data", nargs="+", choices=SETS, default=["movies", "reuters", "news"])
     return with_packaged_models(parser.parse_args(argv))
@@ -170,8 +173,8 @@ def main() -> None:
     """Play the loops and write the page."""
     args = parse()
     warnings.simplefilter("ignore")
-    runs = run_all(args)
-    publish("first_labels", args, runs.round(3), page(runs, args))
+    runs = runs_or_tables(args, run_all)
+    publish("first_labels", args, runs, page(runs, args))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import numpy as np
 import pandas as pd
-from _pages import command, origin, paragraphs, publish, runs_or_tables
+from _pages import command, origin, origins, paragraphs, publish, runs_or_tables, said_once
 from _runs import Runs, cut, draw_rows, drawing, make_parser, markdown
 from scipy.stats import loguniform, randint
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
@@ -217,16 +217,20 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
     """Run the searches that have not been run yet; return one row per candidate, best first."""
     texts, y, groups = load_pool(args)
     print(f"{len(texts)} rows, {y.sum()} of them in the section {args.rare}")
-    kept = Runs(args.out / "searches.jsonl")
+    kept, now = Runs(args.out / "searches.jsonl"), {"origin": origin()}
     settings = {
         name: value for name, value in vars(args).items() if name not in ("out", "n_jobs", "page", "tables")
     }
     parts = []
     for name, search in make_searches(make_filters(texts, args), args).items():
-        found = kept.get({"search": name, **settings}, partial(run, search, texts, y, groups))
+        ran = partial(run, search, texts, y, groups)
+        found = kept.get({"search": name, **settings}, lambda ran=ran: ran() | now)
         print(f"{name}: {found['runs']} runs in {found['seconds']:.0f} s", flush=True)
         parts.append(pd.DataFrame(found["candidates"]).assign(search=name, rare_rows=int(y.sum())))
-    return pd.concat(parts).sort_values("mean_test_score", ascending=False, kind="stable", ignore_index=True)
+        parts[-1]["origin"] = found["origin"]
+    candidates = pd.concat(parts)
+    best_first = candidates.sort_values("mean_test_score", ascending=False, kind="stable", ignore_index=True)
+    return said_once(best_first)
 
 
 def surface(table: pd.DataFrame, search: str, rows: str, columns: str) -> pd.DataFrame:
@@ -268,7 +272,7 @@ def page(table: pd.DataFrame, args: argparse.Namespace) -> str:
     small = {"keep = 5 %": grids[grids["keep"] == 0.05], "M = 30": grids[grids["max_subpool"] == 30]}
     text = f"""# Searching β, A, K and M
 
-Command: `{command("grid_search", args, parse([]))}`, {origin()}, seed {args.seed}.
+Command: `{command("grid_search", args, parse([]))}`, {origins(table)}, seed {args.seed}.
 
 **Pool.** The first {args.max_words} words of {args.pool_size:,} Debian package descriptions,
 {table["rare_rows"].iloc[0]} of them of the rare class *{args.rare}*; {args.folds} folds, with every source

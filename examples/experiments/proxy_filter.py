@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 from _against_none import against_none, levels, seeds_of, shown, what_holds, with_kept
 from _frozen import FrozenOnceClassifier
-from _pages import command, paragraphs, publish
+from _pages import command, paragraphs, publish, runs_or_tables
 from _runs import Runs, cut, make_parser, markdown, play
 from demo import make_classifier
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -280,6 +280,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         rounds=10,
         out=Path("proxy_filter-results"),
         page=None,
+        tables=None,
     )
     parser.add_argument(
         "--rare", nargs="+", default=["games", "mail", "hamradio"], help="rare classes, in turn"
@@ -299,9 +300,10 @@ def main() -> None:
     """Play the loops and write the page."""
     args = parse()
     warnings.simplefilter("ignore")
-    runs = run_all(args)
-    known = args.page and args.page.with_suffix(".csv")
-    runs = with_kept(runs, known, ["rare", "learner", "filter", "seed", *SETTINGS])
+    runs = runs_or_tables(args, run_all)
+    if not args.tables:
+        known = args.page and args.page.with_suffix(".csv")
+        runs = with_kept(runs, known, ["rare", "learner", "filter", "seed", *SETTINGS])
     publish("proxy_filter", args, runs, page(runs))
 
 

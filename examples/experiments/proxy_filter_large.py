@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _against_none import against_none, levels, seeds_of, shown, what_holds, with_kept
-from _pages import command, paragraphs, publish
+from _pages import command, paragraphs, publish, runs_or_tables
 from _runs import Runs, cut, encode, make_parser, markdown, play, with_packaged_models
 from proxy_filter import LEARNERS, N_RARE, NEGLIGIBLE, ContentOf, make_learner, measured
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -203,6 +203,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         memory=None,
         out=Path("proxy_filter_large-results"),
         page=None,
+        tables=None,
     )
     classes = ["games", "mail", "hamradio", BALANCED]
     parser.add_argument("--rare", nargs="+", default=classes, help="rare classes, in turn")
@@ -218,9 +219,10 @@ def main() -> None:
     """Play the loops and write the page."""
     args = parse()
     warnings.simplefilter("ignore")
-    runs = run_all(args)
-    known = args.page and args.page.with_suffix(".csv")
-    runs = with_kept(runs, known, ["rare", "learner", "filter", "seed", *SETTINGS])
+    runs = runs_or_tables(args, run_all)
+    if not args.tables:
+        known = args.page and args.page.with_suffix(".csv")
+        runs = with_kept(runs, known, ["rare", "learner", "filter", "seed", *SETTINGS])
     publish("proxy_filter_large", args, runs, page(runs))
 
 

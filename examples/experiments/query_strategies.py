@@ -29,7 +29,17 @@ import numpy as np
 import pandas as pd
 from _cold_start import play_cold
 from _descriptions import N_RARE, QUERY, Descriptions
-from _pages import command, compared, count_verdicts, origin, paragraphs, publish, runs_or_tables, said_once
+from _pages import (
+    command,
+    compared,
+    count_verdicts,
+    origin,
+    origins,
+    paragraphs,
+    publish,
+    runs_or_tables,
+    said_once,
+)
 from _pools import describe_sets, split_of
 from _runs import Runs, make_parser, markdown, play, with_packaged_models
 from sklearn.linear_model import LogisticRegression
@@ -236,7 +246,7 @@ def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     rows = ", ".join(f"{n:.0f} rows of *{name}*" for name, n in in_pool.items())
     text = f"""# Query strategies against random rows
 
-Command: `{command("query_strategies", args, parse([]))}`, {"; ".join(runs["origin"].dropna())}. Each table
+Command: `{command("query_strategies", args, parse([]))}`, {origins(runs)}. Each table
 says how many seeds it has, from 0 on unless stated.
 
 **Strategies** have their default settings, which are those of their papers; nothing was tuned on these

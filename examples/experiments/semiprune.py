@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _pages import command, count_verdicts, origin, paragraphs, publish, runs_or_tables
+from _pages import command, count_verdicts, origin, origins, paragraphs, publish, runs_or_tables, said_once
 from _pools import Split, describe_sets, split_of
 from _runs import Runs, make_parser, markdown, with_packaged_models
 from semiprune_defaults import METHODS, NEGLIGIBLE, test_table
@@ -81,7 +81,9 @@ def images_of(seed: int) -> Split:
     return Split(X[:IMAGE_POOL], y[:IMAGE_POOL], X[IMAGE_POOL:], y[IMAGE_POOL:])
 
 
-def play(data: str, seed: int, args: argparse.Namespace, runs: Runs) -> Iterator[dict[str, Any]]:
+def play(
+    data: str, seed: int, args: argparse.Namespace, runs: Runs, now: dict[str, str]
+) -> Iterator[dict[str, Any]]:
     """Yield one row per method, share of labels and size; each filter is fitted once for all sizes."""
     split = partial(images_of, seed) if data == "images" else partial(split_of, data, seed, args.memory)
 
@@ -128,7 +130,8 @@ def play(data: str, seed: int, args: argparse.Namespace, runs: Runs) -> Iterator
 
     for method, labels, keep in cells(data):
         settings = {"data": data, "seed": seed, "method": method, "labels": labels, "keep": keep}
-        found = runs.get(settings | {"steps": args.steps}, partial(run, method, labels, keep))
+        played = partial(run, method, labels, keep)
+        found = runs.get(settings | {"steps": args.steps}, lambda played=played: played() | now)
         yield settings | {"right": np.nan, "right among kept": np.nan} | found
 
 
@@ -156,13 +159,13 @@ def score(split: Split, rows: np.ndarray, steps: int, seed: int) -> dict[str, fl
 
 def run_all(args: argparse.Namespace) -> pd.DataFrame:
     """Play the runs that have not been played yet; return one row per run."""
-    runs = Runs(args.out / "runs.jsonl")
+    runs, now = Runs(args.out / "runs.jsonl"), {"origin": origin()}
     rows = []
     for data in args.data:
         for seed in range(SEEDS[data] if args.seeds is None else args.seeds):
-            rows += play(data, seed, args, runs)
+            rows += play(data, seed, args, runs, now)
             print(data, seed, flush=True)
-    return pd.DataFrame(rows)
+    return said_once(pd.DataFrame(rows))
 
 
 def levels(runs: pd.DataFrame) -> pd.DataFrame:
@@ -197,7 +200,7 @@ plays them)."""
 principal components"""
     text = f"""# SemiPrune with few labels, against random rows
 
-Command: `{command("semiprune", args, parse([]))}`, {origin()}, seeds from 0:
+Command: `{command("semiprune", args, parse([]))}`, {origins(runs)}, seeds from 0:
 {", ".join(f"{n} on {name}" for name, n in runs.groupby("data", sort=False)["seed"].nunique().items())}.
 
 **Data.** Pools and test sets, drawn anew by each seed: {describe_sets(list(seeds.index))}. *fashion-60k* is
@@ -284,6 +287,7 @@ def main() -> None:
     args = parse()
     warnings.simplefilter("ignore")
     runs = runs_or_tables(args, run_all)
+    args.data = list(dict.fromkeys(runs["data"]))
     publish("semiprune", args, runs, page(runs, args))
 
 

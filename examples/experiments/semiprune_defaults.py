@@ -16,13 +16,13 @@ from __future__ import annotations
 import argparse
 import warnings
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from _pages import command, compared, origin, paragraphs, publish
+from _pages import command, compared, origin, origins, paragraphs, publish, runs_or_tables, said_once
 from _pools import Split, describe_sets, split_of
 from _runs import Runs, make_parser, markdown, with_packaged_models
 from sklearn.decomposition import PCA
@@ -82,7 +82,13 @@ TEST_FEW = ("debian",)
 
 
 def play(
-    name: str, seed: int, labels: float, methods: list[str], args: argparse.Namespace, runs: Runs
+    name: str,
+    seed: int,
+    labels: float,
+    methods: list[str],
+    args: argparse.Namespace,
+    runs: Runs,
+    now: dict[str, str],
 ) -> Iterator[dict[str, Any]]:
     """Yield one row per method and size; the filter is fitted once."""
 
@@ -133,9 +139,8 @@ def play(
         cells += [("all rows", 1.0), *(("k-means", keep) for keep in KEEP if keep <= LARGEST_FOR_K_MEANS)]
     for method, keep in cells:
         settings = {"data": name, "seed": seed, "labels": labels, "method": method, "keep": keep}
-        found = runs.get(
-            settings | {"rows": args.pool_size}, lambda method=method, keep=keep: run(method, keep)
-        )
+        played = partial(run, method, keep)
+        found = runs.get(settings | {"rows": args.pool_size}, lambda played=played: played() | now)
         yield settings | found
 
 
@@ -154,9 +159,9 @@ def score(data: Split, rows: np.ndarray) -> dict[str, float]:
     }
 
 
-def run_all(part: str, args: argparse.Namespace) -> pd.DataFrame:
+def play_part(part: str, args: argparse.Namespace) -> pd.DataFrame:
     """Play one part, tuning or test; return one row per run."""
-    runs = Runs(args.out / "runs.jsonl")
+    runs, now = Runs(args.out / "runs.jsonl"), {"origin": origin()}
     if part == "tuning":
         seeds, names, methods = range(args.tuning_seeds), TUNING, list(METHODS)
     else:
@@ -171,9 +176,15 @@ def run_all(part: str, args: argparse.Namespace) -> pd.DataFrame:
     rows = []
     for seed in seeds:
         for labels, name, compared_methods in cells:
-            rows += play(name, seed, labels, compared_methods, args, runs)
+            rows += play(name, seed, labels, compared_methods, args, runs, now)
             print(part, labels, name, seed, flush=True)
     return pd.DataFrame(rows)
+
+
+def run_all(args: argparse.Namespace) -> pd.DataFrame:
+    """Play both parts; return one row per run."""
+    parts = [play_part(part, args).assign(part=part) for part in ("tuning", "test")]
+    return said_once(pd.concat(parts, ignore_index=True))
 
 
 def gains(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -216,13 +227,14 @@ def levels(runs: pd.DataFrame) -> pd.DataFrame:
     return groups.map("{:.1f}".format).reset_index()
 
 
-def page(tuning: pd.DataFrame, test: pd.DataFrame, args: argparse.Namespace) -> str:
+def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     """Return the page of the results."""
+    tuning, test = (runs[runs["part"] == part] for part in ("tuning", "test"))
     last = FIRST_TEST_SEED + args.seeds - 1
     text = f"""# The defaults of SemiPruneFilter
 
 Command: `{command("semiprune_defaults", args, parse([]))}`, seeds 0 to {args.tuning_seeds - 1} for tuning and
-{FIRST_TEST_SEED} to {last} for the test, {origin()}.
+{FIRST_TEST_SEED} to {last} for the test, {origins(runs)}.
 
 **Data.** Pools and test sets, drawn anew by each seed: {describe_sets([*TUNING, *TEST], args.pool_size)}.
 *fashion* holds images. Debian is split by source package. Defaults were chosen on {", ".join(TUNING)}, and
@@ -285,7 +297,13 @@ ended; the runs on the tuning sets, made afterwards, favor DUAL + beta too.
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(
-        __doc__, seeds=8, pool_size=None, memory=None, out=Path("semiprune_defaults-results"), page=None
+        __doc__,
+        seeds=8,
+        pool_size=None,
+        memory=None,
+        out=Path("semiprune_defaults-results"),
+        page=None,
+        tables=None,
     )
     parser.add_argument("--tuning-seeds", type=int, default=2, help="number of seeds for tuning")
     parser.add_argument("--few", nargs="*", type=float, default=[0.05], help="shares labeled, besides all")
@@ -298,11 +316,10 @@ def main() -> None:
     args = parse()
     warnings.simplefilter("ignore")
     if args.part != "both":
-        run_all(args.part, args)
+        play_part(args.part, args)
         return
-    tuning, test = run_all("tuning", args), run_all("test", args)
-    both = pd.concat([tuning.assign(part="tuning"), test.assign(part="test")])
-    publish("semiprune_defaults", args, both.round(3), page(tuning, test, args))
+    runs = runs_or_tables(args, run_all)
+    publish("semiprune_defaults", args, runs, page(runs, args))
 
 
 if __name__ == "__main__":

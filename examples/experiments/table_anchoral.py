@@ -17,7 +17,7 @@ Vectors are computed once. A command that was killed continues where it stopped.
     python examples/experiments/table_anchoral.py  # half an hour on one core, ten minutes of it MiniLM
     python examples/experiments/table_anchoral.py --parts small --seeds 80
     python examples/experiments/table_anchoral.py --parts small --learner minilm --seeds 20  # on a GPU
-    python examples/experiments/table_anchoral.py --csv docs/results/table_anchoral.csv  # the page alone
+    python examples/experiments/table_anchoral.py --tables docs/results/table_anchoral.csv  # the page alone
 """
 
 from __future__ import annotations
@@ -273,6 +273,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         encoder=None,
         memory=None,
         page=None,
+        tables=None,
         out=Path("table_anchoral-results"),
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
@@ -285,7 +286,6 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, help="number of seeds (default: the part's)")
     parser.add_argument("--pool-size", type=int, help="rows of each pool; 0 for all (default: the part's)")
     parser.add_argument("--texts", type=int, default=0, help="descriptions that are read; 0 for all")
-    parser.add_argument("--csv", type=Path, help="write the page from this file, and play nothing")
     return parser.parse_args(argv)
 
 
@@ -296,11 +296,11 @@ def main() -> None:
     warnings.simplefilter("ignore")
     args.page = args.page or args.out / "table_anchoral.md"
     rounds_csv = args.page.with_name("table_anchoral_rounds.csv")
-    if args.csv:
-        runs, rounds = pd.read_csv(args.csv), pd.read_csv(args.csv.with_name(rounds_csv.name))
+    if args.tables:
+        runs, rounds = pd.read_csv(args.tables), pd.read_csv(args.tables.with_name(rounds_csv.name))
     else:
         runs, rounds = run_all(args)
-    given.csv, given.parts = None, list(dict.fromkeys(runs["part"]))
+    given.parts = list(dict.fromkeys(runs["part"]))
     text = page(runs, args, command("table_anchoral", given, parse([]))) + kept_by_hand(args.page)
     publish("table_anchoral", args, runs, text)
     rounds.to_csv(rounds_csv, index=False)

@@ -29,6 +29,7 @@ from _pages import (
     count_verdicts,
     kept_by_hand,
     origin,
+    origins,
     paired,
     paragraphs,
     publish,
@@ -217,10 +218,9 @@ def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     seeds = "; ".join(f"{name}: seeds 0 to {runs.loc[runs['task'] == name, 'seed'].max()}" for name in tasks)
     sections = [section(name, runs[runs["task"] == name]) for name in tasks]
     sizes = [args.n_seeds + n * args.batch for n in range(args.rounds + 1)]
-    origins = "; ".join(dict.fromkeys(runs["origin"].dropna()))
     text = f"""# Translation and summarization
 
-Command: `{command("table_generation", args, parse([]))}`, {origins}. {seeds.capitalize()}.
+Command: `{command("table_generation", args, parse([]))}`, {origins(runs)}. {seeds.capitalize()}.
 
 {" ".join(DATA[name] for name in tasks)} Each seed draws {args.pool_size} rows for its pool,
 {args.test_size} test texts from other source packages, and
@@ -287,6 +287,7 @@ def main() -> None:
     args.page = args.page or args.out / "generation.md"
     warnings.simplefilter("ignore")
     runs = runs_or_tables(args, run_all)
+    given.task = list(dict.fromkeys(runs["task"]))
     publish("generation", args, runs, page(runs, given) + kept_by_hand(args.page))
 
 

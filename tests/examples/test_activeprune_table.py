@@ -172,15 +172,3 @@ def test_what_people_wrote_stays(pages: ModuleType, tmp_path: Path) -> None:
     assert pages.written_by_hand(page) == "## What holds"
     page.write_text("# Title\n\n## What holds\n\n* This.\n\n## Tables\n\nRest.\n")
     assert pages.written_by_hand(page) == "## What holds\n\n* This."
-
-
-def test_the_page_is_made_from_its_csv_files(table: ModuleType, tmp_path: Path, monkeypatch: Any) -> None:
-    page = tmp_path / "table_activeprune.md"
-    published = RESULTS / page.name
-    page.write_text(published.read_text())
-    csv = published.with_suffix(".csv")
-    monkeypatch.setattr("sys.argv", ["table_activeprune.py", "--tables", str(csv), "--page", str(page)])
-    table.main()
-    for made in tmp_path.iterdir():
-        assert made.read_text() == (RESULTS / made.name).read_text(), made.name
-    assert len(list(tmp_path.iterdir())) == 4

@@ -143,7 +143,7 @@ def test_a_second_command_writes_the_same_page_and_plays_nothing(tmp_path: Path)
     assert "Earlier" not in first
     assert write(pages[1]) == first
     assert (tmp_path / "out" / "runs.jsonl").read_text() == lines
-    assert write(pages[2], "--csv", str(pages[0].with_suffix(".csv"))) == first
+    assert write(pages[2], "--tables", str(pages[0].with_suffix(".csv"))) == first
     for name in ("anchoral_rounds.svg", "anchoral_rarest.svg"):
         images = [page.parents[1] / "images" / name for page in pages]
         assert len({image.read_bytes() for image in images}) == 1

@@ -115,15 +115,6 @@ def test_a_csv_keeps_its_rows_and_gains_the_new_ones(tables: ModuleType, tmp_pat
     pd.testing.assert_frame_equal(tables.with_kept(first.iloc[:0], path, key), kept)
 
 
-@pytest.mark.parametrize("name", ["proxy_filter", "proxy_filter_large", "distilled_scorer"])
-def test_the_page_is_made_from_the_csv(
-    experiment: ModuleType, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    results = EXPERIMENTS.parents[1] / "docs" / "results"
-    script = __import__(name)
-    assert script.page(pd.read_csv(results / f"{name}.csv")) == (results / f"{name}.md").read_text()
-
-
 def test_frozen_layers_that_run_once_give_the_same_model(experiment: ModuleType, tmp_path: Path) -> None:
     texts = [f"{word} {n}" for n, word in enumerate(["plain text", "longer text, of more words", "odd"] * 6)]
     y = [0, 1, 0] * 6
