@@ -16,11 +16,11 @@ from skprune import ActivePruneFilter, PrunedQuery, RandomFilter, TransformerSeq
 from skprune.base import BaseFilter
 from skprune.datasets import fetch_model, split_by_group
 from skprune.modal import ActiveLearner
-from skprune.strategies import IDDS, NSP, RandomSampling
+from skprune.strategies import IDDS, NSP, RandomSampling, TypiClust
 
 KEEP = 0.25
 FILTERS = ("none", "random", "activeprune")
-STRATEGIES = {"random": RandomSampling, "nsp": NSP, "idds": IDDS}
+STRATEGIES = {"random": RandomSampling, "nsp": NSP, "idds": IDDS, "typiclust": TypiClust}
 COLUMNS = ("round", "labels", "pool", "subpool", "LLM calls", "select s", "train s", "score")
 
 
