@@ -88,8 +88,9 @@ SMALLER = {"test_size": 300, "rounds": 3}  # set after one run was timed, before
 PARTS = {
     "LC": Part((("vectors", "LC", 40), ("terms", "LC", 40), ("mlp", "LC", 40)), FILTERS),
     "strategies": Part((("vectors", "CAL", 20), ("vectors", "Coreset", 20)), FEW),
+    "UHerding": Part((("vectors", "UHerding", 40),), ("none", "random", "ProxyFilter", "ActivePrune")),
     "first": Part((("vectors", "LC", 40), ("terms", "LC", 40), ("mlp", "LC", 40)), tuple(FIRST)),
-    "fine-tuned": Part((("minilm", "LC", 15),), FEWEST, ("reuters",), SMALLER),
+    "fine-tuned": Part((("minilm", "LC", 20),), FEWEST, changes=SMALLER),
 }
 KEEP = 0.25
 MIN_CLASS = 100  # rows of a class; reuters has classes of three

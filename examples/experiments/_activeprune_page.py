@@ -15,6 +15,7 @@ CELL = ["part", "data", "learner", "strategy"]
 TITLES = {
     "LC": "Least confidence, three learners",
     "strategies": "CAL and Coreset",
+    "UHerding": "UHerding",
     "fine-tuned": "A fine-tuned transformer",
 }
 #: What ActivePrune itself is compared with, besides a random quarter.
@@ -54,6 +55,10 @@ steps of 12 texts, balanced classes. The last of its six layers is trained anew 
 the other five is computed once per text, before the loop, and not counted as a cost: a whole pass costs about
 six times the seconds below. To fit on one core, there are {rounds} rounds, and {test_size} rows in the test
 set; these sizes were set after single runs had been timed, before any comparison was seen.
+"""
+STRATEGIES = """
+Each strategy against least confidence with the same filter and seed. The cells of this table are one family
+of tests, named before UHerding was run; the runs of the others had been seen.
 """
 FIRST_LABELS = """
 A random quarter of the pool in each round; the initial labels are those that TypiClust picks by sentence
@@ -189,6 +194,18 @@ def levels(runs: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
+def strategies(runs: pd.DataFrame) -> pd.DataFrame:
+    """Compare the strategies with least confidence, without a filter and behind a random quarter."""
+    found = {}
+    learner = runs.loc[runs["strategy"] == "UHerding", "learner"]
+    shown = runs[runs["learner"].isin(learner) & runs["filter"].isin(("none", "random"))]
+    for (data, pruner), group in shown.groupby(["data", "filter"], sort=False):
+        table = 100 * group.pivot(index="seed", columns="strategy", values="F1, mean")
+        for name in table.columns.drop("LC"):
+            found[data, pruner, name, "LC"] = (table[name] - table["LC"]).dropna()
+    return compared(found, ["data", "filter", "strategy", "against"], NEGLIGIBLE)
+
+
 def written_by_hand(page: Path) -> str:
     """Return what people wrote under "What holds" of an earlier page, with its heading."""
     text = page.read_text() if page.exists() else ""
@@ -257,6 +274,9 @@ and overlap, so the intervals do not cover other data sets. Every comparison wit
     if len(found["first labels"]):
         parts += ["## First labels by TypiClust", *paragraphs(FIRST_LABELS)]
         parts += [markdown(short(found["first labels"]))]
+    if "UHerding" in set(runs["strategy"]):
+        parts += ["## Strategies against least confidence", *paragraphs(STRATEGIES)]
+        parts += [markdown(strategies(runs))]
     shown = runs[(runs["strategy"] == "LC") & runs["learner"].isin(COSTLY)]
     parts += ["## What pruning costs", *paragraphs(described(units, args)), markdown(costs(shown, units))]
     parts += ["## Means over the seeds", markdown(levels(runs))]

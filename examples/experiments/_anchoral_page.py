@@ -31,6 +31,7 @@ PARTS = {
     "BADGE": "BADGE",
     "clusters": "FT-BERTKM, which clusters the pool",
     "first": "First labels by TypiClust",
+    "DIRECT": "DIRECT",
     "ablation": "Anchor selection, A, K and M (the paper's Table 3)",
 }
 CAPTION = """
@@ -218,8 +219,8 @@ seed share split and first labels. **Learners**, with
 balanced classes, trained anew in each round: {"; ".join(map(LEARNERS.get, pools["learner"].unique()))}.
 
 **Filters.** AnchorAL with A = 10 and M = 1,000. *random*: as many rows as AnchorAL can retrieve. *RandSub*: a
-third of the pool, on whole pools nearly the paper's 10,000. SEALS with the same K. ProxyFilter keeps as many
-rows as *random*.
+third of the pool, on whole pools nearly the paper's 10,000. SEALS with the same K. ProxyFilter and
+UPS keep as many rows as *random*; UPS asks the model about the whole pool in some rounds.
 
 **How to read it.** F1 is that of the rare classes, averaged over the rounds (the paper's area under the
 curve, budget-matched, divided by {args.rounds}). Differences are paired by seed: the mean in points, its 95 %

@@ -7,6 +7,7 @@ perplexity. The parts:
 
 * LC: every filter, with three learners that read vectors or TF-IDF;
 * strategies: CAL and Coreset, fewer filters;
+* UHerding: the strategy that gains most at few labels;
 * first: typical first labels in the place of random ones;
 * fine-tuned: a fine-tuned MiniLM, fewer filters.
 
@@ -46,9 +47,9 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skprune import ActiveLearningSimulator
 from skprune.metrics import diversity, learning_curve_auc
-from skprune.strategies import CAL, Coreset, LeastConfidence, TypiClust
+from skprune.strategies import CAL, Coreset, LeastConfidence, TypiClust, UHerding
+from skprune.strategies.base import Strategy
 
-STRATEGIES = {"LC": LeastConfidence, "CAL": CAL, "Coreset": Coreset}
 LEARNERS = {
     "vectors": "logistic regression, sentence vectors",
     "terms": "logistic regression, TF-IDF",
@@ -73,6 +74,13 @@ def make_learner(name: str, corpus: Corpus) -> BaseEstimator:
             return FrozenOnceClassifier(**transformer.get_params() | {"frozen_layers": 5})
 
 
+def make_strategy(name: str, corpus: Corpus) -> Strategy:
+    """Return the strategy that a name stands for; it has its paper's settings."""
+    if name == "UHerding":
+        return UHerding(encoder=corpus.vectors)
+    return {"LC": LeastConfidence, "CAL": CAL, "Coreset": Coreset}[name]()
+
+
 @lru_cache(maxsize=1)
 def run_frozen_layers(corpus: Corpus, seed: int) -> None:
     """Compute the lower layers for the pool, so that the first filter does not pay for all the others."""
@@ -93,7 +101,7 @@ def play_one(corpus: Corpus, settings: dict[str, Any]) -> dict[str, Any]:
         initial = pick(None, pool.texts, settings["n_seeds"])[0]
     simulator = ActiveLearningSimulator(
         make_learner(settings["learner"], corpus),
-        STRATEGIES[settings["strategy"]](),
+        make_strategy(settings["strategy"], corpus),
         make_filter(settings["filter"], corpus, seed),
         n_instances=batch,
         n_rounds=settings["rounds"],

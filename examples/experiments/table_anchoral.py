@@ -7,7 +7,7 @@ labels of its own from the Debian package descriptions; the filters of a seed sh
 * whole: all rows outside the test side, rare classes down to 0.12 %;
 * rarest: as whole, out of the whole collection with its near copies, rare classes of 0.1 %;
 * terms: as small, with a learner that reads other features than the filters;
-* BADGE, clusters: as small, with BADGE, and with FT-BERTKM, which clusters the pool;
+* BADGE, clusters, DIRECT: as small, with BADGE, with FT-BERTKM, which clusters the pool, and with DIRECT;
 * ablation: anchor selection, A, K and M;
 * first: typical first labels;
 * timed: as many rounds as fit into equal CPU seconds, with a learner that reads the texts.
@@ -45,14 +45,20 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skprune import ActiveLearningSimulator, AnchorFilter, ProxyFilter, RandomFilter, SEALSFilter
+from skprune import ActiveLearningSimulator, AnchorFilter, ProxyFilter, RandomFilter, SEALSFilter, UPSFilter
 from skprune.base import BaseFilter
 from skprune.datasets import BOILERPLATE_SECTIONS
 from skprune.metrics import learning_curve_auc, minority_f1
-from skprune.strategies import BADGE, BERTKM, Entropy, RandomSampling
+from skprune.strategies import BADGE, BERTKM, DIRECT, Entropy, RandomSampling
 from skprune.streams import generator
 
-STRATEGIES = {"entropy": Entropy, "BADGE": BADGE, "FT-BERTKM": BERTKM, "random labels": RandomSampling}
+STRATEGIES = {
+    "entropy": Entropy,
+    "DIRECT": DIRECT,
+    "BADGE": BADGE,
+    "FT-BERTKM": BERTKM,
+    "random labels": RandomSampling,
+}
 LEARNERS = ("vectors", "terms", "texts", "minilm")
 A, M = 10, 1_000
 #: Rows of Table 3 and beyond; every one changes AnchorAL in one place. K is relative to the part's.
@@ -66,7 +72,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "AnchorAL, K × 10": {"n_neighbors": 10},
     "AnchorAL, M = 100": {"max_subpool": 100},
 }
-FILTERS = ("none", "random", "RandSub", "SEALS", "AnchorAL", "ProxyFilter")
+FILTERS = ("none", "random", "RandSub", "SEALS", "AnchorAL", "ProxyFilter", "UPS")
 BUDGETS = (0.5, 1.0)  # CPU seconds
 
 
@@ -96,18 +102,19 @@ class Part:
 PASSIVE = ("vectors", "random labels")
 PARTS = {
     "small": Part(8_000, 20, 40, ("mail", THREE), (("vectors", "entropy"), PASSIVE)),
-    "whole": Part(0, 50, 10, ("mail", "hamradio/3", THREE), (("vectors", "entropy"),)),
-    "rarest": Part(0, 50, 10, ("hamradio/3", RAREST), (("vectors", "entropy"),), drop=()),
+    "whole": Part(0, 50, 20, ("mail", "hamradio/3", THREE), (("vectors", "entropy"),)),
+    "rarest": Part(0, 50, 20, ("hamradio/3", RAREST), (("vectors", "entropy"),), drop=()),
     "terms": Part(8_000, 20, 20, ("mail", THREE), (("terms", "entropy"), ("terms", "random labels"))),
-    "BADGE": Part(8_000, 20, 10, ("mail",), (("vectors", "BADGE"), PASSIVE)),
-    "clusters": Part(8_000, 20, 10, ("mail",), (("vectors", "FT-BERTKM"), PASSIVE)),
+    "BADGE": Part(8_000, 20, 20, ("mail",), (("vectors", "BADGE"), PASSIVE)),
+    "clusters": Part(8_000, 20, 20, ("mail",), (("vectors", "FT-BERTKM"), PASSIVE)),
+    "DIRECT": Part(8_000, 20, 20, ("mail", THREE), (("vectors", "DIRECT"), PASSIVE)),
     "ablation": Part(
-        *(8_000, 20, 10, ("mail",), (("vectors", "entropy"),)), ("random", "AnchorAL", *VARIANTS)
+        *(8_000, 20, 20, ("mail",), (("vectors", "entropy"),)), ("random", "AnchorAL", *VARIANTS)
     ),
     "first": Part(
         *(8_000, 20, 20, ("mail", THREE), (("vectors", "entropy"),)), ("none", "none, TypiClust first")
     ),
-    "timed": Part(0, 50, 10, ("hamradio/3",), (("texts", "entropy"),)),
+    "timed": Part(0, 50, 20, ("hamradio/3",), (("texts", "entropy"),)),
 }
 
 
@@ -123,6 +130,8 @@ def make_filter(name: str, part: Part, split: Split, encoder: Any) -> BaseFilter
             return RandomFilter(1 / 3)
         case "SEALS":
             return SEALSFilter(part.n_neighbors, encoder=encoder)
+        case "UPS":
+            return UPSFilter(n_retrieved)
         case "ProxyFilter":
             return ProxyFilter(n_retrieved, encoder=encoder)
         case _:

@@ -138,7 +138,7 @@ def test_a_second_command_writes_the_same_page_and_plays_nothing(tmp_path: Path)
 
     first = write(pages[0])
     lines = (tmp_path / "out" / "runs.jsonl").read_text()
-    assert len(lines.splitlines()) == 2 * (6 + 1 + 6 + 6)
+    assert len(lines.splitlines()) == 2 * (7 + 1 + 7 + 7)
     assert first.endswith(by_hand)
     assert "Earlier" not in first
     assert write(pages[1]) == first
