@@ -50,21 +50,23 @@ def test_fixmatch_and_a_convolutional_proxy_choose_images(monkeypatch, tmp_path)
     setups = {name: options | small for name, options in semiprune.SETUPS.items()}
     setups["FixMatch, conv"]["ssl"] = semiprune.FixMatchClassifier("conv", max_epochs=1, min_steps=3)
     monkeypatch.setattr(semiprune, "SETUPS", setups)
-    monkeypatch.setattr(semiprune, "images_of", lambda seed: split)
+    monkeypatch.setattr(semiprune, "images_of", lambda data, seed: split)
     monkeypatch.setattr(semiprune, "K_MEANS_ON", ())
     runs = load("_runs").Runs(tmp_path / "runs.jsonl")
-    table = pd.DataFrame(semiprune.play("images", 0, Bunch(steps=5, memory=tmp_path), runs))
+    table = pd.DataFrame(semiprune.play("images", 0, Bunch(steps=5, memory=tmp_path), runs, {}))
     assert len(table) == 1 + 2 + 3 * 2 * 2
     assert table.loc[table["keep"].eq(0.3), "trained on"].eq(48).all()
     assert table.loc[table["labels"].gt(0), "right"].between(0, 100).all()
-    assert set(table["method"]) == {"all rows", "random", *semiprune.ON_IMAGES}
+    assert set(table["method"]) == {"all rows", "random", *semiprune.on_images("images")}
 
 
 def test_each_data_set_has_its_number_of_seeds_unless_the_command_line_names_one(
     monkeypatch, tmp_path
 ) -> None:
     semiprune = load("semiprune")
-    monkeypatch.setattr(semiprune, "play", lambda data, seed, *_: [{"data": data, "seed": seed}])
+    monkeypatch.setattr(
+        semiprune, "play", lambda data, seed, *_: [{"data": data, "seed": seed, "origin": ""}]
+    )
 
     def seeds(*options: str) -> dict[str, int]:
         args = semiprune.parse(["--out", str(tmp_path), *options])
@@ -74,7 +76,7 @@ def test_each_data_set_has_its_number_of_seeds_unless_the_command_line_names_one
     assert seeds("--data", "news", "--seeds", "2") == {"news": 2}
 
 
-@pytest.mark.parametrize("data", [["fashion-60k"], ["fashion-60k", "debian", "images"]])
+@pytest.mark.parametrize("data", [["fashion-60k"], ["fashion-60k", "debian", "images", "images-60k"]])
 def test_the_page_about_few_labels_is_the_same_from_its_csv(tmp_path, data: list[str]) -> None:
     semiprune = load("semiprune")
     rng = np.random.default_rng(0)
@@ -87,7 +89,7 @@ def test_the_page_about_few_labels_is_the_same_from_its_csv(tmp_path, data: list
         for method, labels, keep in semiprune.cells(name)
     ]
     args = semiprune.parse(["--out", str(tmp_path), "--data", *data])
-    runs = pd.DataFrame(rows).round(4)
+    runs = pd.DataFrame(rows).round(4).assign(origin="commit 1, now, here")
     page = semiprune.page(runs, args)
     load("_pages").publish("semiprune", args, runs, page)
     args.tables = tmp_path / "semiprune.csv"
