@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from _activeprune import AT_RANDOM, MIN_CLASS, N_TIMED, PARTS, TYPICAL
-from _pages import compared, count_verdicts, origins, paragraphs
+from _activeprune import AT_RANDOM, DATA, MIN_CLASS, N_TIMED, PARTS, TYPICAL
+from _pages import BEYOND, beyond_text, compared, count_verdicts, origins, paragraphs, test_shares
 from _runs import markdown
 
+N_TEST = 1_000  # rows of each test set
 NEGLIGIBLE = 1.0  # points of macro F1; a smaller difference does not matter to us
 CELL = ["part", "data", "learner", "strategy"]
 TITLES = {
@@ -77,6 +79,7 @@ def contrasts(
     column: str = "F1, mean",
     scale: float = 100.0,
     family: int = len(CELL),
+    n_test: int = N_TEST,
 ) -> pd.DataFrame:
     """Compare pairs of filters, paired by seed; pairs that a cell lacks are left out.
 
@@ -90,6 +93,8 @@ def contrasts(
         Points per unit of the column.
     family : int
         Cells that agree in so many of the first names in ``CELL`` are one family of tests.
+    n_test : int
+        Rows of each test set.
     """
     families: dict[tuple, dict[tuple, pd.Series]] = {}
     for cell, group in runs.groupby(CELL, sort=False):
@@ -99,7 +104,10 @@ def contrasts(
                 difference = scale * (table[a] - table[b]).dropna()
                 families.setdefault(cell[:family], {})[*cell, a, b] = difference
     names = [*CELL, "filter", "against"]
-    tables = [compared(differences, names, NEGLIGIBLE) for differences in families.values()]
+    tables = []
+    for cell, differences in families.items():
+        shares = test_shares(DATA, PARTS[cell[0]].changes.get("test_size", n_test))
+        tables.append(compared(differences, names, NEGLIGIBLE, shares))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["part"])
 
 
@@ -107,8 +115,9 @@ def short(table: pd.DataFrame) -> pd.DataFrame:
     """Return the comparisons of `contrasts` with one column per learner or strategy."""
     words = {"established": ", **established**", "not established": ""}
     name = table["learner"] if table["learner"].nunique() > 1 else table["strategy"]
+    mark = table[BEYOND].map({"yes": "†"}).fillna("")
     table = table.assign(
-        shown=table["difference"] + table["verdict"].map(lambda word: words.get(word, ", excluded")),
+        shown=table["difference"] + table["verdict"].map(lambda word: words.get(word, ", excluded")) + mark,
         cell=name + " (" + table["seeds"].astype(str) + " seeds)",
     )
     wide = table.pivot(index=["data", "against", "filter"], columns="cell", values="shown")
@@ -194,7 +203,7 @@ def levels(runs: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
-def strategies(runs: pd.DataFrame) -> pd.DataFrame:
+def strategies(runs: pd.DataFrame, n_test: int = N_TEST) -> pd.DataFrame:
     """Compare the strategies with least confidence, without a filter and behind a random quarter."""
     found = {}
     learner = runs.loc[runs["strategy"] == "UHerding", "learner"]
@@ -203,7 +212,8 @@ def strategies(runs: pd.DataFrame) -> pd.DataFrame:
         table = 100 * group.pivot(index="seed", columns="strategy", values="F1, mean")
         for name in table.columns.drop("LC"):
             found[data, pruner, name, "LC"] = (table[name] - table["LC"]).dropna()
-    return compared(found, ["data", "filter", "strategy", "against"], NEGLIGIBLE)
+    shares = test_shares(runs["data"].unique(), n_test)
+    return compared(found, ["data", "filter", "strategy", "against"], NEGLIGIBLE, shares)
 
 
 def written_by_hand(page: Path) -> str:
@@ -212,21 +222,22 @@ def written_by_hand(page: Path) -> str:
     return HEADING + text.partition(HEADING)[2].partition("\n## ")[0].rstrip() if HEADING in text else HEADING
 
 
-def compare(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def compare(runs: pd.DataFrame, n_test: int = N_TEST) -> dict[str, pd.DataFrame]:
     """Return the comparisons of all parts, by family of tests."""
     against_random = [(name, "random") for name in dict.fromkeys(runs["filter"]) if name != "random"]
     diverse = [("ActivePrune", name) for name in DIVERSE]
+    tests = partial(contrasts, n_test=n_test)
     return {
-        RANDOM_FAMILY: contrasts(runs, against_random),
-        RIVAL_FAMILY: contrasts(runs, [("ActivePrune", name) for name in RIVALS]),
-        "diversity": contrasts(runs[runs["part"] == "LC"], diverse, "diversity", 1),
-        "first labels": contrasts(runs, [(TYPICAL, AT_RANDOM)], family=1),
+        RANDOM_FAMILY: tests(runs, against_random),
+        RIVAL_FAMILY: tests(runs, [("ActivePrune", name) for name in RIVALS]),
+        "diversity": tests(runs[runs["part"] == "LC"], diverse, "diversity", 1),
+        "first labels": tests(runs, [(TYPICAL, AT_RANDOM)], family=1),
     }
 
 
 def page(runs: pd.DataFrame, units: pd.DataFrame, args: argparse.Namespace, command: str, holds: str) -> str:
     """Return the page of the results; it depends on the CSV files, the command and "What holds" only."""
-    found = compare(runs)
+    found = compare(runs, args.test_size)
     text = f"""**Data.** *movies*: film-review snippets, two classes; *newsgroups*: 20 Newsgroups; *reuters*:
 the topics of Reuters-52 with at least {MIN_CLASS} texts. Texts are cut after {args.max_words} words. Each
 seed draws {args.pool_size:,} rows for its pool from {args.judged:,} texts that the LLM has scored, and
@@ -243,8 +254,8 @@ the mean and its 95 % interval (Student's t). "Smallest detectable" is the diffe
 seeds detects with a probability of 80 %: the median over the comparisons above it, and the range. p is
 adjusted by Holm's method over the comparisons of one data set, learner and strategy, in each family of
 comparisons. *Established*: adjusted p < 0.05. *Excluded*: not established, and the interval lies within
-± {NEGLIGIBLE:g} point. Without a word: not established. All pools of a data set are drawn from the same texts
-and overlap, so the intervals do not cover other data sets. Every comparison with its p:
+± {NEGLIGIBLE:g} point. Without a word: not established. A verdict with † stays beyond the collection.
+{beyond_text(test_shares(runs["data"].unique(), args.test_size))} Every comparison with its p:
 [table_activeprune_tests.csv](table_activeprune_tests.csv).
 """
     parts = [
@@ -276,7 +287,7 @@ and overlap, so the intervals do not cover other data sets. Every comparison wit
         parts += [markdown(short(found["first labels"]))]
     if "UHerding" in set(runs["strategy"]):
         parts += ["## Strategies against least confidence", *paragraphs(STRATEGIES)]
-        parts += [markdown(strategies(runs))]
+        parts += [markdown(strategies(runs, args.test_size))]
     shown = runs[(runs["strategy"] == "LC") & runs["learner"].isin(COSTLY)]
     parts += ["## What pruning costs", *paragraphs(described(units, args)), markdown(costs(shown, units))]
     parts += ["## Means over the seeds", markdown(levels(runs))]

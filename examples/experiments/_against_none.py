@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-from _pages import origin, paired
+from _pages import BEYOND, origin, paired
 
-from skprune.significance import holm, verdict
+from skprune.significance import holm, paired_difference, verdict
 
 BY = ["rare", "learner"]
 
@@ -38,7 +40,9 @@ def with_kept(runs: pd.DataFrame, path: Path | None, key: list[str]) -> pd.DataF
     return pd.concat([kept, runs], ignore_index=True).drop_duplicates(key, keep="first", ignore_index=True)
 
 
-def against_none(runs: pd.DataFrame, negligible: float) -> pd.DataFrame:
+def against_none(
+    runs: pd.DataFrame, negligible: float, shares: Mapping[str, float] | None = None
+) -> pd.DataFrame:
     """Compare each filter with no pruning, paired by seed.
 
     Each filter is a family of tests; if only one pair of a class and a learner was run, all filters are one.
@@ -49,6 +53,8 @@ def against_none(runs: pd.DataFrame, negligible: float) -> pd.DataFrame:
         One row per run: ``rare``, ``learner``, ``filter``, ``seed``, "F1, mean" and "found".
     negligible : float
         The largest difference that does not matter, in percent.
+    shares : mapping of str to float, default=None
+        The share of its collection that a test set takes, for each value of ``rare``. None: 0.
 
     Returns
     -------
@@ -60,19 +66,28 @@ def against_none(runs: pd.DataFrame, negligible: float) -> pd.DataFrame:
         for (rare, learner), group in runs.groupby(BY, sort=False):
             table = group.pivot(index="seed", columns="filter", values="F1, mean")
             more = group.pivot(index="seed", columns="filter", values="found")
-            mean, half, visible, p = paired(100 * (table[name] - table["none"]) / table["none"].mean())
+            differences = 100 * (table[name] - table["none"]) / table["none"].mean()
+            mean, half, visible, p = paired(differences)
+            share = shares[rare] if shares else 0.0
+            wider = paired_difference(differences, np.zeros(len(differences)), overlap=share)
             found, found_half, _, _ = paired(more[name] - more["none"])
             rows.append(
                 {"filter": name, "rare": rare, "learner": learner, "seeds": len(table)}
                 | {"mean": mean, "half": half, "visible": visible, "p": p}
                 | {"found": found, "found half": found_half}
+                | {"half, wider": wider.margin, "p, wider": wider.p}
             )
     table = pd.DataFrame(rows)
     families = table.groupby("filter") if len(runs.groupby(BY)) > 1 else [("all", table)]
     for _, family in families:
-        table.loc[family.index, "p"] = holm(family["p"])
-    table["verdict"] = [verdict(row.mean, row.half, row.p, negligible, "%") for row in table.itertuples()]
-    return table
+        for column in ("p", "p, wider"):
+            table.loc[family.index, column] = holm(family[column])
+    columns = [("mean", "half", "p"), ("mean", "half, wider", "p, wider")]
+    table["verdict"], wider = (
+        [verdict(*row, negligible, "%") for row in table[list(names)].to_numpy()] for names in columns
+    )
+    stays = np.where(table["verdict"] == wider, "yes", "no")
+    return table.assign(**{BEYOND: np.where(table["verdict"] == "not established", "", stays)})
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:
@@ -87,6 +102,7 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
             "smallest detectable, %": table["visible"].map("{:.1f}".format),
             "p, Holm": ["< 0.001" if p < 0.001 else f"{p:.3f}" for p in table["p"]],
             "verdict": table["verdict"],
+            BEYOND: table[BEYOND],
             "rare rows found": with_interval(table["found"], table["found half"]),
         }
     )

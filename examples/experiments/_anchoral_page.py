@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from _descriptions import N_RARE
-from _pages import compared, origins, paragraphs
+from _descriptions import N_RARE, TEST_SHARE
+from _pages import beyond_text, compared, origins, paragraphs
 from _runs import drawing, markdown
 
 NEGLIGIBLE = {"F1": 2.0, "found": 5.0}  # points of F1, and percent of the rare rows, that do not matter to us
@@ -71,7 +71,7 @@ def tests(runs: pd.DataFrame, pairs: list[tuple[str, str]], columns: dict[str, s
             differences = {(*cell[1:], a, b): 100 * (table[a] - table[b]) for a, b in there}
             if differences:
                 names = [*CELL[1:], "filter", "against"]
-                parts.append(compared(differences, names, NEGLIGIBLE[kind]))
+                parts.append(compared(differences, names, NEGLIGIBLE[kind], TEST_SHARE))
         if len(parts) == 2:
             parts[1] = parts[1].iloc[:, len(names) + 1 :].add_prefix("found: ")
         if parts:
@@ -113,7 +113,8 @@ def timed_tests(runs: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.DataFram
                 for a, b in pairs
                 if a in table and b in table
             }
-        found.append(compared(differences, ["task", "budget", "filter", "against"], NEGLIGIBLE["F1"]))
+        names = ["task", "budget", "filter", "against"]
+        found.append(compared(differences, names, NEGLIGIBLE["F1"], TEST_SHARE))
     return pd.concat(found, ignore_index=True)
 
 
@@ -229,8 +230,8 @@ interval (Student's t), and the smallest difference that this number of seeds de
 adjusted by Holm's method over a family. The families were named before the runs: one for each table,
 outcome, and cell (a part, task, learner and strategy). *Established*: adjusted p < 0.05. *Excluded beyond
 ± x*: not established, and the interval lies within ± {NEGLIGIBLE["F1"]:g} points of F1, or
-± {NEGLIGIBLE["found"]:g} of the rows found. *Not established*: neither. All pools are drawn from one
-collection and overlap, so the intervals do not cover other collections.
+± {NEGLIGIBLE["found"]:g} of the rows found. *Not established*: neither.
+{beyond_text({"these descriptions": TEST_SHARE})}
 """
     verdicts, parts = [], []
     for part, title in PARTS.items():

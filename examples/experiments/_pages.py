@@ -6,7 +6,7 @@ import argparse
 import platform
 import subprocess
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -15,6 +15,29 @@ import pandas as pd
 
 from skprune.significance import holm, paired_difference, smallest_detectable, verdict
 
+#: About how many rows test sets are drawn from: distinct texts of some length, or images.
+COLLECTIONS = {
+    "movies": 10_400,
+    "newsgroups": 18_600,
+    "news": 18_600,
+    "reuters": 8_200,
+    "debian": 20_000,
+    "fashion": 20_000,
+    "fashion-60k": 70_000,
+    "images": 70_000,
+    "images-60k": 70_000,
+    "descriptions": 37_400,
+    "translation": 12_200,
+    "summarization": 37_600,
+}
+BEYOND = "beyond the collection"
+#: What the column ``BEYOND`` means, for the pages that have it.
+BEYOND_TEXT = """
+The seeds of a data set draw from one collection, and their test sets overlap. All other columns are about
+draws from this collection. *Beyond the collection* is about data like these: does the verdict stay when the
+variance is corrected for the overlap, with ρ the share of the collection that a test set takes ({shares};
+Nadeau and Bengio, 2003)? Counts of verdicts say how many stay: "7 (3 beyond)".
+"""
 BY_HAND = "\n## Added by hand\n"  # the scripts keep what follows
 
 
@@ -25,7 +48,26 @@ def paired(differences: pd.Series) -> tuple[float, float, float, float]:
     return mean, half, smallest_detectable(differences, zeros), p
 
 
-def compared(differences: dict[tuple, pd.Series], names: list[str], negligible: float) -> pd.DataFrame:
+def test_shares(names: Iterable[str], n_test: int) -> dict[str, float]:
+    """Return the share of each collection that a test set of ``n_test`` rows takes."""
+    return {name: n_test / COLLECTIONS[name] for name in names}
+
+
+def beyond_text(shares: Mapping[str, float]) -> str:
+    """Return what the column "beyond the collection" means."""
+    names: dict[str, list[str]] = {}
+    for name, share in shares.items():
+        names.setdefault(f"{share:.2g}", []).append(name)
+    listed = (f"{share} for {', '.join(of)}" if len(names) > 1 else share for share, of in names.items())
+    return BEYOND_TEXT.strip().format(shares=", ".join(listed))
+
+
+def compared(
+    differences: dict[tuple, pd.Series],
+    names: list[str],
+    negligible: float,
+    shares: Mapping[str, float] | float | None = None,
+) -> pd.DataFrame:
     """Return one row per comparison of a family, with Holm's adjustment over the family.
 
     Parameters
@@ -35,10 +77,13 @@ def compared(differences: dict[tuple, pd.Series], names: list[str], negligible: 
         What the parts of a key are called.
     negligible : float
         The largest difference that does not matter, in points.
+    shares : float, or mapping of str to float, default=None
+        The share of the collection that a test set takes, for each data set, a part of the keys. Adds the
+        column ``BEYOND``, which is empty where the verdict is "not established".
     """
     found = [paired(values) for values in differences.values()]
     adjusted = holm([row[3] for row in found])
-    return pd.DataFrame(
+    table = pd.DataFrame(
         [
             dict(zip(names, key, strict=True))
             | {"seeds": len(values), "difference": f"{mean:+.1f} ± {half:.1f}"}
@@ -49,10 +94,25 @@ def compared(differences: dict[tuple, pd.Series], names: list[str], negligible: 
             )
         ]
     )
+    if shares is None:
+        return table
+    wider = []
+    for key, values in differences.items():
+        share = shares if isinstance(shares, float) else next(shares[part] for part in key if part in shares)
+        wider.append(paired_difference(values, np.zeros(len(values)), overlap=share))
+    verdicts = [
+        verdict(row.mean, row.margin, p, negligible, "points")
+        for row, p in zip(wider, holm([row.p for row in wider]), strict=True)
+    ]
+    stays = np.where(table["verdict"] == verdicts, "yes", "no")
+    return table.assign(**{BEYOND: np.where(table["verdict"] == "not established", "", stays)})
 
 
 def count_verdicts(table: pd.DataFrame) -> str:
-    """Say how often each verdict occurs in a table of `compared`; gains and losses count apart."""
+    """Say how often each verdict occurs in a table of `compared`; gains and losses count apart.
+
+    Of those that are established or excluded, it says how many stay so beyond the collection.
+    """
     words = [
         ("a gain is established" if row.difference.startswith("+") else "a loss is established")
         if row.verdict == "established"
@@ -61,7 +121,13 @@ def count_verdicts(table: pd.DataFrame) -> str:
     ]
     order = [word for word in ("a gain is established", "a loss is established") if word in words]
     order += sorted(set(words) - set(order))
-    return ", ".join(f"{word} in {words.count(word)}" for word in order) + f" of {len(words)} cells"
+    parts = []
+    for word in order:
+        rows = table[np.array(words) == word]
+        parts.append(f"{word} in {len(rows)}")
+        if BEYOND in table and word != "not established":
+            parts[-1] += f" ({rows[BEYOND].eq('yes').sum()} beyond)"
+    return ", ".join(parts) + f" of {len(words)} cells"
 
 
 def runs_or_tables(args: argparse.Namespace, run_all: Callable[..., pd.DataFrame]) -> pd.DataFrame:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _pages import test_shares
 from _runs import cut, encode, random_part
 from sklearn.decomposition import PCA
 from sklearn.utils import Bunch
@@ -115,6 +116,11 @@ def split_of(name: str, seed: int, memory: Path, pool_size: int | None = None) -
     pool = rng.permutation(parts[0])[: pool_size or largest]
     test = rng.permutation(parts[1])[:n_test]
     return Split(bunch.vectors[pool], bunch.target[pool], bunch.vectors[test], bunch.target[test])
+
+
+def set_shares(names: Iterable[str]) -> dict[str, float]:
+    """Return the share of each collection that a test set takes; sets of images have 10,000 test rows."""
+    return {name: test_shares([name], SETS[name][2] if name in SETS else 10_000)[name] for name in names}
 
 
 def describe_sets(names: list[str], pool_size: int | None = None) -> str:

@@ -18,7 +18,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _pages import command, compared, origin, origins, paragraphs, publish, runs_or_tables, said_once
+from _pages import (
+    COLLECTIONS,
+    beyond_text,
+    command,
+    compared,
+    origin,
+    origins,
+    paragraphs,
+    publish,
+    runs_or_tables,
+    said_once,
+)
 from _runs import Runs, make_parser, markdown
 from proxy_filter import LEARNERS, N_RARE, play_one
 
@@ -28,6 +39,7 @@ from skprune.pools import Pool
 from skprune.selections import Selection
 
 FIRST_TEST_SEED = 100
+N_TEST = 4_000  # rows of each test set
 NEGLIGIBLE = 2.0  # points of F1; a smaller difference does not matter to us
 
 
@@ -99,13 +111,13 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
 
 def against_none(runs: pd.DataFrame, column: str) -> pd.DataFrame:
     """Compare each share with none, paired by seed; one family of tests per share."""
-    parts = []
+    parts, shares = [], N_TEST / COLLECTIONS["descriptions"]
     for share in sorted(set(runs["share"]) - {0.0}):
         family = {}
         for (rare, learner), group in runs.groupby(["rare", "learner"], sort=False):
             table = group.pivot(index="seed", columns="share", values=column)
             family[f"{share:.0%}", rare, learner] = table[share] - table[0.0]
-        parts.append(compared(family, ["random share", "rare", "learner"], NEGLIGIBLE))
+        parts.append(compared(family, ["random share", "rare", "learner"], NEGLIGIBLE, shares))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -134,6 +146,7 @@ mean, its 95 % interval (Student's t), and the smallest difference that this num
 probability of 80 %. F1 of the rare class is averaged over the curve, in points. p is adjusted by Holm's
 method over the rows of one share in one table. *Established*: adjusted p < 0.05. *Excluded beyond ±
 {NEGLIGIBLE:g} points*: not established, and the interval lies within them. *Not established*: neither.
+{beyond_text({"descriptions": N_TEST / COLLECTIONS["descriptions"]})}
 """
     parts = [
         *paragraphs(text),
@@ -154,7 +167,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         __doc__,
         seeds=10,
         pool_size=8_000,
-        test_size=4_000,
+        test_size=N_TEST,
         max_words=40,
         n_neighbors=20,
         n_seeds=100,

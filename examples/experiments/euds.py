@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _pages import (
+    beyond_text,
     command,
     compared,
     count_verdicts,
@@ -31,6 +32,7 @@ from _pages import (
     publish,
     runs_or_tables,
     said_once,
+    test_shares,
 )
 from _runs import Runs, cut, encode, make_parser, markdown, with_packaged_models
 from scipy import stats
@@ -69,6 +71,7 @@ BY_CLASS = "random by class"  # a control: random rows with the class shares of 
 N_RANDOM = 3  # random draws whose mean is the baseline
 MIN_CLASS = 50  # rows of a class; reuters has classes of three
 VECTOR_WORDS = 60  # words that the sentence encoder reads
+N_TEST = 3_000  # rows of each test set
 NEGLIGIBLE = 1.0  # points; a smaller difference does not matter to us
 
 
@@ -272,6 +275,7 @@ def against(
     pairs: list[tuple[str, str]],
     shares: Sequence[float] = SHARES,
     family: Sequence[str] = ("data", "learner"),
+    n_test: int = N_TEST,
 ) -> pd.DataFrame:
     """Compare pairs of methods at each size, paired by seed, with one family of tests per ``family``."""
     tables = []
@@ -285,7 +289,7 @@ def against(
                     rival = table[b, 1.0 if b == "all rows" else keep]
                     differences[data, learner, f"{keep:.0%}", a, b] = table[a, keep] - rival
         names = ["data", "learner", "kept", "method", "against"]
-        tables.append(compared(differences, names, NEGLIGIBLE))
+        tables.append(compared(differences, names, NEGLIGIBLE, test_shares(DATA, n_test)))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -305,17 +309,18 @@ def listed(values: pd.Series) -> str:
 
 def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     """Return the page of the results."""
-    headline = against(runs, "accuracy", [("IGSE", "random")], family=())
-    headline_f1 = against(runs, "macro F1", [("IGSE", "random")], family=())
-    held = against(runs, "accuracy", [("IGSE", "all rows")], family=())
+    tests = partial(against, n_test=args.test_size)
+    headline = tests(runs, "accuracy", [("IGSE", "random")], family=())
+    headline_f1 = tests(runs, "macro F1", [("IGSE", "random")], family=())
+    held = tests(runs, "accuracy", [("IGSE", "all rows")], family=())
     others = [name for name in (*ENTROPY_METHODS, *WINNERS) if name != "IGSE"]
-    singles = against(runs, "accuracy", [(name, "random") for name in others])
+    singles = tests(runs, "accuracy", [(name, "random") for name in others])
     moved = [(f"IGSE at {center}", "random") for center in OFF_CENTER]
-    shifted = against(runs, "accuracy", moved, shares=[min(SHARES)], family=())
-    rivals = against(runs, "accuracy", [("IGSE", name) for name in ("words", *WINNERS)])
-    by_class = against(runs, "accuracy", [(BY_CLASS, "random"), ("SemiPrune", BY_CLASS)])
-    cleaned = against(runs, "accuracy", [("plausible", "random")], shares=[PLAUSIBLE], family=())
-    cleaned_f1 = against(runs, "macro F1", [("plausible", "random")], shares=[PLAUSIBLE], family=())
+    shifted = tests(runs, "accuracy", moved, shares=[min(SHARES)], family=())
+    rivals = tests(runs, "accuracy", [("IGSE", name) for name in ("words", *WINNERS)])
+    by_class = tests(runs, "accuracy", [(BY_CLASS, "random"), ("SemiPrune", BY_CLASS)])
+    cleaned = tests(runs, "accuracy", [("plausible", "random")], shares=[PLAUSIBLE], family=())
+    cleaned_f1 = tests(runs, "macro F1", [("plausible", "random")], shares=[PLAUSIBLE], family=())
     least = runs[runs["keep"] == min(SHARES)]
     shift = least.groupby(["data", "method"], sort=False)["class shift"].mean().unstack(sort=False)
     linked = runs.dropna(subset=["ρ information"]).groupby("data", sort=False)[
@@ -323,6 +328,7 @@ def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     ]
     correlations = linked.mean().map("{:+.2f}".format).reset_index()
     by_method = {name: singles[singles["method"] == name] for name in others}
+    shares = test_shares(runs["data"].unique(), args.test_size)
     text = f"""# EUDS against random rows
 
 Command: `{command("euds", args, parse([]))}`, {origins(runs)}, seeds 0 to {runs["seed"].max()}.
@@ -347,9 +353,9 @@ draws. Each row has the paired mean, its 95 % interval (Student's t), and the sm
 number of seeds detects with a probability of 80 %. p is adjusted by Holm's method over a family that was
 named before the runs: all rows of the table for the tables about IGSE alone and about *plausible*, and the
 rows of one data set and learner for the others. *Established*: adjusted p < 0.05. *Excluded beyond ±
-{NEGLIGIBLE:g} points*: not established, and the interval lies within. *Not established*: neither. Pools of
-one data set are drawn from the same texts and overlap, so the intervals do not cover other data sets. An
-earlier page showed seeds 0 to 19; all seeds of this one were run again at one commit, with k-means added.
+{NEGLIGIBLE:g} points*: not established, and the interval lies within. *Not established*: neither.
+{beyond_text(shares)} An earlier page showed seeds 0 to 19; all seeds of this one were run again at one
+commit, with k-means added.
 
 **What holds** (counted by the script in the tables below).
 """
@@ -428,7 +434,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         __doc__,
         seeds=40,
         pool_size=3_000,
-        test_size=3_000,
+        test_size=N_TEST,
         max_words=200,
         memory=None,
         out=Path("euds-results"),

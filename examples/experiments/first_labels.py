@@ -19,8 +19,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _cold_start import play_cold
-from _pages import command, compared, origin, origins, paragraphs, publish, runs_or_tables, said_once
-from _pools import SETS, describe_sets, split_of
+from _pages import (
+    beyond_text,
+    command,
+    compared,
+    origin,
+    origins,
+    paragraphs,
+    publish,
+    runs_or_tables,
+    said_once,
+)
+from _pools import SETS, describe_sets, set_shares, split_of
 from _runs import Runs, make_parser, markdown, with_packaged_models
 from sklearn.metrics import pairwise_distances_argmin_min
 
@@ -117,7 +127,7 @@ def against_random(runs: pd.DataFrame, column: str) -> pd.DataFrame:
         for name, group in runs.groupby("data", sort=False):
             table = group.pivot(index="seed", columns="strategy", values=column)
             family[strategy, name] = table[strategy] - table["random"]
-        parts.append(compared(family, ["strategy", "data"], NEGLIGIBLE))
+        parts.append(compared(family, ["strategy", "data"], NEGLIGIBLE, set_shares(SETS)))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -141,8 +151,7 @@ paper's settings, so nothing was tuned on these seeds.
 mean, its 95 % interval (Student's t), and the smallest difference that this number of seeds detects with a
 probability of 80 %. p is adjusted by Holm's method over the {len(args.data)} sets of a strategy, in each
 table. *Established*: adjusted p < 0.05. *Excluded beyond ± {NEGLIGIBLE:g} points*: not established, and the
-interval lies within them. *Not established*: neither. The pools of a set overlap, and the intervals do not
-cover other sets.
+interval lies within them. *Not established*: neither. {beyond_text(set_shares(args.data))}
 """
     parts = [*paragraphs(text), "Mean accuracy over the curve:"]
     parts.append(markdown(against_random(runs, "mean accuracy")))

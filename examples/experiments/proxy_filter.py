@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 from _against_none import against_none, levels, seeds_of, shown, what_holds, with_kept
 from _frozen import FrozenOnceClassifier
-from _pages import command, paragraphs, publish, runs_or_tables
+from _pages import COLLECTIONS, beyond_text, command, paragraphs, publish, runs_or_tables
 from _runs import Runs, cut, make_parser, markdown, play
 from demo import make_classifier
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -216,7 +216,9 @@ def measured(found: dict[str, Any]) -> dict[str, Any]:
 def page(runs: pd.DataFrame) -> str:
     """Return the page of the results, one section per combination of settings."""
     sections = [group for _, group in runs.groupby(SETTINGS, sort=False)]
-    tables = [against_none(group, NEGLIGIBLE) for group in sections]
+    tables = [
+        against_none(group, NEGLIGIBLE, dict.fromkeys(group["rare"], sharing(group))) for group in sections
+    ]
     text = f"""**How to read it.** The F1 of the rare class is averaged over the curve. The first table of a
 section shows its difference from no pruning in the same seed, in percent of the mean without
 pruning: the paired mean, its 95 % interval (Student's t), and the smallest difference that this
@@ -224,8 +226,7 @@ number of seeds detects with a probability of 80 %. p is adjusted by Holm's meth
 comparisons of a filter in the section; where a section has one pair of a class and a learner, over
 its filters. *Established*: adjusted p < 0.05. *Excluded beyond ± {NEGLIGIBLE:.0f} %*: not
 established, and the interval lies within ± {NEGLIGIBLE:.0f} %. *Not established*: neither. "Rare
-rows found" is the paired difference at the end. The intervals do not cover other data sets: all
-pools are drawn from one collection and overlap.
+rows found" is the paired difference at the end. {beyond_text({"these descriptions": sharing(runs)})}
 """
     parts = ["# ProxyFilter against no pruning", "## What holds"]
     for group, table in zip(sections, tables, strict=True):
@@ -235,6 +236,11 @@ pools are drawn from one collection and overlap.
         parts += [f"## {title(group)}", *paragraphs(describe(group)), markdown(shown(table))]
         parts += ["Means over the seeds:", markdown(levels(group))]
     return "\n\n".join([*parts, "Every run: [proxy_filter.csv](proxy_filter.csv)."]) + "\n"
+
+
+def sharing(runs: pd.DataFrame) -> float:
+    """Return the share of the collection that the largest test set takes."""
+    return runs["test_size"].max() / COLLECTIONS["descriptions"]
 
 
 def title(runs: pd.DataFrame) -> str:

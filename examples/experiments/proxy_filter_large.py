@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _against_none import against_none, levels, seeds_of, shown, what_holds, with_kept
-from _pages import command, paragraphs, publish, runs_or_tables
+from _pages import COLLECTIONS, beyond_text, command, paragraphs, publish, runs_or_tables
 from _runs import Runs, cut, encode, make_parser, markdown, play, with_packaged_models
 from proxy_filter import LEARNERS, N_RARE, NEGLIGIBLE, ContentOf, make_learner, measured
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -139,7 +139,9 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
 
 def page(runs: pd.DataFrame) -> str:
     """Return the page of the results."""
-    table = against_none(runs, NEGLIGIBLE)
+    shares = dict.fromkeys(runs["rare"], runs["test_size"].max() / COLLECTIONS["descriptions"])
+    shares |= {BALANCED: 0.3}  # of 10,000 film reviews, fewer than the largest size
+    table = against_none(runs, NEGLIGIBLE, shares)
     first = runs.iloc[0]
     names = {shown: name for name, shown in LEARNERS.items()}
     seeds = runs.groupby(["rare", "learner"])["seed"].nunique()
@@ -177,7 +179,7 @@ smallest difference that this number of seeds detects with a probability of 80 %
 Holm's method over the {len(seeds)} comparisons of a filter. *Established*: adjusted p < 0.05. *Excluded
 beyond ± {NEGLIGIBLE:.0f} %*: not established, and the interval lies within ± {NEGLIGIBLE:.0f} %. *Not
 established*: neither. "Rare rows found" is the paired difference at the end; it says nothing about the
-film reviews. The intervals do not cover other data sets: the pools of a set overlap.
+film reviews. {beyond_text(shares)}
 """
     blocks = ["# ProxyFilter on a large pool with sentence vectors", "## What holds"]
     blocks += [

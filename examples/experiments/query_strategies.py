@@ -28,8 +28,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _cold_start import play_cold
-from _descriptions import N_RARE, QUERY, Descriptions
+from _descriptions import N_RARE, QUERY, TEST_SHARE, Descriptions
 from _pages import (
+    beyond_text,
     command,
     compared,
     count_verdicts,
@@ -40,7 +41,7 @@ from _pages import (
     runs_or_tables,
     said_once,
 )
-from _pools import describe_sets, split_of
+from _pools import describe_sets, set_shares, split_of
 from _runs import Runs, make_parser, markdown, play, with_packaged_models
 from sklearn.linear_model import LogisticRegression
 
@@ -136,6 +137,8 @@ PARTS = {
     ),
 }
 
+SHARES = set_shares(PARTS["balanced"].data) | dict.fromkeys(PARTS["rare"].data, TEST_SHARE)
+
 
 def play_balanced(settings: dict[str, Any], args: argparse.Namespace) -> dict[str, float]:
     """Play one loop from no label at all. Strategies that need a learner begin with random rows."""
@@ -216,7 +219,7 @@ def against(runs: pd.DataFrame, baseline: str, outcomes: dict[str, tuple[str, fl
         for name, (data, group) in product(others, runs.groupby("data", sort=False)):
             wide = group.pivot(index="seed", columns="strategy", values=column)
             family[name, data] = (wide[name] - wide[baseline]).dropna()
-        table = compared(family, ["strategy", "data"], negligible)
+        table = compared(family, ["strategy", "data"], negligible, SHARES)
         tables.append(table if not tables else table.iloc[:, 3:].add_prefix(f"{title}: "))
     return pd.concat(tables, axis=1)
 
@@ -257,8 +260,8 @@ least confidence ask for the same rows.
 the smallest difference that this number of seeds detects with a probability of 80 %. p is adjusted by Holm's
 method over all rows of a table, for each outcome; these families were named before the runs. *Established*:
 adjusted p < 0.05. *Excluded beyond ± x*: not established, and the interval lies within ± 1 point of
-accuracy, ± 2 points of F1 or ± 5 percent of the rare rows. *Not established*: neither. The pools of a set
-overlap, and the intervals do not cover other sets or other learners.
+accuracy, ± 2 points of F1 or ± 5 percent of the rare rows. *Not established*: neither.
+{beyond_text(SHARES)} Nothing here covers other learners.
 """
     setting = {
         "balanced": f"""

@@ -23,8 +23,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _pages import command, count_verdicts, origin, origins, paragraphs, publish, runs_or_tables, said_once
-from _pools import Split, describe_sets, split_of
+from _pages import (
+    beyond_text,
+    command,
+    count_verdicts,
+    origin,
+    origins,
+    paragraphs,
+    publish,
+    runs_or_tables,
+    said_once,
+)
+from _pools import Split, describe_sets, set_shares, split_of
 from _runs import Runs, make_parser, markdown, with_packaged_models
 from semiprune_defaults import METHODS, NEGLIGIBLE, test_table
 from sklearn.decomposition import PCA
@@ -232,8 +242,8 @@ from random rows of the same number (mean of {N_RANDOM} draws) in the same seed,
 its 95 % interval (Student's t), and the smallest difference that this number of seeds detects with a
 probability of 80 %. p is adjusted by Holm's method over the rows of one method in one table. *Established*:
 adjusted p < 0.05. *Excluded beyond ± {NEGLIGIBLE:g} points*: not established, and the interval lies within
-them. *Not established*: neither. Pools of one data set overlap, those of fashion-60k almost entirely: there
-the seeds differ in labels, test rows and nets more than in pools. The intervals do not cover other data.
+them. *Not established*: neither. {beyond_text(set_shares(runs["data"].unique()))} Pools of fashion-60k
+overlap almost entirely: there the seeds differ in labels, test rows and nets more than in pools.
 Time decided the number of seeds; an earlier page showed the first ones (4 on fashion-60k, 10 on news and
 debian) before the others ran.
 

@@ -22,8 +22,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _pages import command, compared, origin, origins, paragraphs, publish, runs_or_tables, said_once
-from _pools import Split, describe_sets, split_of
+from _pages import (
+    beyond_text,
+    command,
+    compared,
+    origin,
+    origins,
+    paragraphs,
+    publish,
+    runs_or_tables,
+    said_once,
+)
+from _pools import Split, describe_sets, set_shares, split_of
 from _runs import Runs, make_parser, markdown, with_packaged_models
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -209,14 +219,14 @@ def tuning_table(runs: pd.DataFrame, labels: float, metric: str) -> pd.DataFrame
 def test_table(runs: pd.DataFrame, metric: str, labels: list[float], methods: list[str]) -> pd.DataFrame:
     """Compare methods with random rows; one family of tests per method."""
     table = gains(runs, metric)
-    table = table[table["labels"].isin(labels)]
+    table, shares = table[table["labels"].isin(labels)], set_shares(runs["data"].unique())
     parts = []
     for method in methods:
         groups = table[table["method"] == method].groupby(["method", "data", "labels", "keep"], sort=False)
         family = {
             (m, d, f"{share:.0%}", f"{keep:.0%}"): group["gain"] for (m, d, share, keep), group in groups
         }
-        parts.append(compared(family, ["method", "data", "labels", "keep"], NEGLIGIBLE))
+        parts.append(compared(family, ["method", "data", "labels", "keep"], NEGLIGIBLE, shares))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -248,7 +258,7 @@ size. A difference is that from random rows of the same number (mean of {N_RANDO
 in points: the paired mean, its 95 % interval (Student's t), and the smallest difference that this number of
 seeds detects with a probability of 80 %. p is adjusted by Holm's method over the rows of one method in one
 table. *Established*: adjusted p < 0.05. *Excluded beyond ± {NEGLIGIBLE:g} points*: not established, and
-the interval lies within them. *Not established*: neither. The intervals do not cover other data sets.
+the interval lies within them. *Not established*: neither. {beyond_text(set_shares(TEST))}
 
 **Names.** "auto" is the share of held-out labels that `ssl` gets wrong, at most 0.3; "grows" is
 max(0, 0.8 − keep); "by class" is `class_ccs`, CCS within each class. k-means ran for at most

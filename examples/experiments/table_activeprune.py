@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _activeprune import DATA, FIRST, PARTS, Corpus, make_filter, perplexity_of
-from _activeprune_page import compare, page, written_by_hand
+from _activeprune_page import N_TEST, compare, page, written_by_hand
 from _frozen import FrozenOnceClassifier
 from _pages import command, origin, publish, said_once
 from _runs import Runs, make_parser, play, with_packaged_models
@@ -175,7 +175,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = make_parser(
         __doc__,
         pool_size=800,
-        test_size=1_000,
+        test_size=N_TEST,
         max_words=60,
         n_seeds=20,
         batch=8,
@@ -211,7 +211,7 @@ def main() -> None:
     text = page(runs, units, given, command("table_activeprune", given, parse([])), written_by_hand(target))
     publish("table_activeprune", given, runs, text)
     units.to_csv(beside(target, "costs"), index=False)
-    tests = pd.concat(table.assign(family=name) for name, table in compare(runs).items())
+    tests = pd.concat(table.assign(family=name) for name, table in compare(runs, given.test_size).items())
     tests.to_csv(beside(target, "tests"), index=False)
 
 

@@ -24,6 +24,8 @@ import numpy as np
 import pandas as pd
 from _generation import STRATEGIES, Split, Task, draw, loop_parser, make_filter, rounds, start
 from _pages import (
+    COLLECTIONS,
+    beyond_text,
     command,
     compared,
     count_verdicts,
@@ -35,6 +37,7 @@ from _pages import (
     publish,
     runs_or_tables,
     said_once,
+    test_shares,
 )
 from _runs import Runs, cut, markdown, with_packaged_models
 from summarization import summarization
@@ -77,6 +80,7 @@ FAMILIES = {
         (("activeprune", strategy), ("random", strategy)) for strategy in ("nsp", "idds")
     ],
 }
+N_TEST = 100  # rows of each test set
 NEGLIGIBLE = 1.0  # points; a smaller difference does not matter to us
 OUTCOMES = {"end": "after the last round", "mean": "averaged over the rounds after the first labels"}
 #: ActivePrune less a random quarter after the last round, from Table 1 of the paper, in points.
@@ -202,13 +206,14 @@ def levels(runs: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns={name: f"{name} labels" for name in scores}).reset_index()
 
 
-def section(name: str, runs: pd.DataFrame) -> tuple[list[str], list[str]]:
+def section(name: str, runs: pd.DataFrame, n_test: int) -> tuple[list[str], list[str]]:
     """Return what a task shows in words, and its tables."""
     words, parts = [], [f"## {name.capitalize()}, {METRICS[name]}"]
     one_round = runs["mean"].equals(runs["end"])
     for heading, pairs in FAMILIES.items():
         for column, outcome in list(OUTCOMES.items())[: 1 if one_round else None]:
-            table = compared(differences(runs, column, pairs), ["filter", "strategy"], NEGLIGIBLE)
+            found = differences(runs, column, pairs)
+            table = compared(found, ["filter", "strategy"], NEGLIGIBLE, n_test / COLLECTIONS[name])
             words.append(f"* {name.capitalize()}. {heading}, {outcome}: {count_verdicts(table)}.")
             parts += [f"{heading}, {outcome}:", markdown(table)]
     parts += ["Scores are means over the seeds, costs are medians; LLM calls and seconds of a whole run:"]
@@ -219,7 +224,7 @@ def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     """Return the page of the results, which depends on the runs and the options only."""
     tasks = list(dict.fromkeys(runs["task"]))
     seeds = "; ".join(f"{name}: seeds 0 to {runs.loc[runs['task'] == name, 'seed'].max()}" for name in tasks)
-    sections = [section(name, runs[runs["task"] == name]) for name in tasks]
+    sections = [section(name, runs[runs["task"] == name], args.test_size) for name in tasks]
     sizes = [args.n_seeds + n * args.batch for n in range(args.rounds + 1)]
     text = f"""# Translation and summarization
 
@@ -241,8 +246,8 @@ share the model of the first labels, so the scores before the first query are eq
 paired by seed: the mean, its 95 % interval (Student's t), and the smallest difference that this number of
 seeds detects with a probability of 80 %. p is adjusted by Holm's method over the rows of a table.
 *Established*: adjusted p < 0.05. *Excluded beyond ± {NEGLIGIBLE:g} points*: not established, and the
-interval, not adjusted, lies within them. *Not established*: neither. All pools of a task are drawn from one
-collection and overlap, so the intervals do not cover other collections. In a round,
+interval, not adjusted, lies within them. *Not established*: neither.
+{beyond_text(test_shares(tasks, args.test_size))} In a round,
 {args.batch} of {args.pool_size:,} rows are labeled, {args.batch / args.pool_size:.1%}; in the paper it is
 1 %.
 """
@@ -267,7 +272,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = loop_parser(
         __doc__,
-        test_size=100,
+        test_size=N_TEST,
         epochs=2,
         seeds=12,
         rounds=1,

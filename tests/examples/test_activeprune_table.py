@@ -137,14 +137,14 @@ def test_a_cell_shows_its_verdict_and_what_it_could_see(pages: ModuleType) -> No
     wide.columns = [column.removesuffix(" (10 seeds)") for column in wide.columns]
     assert wide.columns.tolist() == ["data", "filter", "a", "b"]
     assert wide["filter"].tolist() == ["UPS", "ActivePrune", "*smallest detectable*"]
-    assert wide["a"].tolist()[:2] == ["+0.0 ± 0.1, excluded", "-10.0 ± 0.1, **established**"]
+    assert wide["a"].tolist()[:2] == ["+0.0 ± 0.1, excluded†", "-10.0 ± 0.1, **established**†"]
     assert wide["a"].tolist()[2] == "0.1 (0.1 to 0.1)"
     counted = pages.counts(found).set_index("filter")["verdicts"]
-    assert counted["ActivePrune"] == "a loss is established in 2 of 2 cells"
+    assert counted["ActivePrune"] == "a loss is established in 2 (2 beyond) of 2 cells"
 
 
 def test_a_family_may_span_cells(pages: ModuleType) -> None:
-    effects = {"a": 0.0008, "b": 0.0003}
+    effects = {"movies": 0.0008, "reuters": 0.0003}
     runs = pd.concat(
         [played("first", {"random": 0, "UPS": gain}, data=name) for name, gain in effects.items()]
     )
@@ -152,9 +152,9 @@ def test_a_family_may_span_cells(pages: ModuleType) -> None:
         pages.contrasts(runs, [("UPS", "random")], family=n).set_index("data")["p, Holm"].astype(float)
         for n in (4, 1)
     )
-    assert 0.01 < alone["a"] < 0.1
-    assert together["a"] == pytest.approx(2 * alone["a"], abs=0.002)
-    assert together["b"] == alone["b"]
+    assert 0.01 < alone["movies"] < 0.1
+    assert together["movies"] == pytest.approx(2 * alone["movies"], abs=0.002)
+    assert together["reuters"] == alone["reuters"]
 
 
 def test_costs_are_those_of_selecting_models_and_calls(pages: ModuleType) -> None:

@@ -26,6 +26,7 @@ def experiment(data: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTyp
     bunch = Bunch(vectors=vectors, target=y)
     monkeypatch.setitem(pools.SETS, "groups", (lambda: bunch, 150, 90))
     monkeypatch.setattr(found, "descriptions", lambda encoder, memory: data)
+    monkeypatch.setattr(found, "SHARES", dict.fromkeys(("one", "two", "groups", "python"), 0.3))
     for name, size, task in (("balanced", 150, "groups"), ("rivals", 150, "groups"), ("rare", 600, "python")):
         small = replace(found.PARTS[name], pool_size=size, batch=6, rounds=2, data=(task,))
         monkeypatch.setitem(found.PARTS, name, small)

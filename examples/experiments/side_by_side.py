@@ -1,0 +1,164 @@
+"""All methods side by side: the differences of every table of results, on one page.
+
+Makes docs/results/side_by_side.md from the CSV files of the other pages, with their own tests; nothing is
+played.
+
+    python examples/experiments/side_by_side.py --page docs/results/side_by_side.md
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import euds
+import pandas as pd
+import query_strategies
+import semiprune
+import table_generation
+from _activeprune_page import RANDOM_FAMILY, compare
+from _anchoral_page import tests
+from _pages import BEYOND, COLLECTIONS, compared, paragraphs
+from _runs import make_parser, markdown
+from semiprune_defaults import test_table
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+FORMATS = {"established": "**{}**", "not established": "{}"}  # anything else is excluded
+MARKS = {"yes": " †"}  # stays beyond the collection
+
+
+def matrix(tests: pd.DataFrame, rows: list[str], column: str, prefix: str = "") -> str:
+    """Return the differences of a table of tests, one column per method, with a mark for each verdict."""
+    columns = [prefix + name for name in ("difference", "verdict", BEYOND)]
+    shown = [
+        FORMATS.get(verdict, "*{}*").format(difference) + MARKS.get(beyond, "")
+        for difference, verdict, beyond in tests[columns].to_numpy()
+    ]
+    order = tests[rows].drop_duplicates()
+    wide = tests.assign(shown=shown).pivot(index=rows, columns=column, values="shown")
+    wide = wide.loc[list(order.itertuples(index=False, name=None)) if len(rows) > 1 else order[rows[0]]]
+    return markdown(wide[tests[column].unique()].fillna("").reset_index())
+
+
+def read(name: str) -> pd.DataFrame:
+    """Return the runs of a page."""
+    return pd.read_csv(RESULTS / f"{name}.csv")
+
+
+def strategies() -> list[str]:
+    """Return the tables about which rows to ask for."""
+    runs, parts = read("query_strategies"), []
+    texts = {
+        "balanced": "From no label to 200, all rows of the pool. Mean accuracy against random rows",
+        "rare": "Rare classes, 100 labels at first, 250 more. Mean F1 of these classes against random rows",
+    }
+    for name, text in texts.items():
+        part = query_strategies.PARTS[name]
+        table = query_strategies.against(runs[runs["part"] == name], "random", part.outcomes)
+        parts += [f"{text} ([page](query_strategies.md)):", matrix(table, ["data"], "strategy")]
+        if name == "rare":
+            found = matrix(table, ["data"], "strategy", "rare rows found: ")
+            parts += ["Rare rows found, in percent of them, against random rows:", found]
+    return parts
+
+
+def pruned_pools() -> list[str]:
+    """Return the tables about pool filters in a loop."""
+    against_random = compare(read("table_activeprune"))[RANDOM_FAMILY]
+    methods = ["none", "ASK-LLM", "UPS", "k-means", "ProxyFilter", "n-gram perplexity", "ActivePrune"]
+    shown = against_random[against_random["filter"].isin(methods)]
+    by_hand = "A quarter of the pool is kept. Macro F1 against a random quarter"
+    parts = [f"{by_hand} ([page](table_activeprune.md)):"]
+    parts.append(matrix(shown, ["strategy", "learner", "data"], "filter"))
+    runs = read("table_anchoral")
+    runs = runs[~runs["part"].isin(("timed", "ablation", "first"))].assign(
+        share=lambda table: table["found"] / table["rare rows"]
+    )
+    pairs = [(name, "none") for name in ("AnchorAL", "ProxyFilter", "UPS", "SEALS", "RandSub", "random")]
+    tables = [
+        tests(mine, pairs, {"F1": "F1", "share": "found"}).assign(pool=name)
+        for name, mine in runs.groupby("part", sort=False)
+    ]
+    table, rows = pd.concat(tables), ["pool", "task", "learner", "strategy"]
+    parts += ["Rare classes. F1 of the rare classes against no filter ([page](table_anchoral.md)):"]
+    parts += [matrix(table, rows, "filter")]
+    parts += ["Rare rows found, in percent of them, against no filter:"]
+    return [*parts, matrix(table, rows, "filter", "found: ")]
+
+
+def training_sets() -> list[str]:
+    """Return the tables about what to keep of a training set."""
+    methods = ("IGSE", "generative", "SemiPrune", "plausible, then random", "k-means")
+    table = euds.against(read("euds"), "accuracy", [(name, "random") for name in methods])
+    parts = ["All labels are known. Accuracy against random rows ([page](euds.md)):"]
+    parts.append(matrix(table, ["data", "learner", "kept"], "method"))
+    runs = read("semiprune")
+    names = [name for name in runs["method"].unique() if name not in ("random", "all rows")]
+    table = test_table(runs, "accuracy", sorted({0.0, *semiprune.LABELS.values()}), names)
+    table = table.assign(labels=table["labels"].where(table["method"] != semiprune.K_MEANS, "few"))
+    few = table.groupby("data")["labels"].transform(lambda labels: labels[labels != "few"].iloc[0])
+    table = table.assign(labels=few)
+    parts.append("Few labels are known. Accuracy against random rows ([page](semiprune.md)):")
+    for is_image, part in table.groupby(table["data"].isin(semiprune.IMAGES)):
+        parts += ["On pixels:"] if is_image else []
+        parts.append(matrix(part, ["data", "labels", "keep"], "method"))
+    return parts
+
+
+def generation() -> list[str]:
+    """Return the table about texts to write."""
+    runs, tables = read("generation"), []
+    family = table_generation.FAMILIES["Against random rows of the whole pool"]
+    for task, mine in runs.groupby("task", sort=False):
+        found = table_generation.differences(mine, "end", family)
+        share = table_generation.N_TEST / COLLECTIONS[task]
+        table = compared(found, ["filter", "strategy"], table_generation.NEGLIGIBLE, share)
+        tables.append(table.assign(task=f"{task}, {table_generation.METRICS[task]}"))
+    text = "Points of the score against random rows of the whole pool ([page](generation.md)):"
+    return [text, matrix(pd.concat(tables), ["task", "filter"], "strategy")]
+
+
+def page() -> str:
+    """Return the page; it depends on the CSV files only."""
+    text = """
+Every method on this site in every table in which it ran. A number is the paired mean difference in points
+with half its 95 % interval. **Bold**: the page's own test establishes it. *Italics*: it is not established,
+and more than the page's margin is excluded (1 point; 2 points of F1 and 5 % of the rare rows where classes
+are rare). Plain: not established. A dagger: the verdict also stays beyond the collection, with the overlap
+of the test sets counted. Commands, seeds, commits, families of tests and smallest detectable
+differences are on the pages. Cells of different tables have different pools, learners and baselines: compare
+within a row.
+"""
+    return (
+        "\n\n".join(
+            [
+                "# All methods side by side",
+                "Command: `python examples/experiments/side_by_side.py`, from the CSV files of other pages.",
+                *paragraphs(text),
+                "## Which rows to ask for",
+                *strategies(),
+                "## Which rows of a pool to look at",
+                *pruned_pools(),
+                "## What to keep of a training set",
+                *training_sets(),
+                "## Texts to translate or summarize",
+                *generation(),
+            ]
+        )
+        + "\n"
+    )
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    return make_parser(__doc__, page=RESULTS / "side_by_side.md").parse_args(argv)
+
+
+def main() -> None:
+    """Write the page."""
+    args = parse()
+    args.page.write_text(page())
+
+
+if __name__ == "__main__":
+    main()
