@@ -205,11 +205,16 @@ def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     shares = [0.0, *set(LABELS.values())]
     methods = [name for name in (*PAIRS, K_MEANS) if name in set(vectors["method"])]
     clustered = [name for name in K_MEANS_ON if name in set(seeds.index)]
-    by_metric = {metric: test_table(vectors, metric, shares, methods) for metric in ("accuracy", "macro F1")}
+    metrics = ("accuracy", "macro F1") if len(vectors) else ()
+    by_metric = {metric: test_table(vectors, metric, shares, methods) for metric in metrics}
     pictured = test_table(images, "accuracy", shares, pictures) if len(images) else pd.DataFrame()
     defaults = pd.read_csv(DEFAULTS_CSV)
     defaults = defaults[(defaults["part"] == "test") & defaults["keep"].isin(KEEP)]
     labeled = ", ".join(f"{LABELS[name]:.0%} on {name}" for name in runs["data"].unique())
+    drawn = f"""Their sizes: {describe_sets(list(seeds.index))}. Debian is split by source package.
+*fashion-60k* is Fashion-MNIST at full size: 60,000 of its 70,000 images are the pool."""
+    if vectors.empty:
+        drawn = "The images are those of Fashion-MNIST."
     if len(images):
         sizes = " and ".join(f"{IMAGES[name][0]:,} (*{name}*)" for name in images["data"].unique())
         pixels = f"""Its pixels are drawn in pools of {sizes}, and tested on {IMAGE_TEST:,} images. *Conv*
@@ -226,8 +231,7 @@ principal components"""
 Command: `{command("semiprune", args, parse([]))}`, {origins(runs)}, seeds from 0:
 {", ".join(f"{n} on {name}" for name, n in runs.groupby("data", sort=False)["seed"].nunique().items())}.
 
-**Data.** Pools and test sets, drawn anew by each seed: {describe_sets(list(seeds.index))}. *fashion-60k* is
-Fashion-MNIST at full size: 60,000 of its 70,000 images are the pool. Debian is split by source package.
+**Data.** Pools and test sets are drawn anew by each seed. {drawn}
 {pixels}
 
 **Methods.** A few rows of the pool are labeled at random: {labeled}. A method keeps a share of the pool and
@@ -264,15 +268,12 @@ debian) before the others ran.
     parts = [
         *paragraphs(text),
         "\n".join(paragraphs("\n\n".join(f"* {fact}" for fact in facts))),
-        "## Accuracy",
-        markdown(by_metric["accuracy"]),
-        "## Macro F1",
-        markdown(by_metric["macro F1"]),
-        *(
-            ["## Images: FixMatch and a convolutional proxy, accuracy", markdown(pictured)]
-            if len(images)
-            else []
-        ),
+    ]
+    for metric, table in by_metric.items():
+        parts += [f"## {metric[0].upper()}{metric[1:]}", markdown(table)]
+    if len(pictured):
+        parts += ["## Images: FixMatch and a convolutional proxy, accuracy", markdown(pictured)]
+    parts += [
         "## All labels known, accuracy",
         *paragraphs(
             """Not run again: the same shares out of the CSV of [the page about the
