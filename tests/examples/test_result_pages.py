@@ -31,6 +31,11 @@ def test_no_csv_is_forgotten() -> None:
     assert {path.stem for path in RESULTS.glob("*.csv")} == SCRIPTS.keys() | BY_HAND | beside
 
 
+def test_the_page_with_all_methods_is_made_again_from_the_csv_files() -> None:
+    side_by_side = importlib.import_module("side_by_side")
+    assert side_by_side.page() == (RESULTS / "side_by_side.md").read_text()
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_page_is_made_again_from_its_csv(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
