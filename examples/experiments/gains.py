@@ -41,6 +41,15 @@ def semi_prune() -> dict[str, pd.Series]:
     return {f"{name}, {keep:.0%} kept": gains[name, keep] for name, keep in sizes}
 
 
+def k_means() -> dict[str, pd.Series]:
+    """Return accuracy at two sizes, KMeansFilter minus random, per set, averaged over two learners."""
+    runs = pd.read_csv(RESULTS / "euds.csv")
+    table = runs.pivot(index=["data", "keep", "seed", "learner"], columns="method", values="accuracy")
+    gains = (table["k-means"] - table["random"]).dropna().groupby(["data", "keep", "seed"]).mean()
+    sizes = [(name, keep) for name in runs["data"].unique() for keep in (0.5, 0.16)]
+    return {f"{name}, {keep:.0%} kept": gains[name, keep] for name, keep in sizes}
+
+
 def in_loops(filter_name: str) -> dict[str, pd.Series]:
     """Return F1 over a loop, a filter minus the whole pool, per rare class, averaged over small learners."""
     runs = pd.read_csv(RESULTS / "proxy_filter.csv")
@@ -55,6 +64,7 @@ def main() -> None:
     groups = {
         "TypiClust for the first labels: accuracy against random rows": first_labels(),
         "SemiPruneFilter on labeled sets: accuracy against random rows": semi_prune(),
+        "KMeansFilter on sets without labels: accuracy against random rows": k_means(),
         "ProxyFilter (reads 5 % of the pool): F1 of a rare class against the whole pool": in_loops(
             "ProxyFilter"
         ),
