@@ -64,6 +64,10 @@ class KMeansFilter(VectorFilter):
 
     The row of the largest cluster ranks best.
 
+    *When it pays.* With sentence vectors, sets of many topics cut to 25 or 16 % of their rows gave 1.3 to 3.3
+    points more accuracy than random rows, established in eight of eight cells; with two classes more than
+    a point is excluded (``docs/results/euds.md``). It needs no label.
+
     References
     ----------
     .. [1] Azeemi, Qazi and Raza, "Language Model-Driven Data Pruning Enables Efficient Active Learning",
