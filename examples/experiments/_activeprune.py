@@ -25,7 +25,7 @@ from skprune import (
     UPSFilter,
 )
 from skprune.base import BaseFilter
-from skprune.datasets import load_debian, load_movie_snippets, load_newsgroups, load_reuters52
+from skprune.datasets import load_brown, load_debian, load_movie_snippets, load_newsgroups, load_reuters52
 from skprune.encoders import SentenceEncoder
 from skprune.row_table import digests
 from skprune.store import Remembered
@@ -45,6 +45,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "ActivePrune, no LLM": {"quality": None},
     "ActivePrune, no perplexity": {"llm_share": 1.0, "n_candidates": 0.3, "candidates": "random"},
     "ActivePrune, n-grams from elsewhere": {"perplexity": "elsewhere"},
+    "ActivePrune, n-grams from Brown": {"perplexity": "brown"},
     # Controls: what else the judge, or the perplexity, could be.
     "random numbers for the LLM": {"quality": "chance"},
     "text length for the LLM": {"quality": "length"},
@@ -53,7 +54,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 BASELINES = (
     *("none", "random", "ASK-LLM", "UPS", "k-means", "ProxyFilter"),
-    *("n-gram perplexity", "n-grams from elsewhere"),
+    *("n-gram perplexity", "n-grams from elsewhere", "n-grams from Brown"),
 )
 FILTERS = (*BASELINES, *VARIANTS)
 AT_RANDOM, TYPICAL = "random, random first labels", "random, TypiClust first labels"
@@ -112,7 +113,7 @@ class Corpus:
     texts, y : ndarray of str, ndarray of int
     pool_part : ndarray of int
         The rows that pools are drawn from: those that the LLM has scored.
-    vectors, quality, elsewhere, length, chance, negated : callables
+    vectors, quality, elsewhere, brown, length, chance, negated : callables
         ``texts -> array``, by look-up.
     """
 
@@ -155,6 +156,11 @@ class Corpus:
             others += [] if name == self.name else list(cut(load().data, self.args.max_words))
         others += list(cut(load_debian(None).data, self.args.max_words))
         return self._look_up(NGramScorer().fit(others)(self.texts))
+
+    @cached_property
+    def brown(self) -> Callable[[Any], np.ndarray]:
+        """Perplexity under n-grams of the Brown corpus."""
+        return self._look_up(NGramScorer().fit(cut(load_brown().data, self.args.max_words))(self.texts))
 
     @cached_property
     def length(self) -> Callable[[Any], np.ndarray]:
@@ -237,6 +243,8 @@ def make_filter(name: str, corpus: Corpus, seed: int) -> BaseFilter | None:
             return PerplexityFilter(KEEP, perplexity=in_pool)
         case "n-grams from elsewhere":
             return PerplexityFilter(KEEP, perplexity=corpus.elsewhere)
+        case "n-grams from Brown":
+            return PerplexityFilter(KEEP, perplexity=corpus.brown)
     if name not in VARIANTS:
         return RandomFilter(KEEP)
     options = {"quality": ask, "perplexity": in_pool, **VARIANTS[name]}

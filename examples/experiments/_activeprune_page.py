@@ -245,9 +245,10 @@ seed draws {args.pool_size:,} rows for its pool from {args.judged:,} texts that 
 transformer is described below. **Loop.** {args.n_seeds} initial labels, at least one of each class,
 {args.rounds} rounds of {args.batch} labels, 1 % of the pool, as in the paper. **Filters** keep a quarter.
 n-gram models are trained on the pool; "from elsewhere" means on the other data sets and on package
-descriptions. The LLM is SmolLM2-135M in bfloat16, asked the default question in its chat template about the
-first {args.max_length} tokens. "No perplexity" lets the LLM choose the quarter out of 30 % of the pool, drawn
-at random each round. ProxyFilter and k-means read MiniLM vectors.
+descriptions, "from Brown" on the 57,340 sentences of that corpus. The LLM is SmolLM2-135M in bfloat16, asked
+the default question in its chat template about the first {args.max_length} tokens. "No perplexity" lets the
+LLM choose the quarter out of 30 % of the pool, drawn at random each round. ProxyFilter and k-means read
+MiniLM vectors.
 
 **How to read it.** Differences are in points of macro F1, averaged over the learning curve, paired by seed:
 the mean and its 95 % interval (Student's t). "Smallest detectable" is the difference that this number of

@@ -33,10 +33,10 @@ COLLECTIONS = {
 BEYOND = "beyond the collection"
 #: What the column ``BEYOND`` means, for the pages that have it.
 BEYOND_TEXT = """
-The seeds of a data set draw from one collection, and their test sets overlap. All other columns are about
-draws from this collection. *Beyond the collection* is about data like these: does the verdict stay when the
-variance is corrected for the overlap, with ρ the share of the collection that a test set takes ({shares};
-Nadeau and Bengio, 2003)? Counts of verdicts say how many stay: "7 (3 beyond)".
+The seeds of a data set draw from one collection, and their test sets overlap: intervals and p are about draws
+from it. *Beyond the collection* asks about data like these: does the verdict stay when the variance is
+corrected for the overlap, with ρ the share of the collection that a test set takes ({shares}; Nadeau and
+Bengio, 2003)? Counts of verdicts say how many stay: "7 (3 beyond)".
 """
 BY_HAND = "\n## Added by hand\n"  # the scripts keep what follows
 

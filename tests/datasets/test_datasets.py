@@ -19,6 +19,7 @@ from skprune.datasets import (
     AssetError,
     _fashion_mnist,
     fetch_model,
+    load_brown,
     load_debian,
     load_debian_summaries,
     load_debian_translations,
@@ -35,6 +36,8 @@ from skprune.datasets._packages import Translated, _plain, _stanzas, packages
 needs_apt = pytest.mark.skipif(
     shutil.which("apt-get") is None, reason="needs apt, which only Debian-family systems have"
 )
+
+needs_npm = pytest.mark.skipif(shutil.which("npm") is None, reason="needs npm")
 
 PINNED = [
     (load_newsgroups, "train", 11293, 20, "02d34e66da41d74bccf5a8257d39bef7"),
@@ -59,6 +62,17 @@ def test_topics_match_the_pinned_archives(load, subset, rows, classes, digest):
     check_bunch(bunch)
     assert (len(bunch.data), len(bunch.target_names)) == (rows, classes)
     assert bunch.digest == digest
+
+
+@needs_npm
+def test_brown_has_the_sentences_words_and_genres_of_its_manual():
+    bunch = load_brown()
+    check_bunch(bunch)
+    assert len(bunch.data) == 57_340
+    assert sum(len(text.split()) for text in bunch.data) == 1_161_192
+    assert len(bunch.target_names) == 15
+    assert bunch.data[0].startswith("The Fulton County Grand Jury said Friday an investigation of Atlanta's")
+    assert not any(mark in text for text in bunch.data for mark in ("``", "''", "/nn", "/at"))
 
 
 def test_all_is_train_then_test():

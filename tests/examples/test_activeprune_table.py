@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skprune import ActivePruneFilter, ProxyFilter, RandomFilter
+from skprune import ProxyFilter, RandomFilter
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 
@@ -75,8 +75,10 @@ def test_controls_replace_the_judge_or_perplexity(table: ModuleType, corpus: Any
 
 def test_every_part_names_filters_and_strategies_that_exist(table: ModuleType, corpus: Any) -> None:
     for part in table.PARTS.values():
-        for name in set(part.filters) - {"none", "n-grams from elsewhere"}:
-            made = table.make_filter(name, corpus, 0) if "elsewhere" not in name else ActivePruneFilter()
+        for name in set(part.filters) - {"none"}:
+            if "n-grams from" in name:  # they would read whole collections
+                continue
+            made = table.make_filter(name, corpus, 0)
             assert made.keep == 0.25
         learners, strategies, _ = map(set, zip(*part.cells, strict=True))
         assert {type(table.make_strategy(name, corpus)).__name__ for name in strategies} <= {
