@@ -204,3 +204,30 @@ def test_each_seed_draws_a_pool_and_a_test_set_without_common_rows(monkeypatch, 
         if grouped:
             assert not set(split.X.ravel() // 2) & set(split.X_test.ravel() // 2)
     assert set(splits[0].X.ravel()) != set(splits[1].X.ravel())
+
+
+def test_a_verdict_stays_beyond_the_collection_if_the_corrected_test_agrees() -> None:
+    pages = load("_pages")
+    rng = np.random.default_rng(0)
+    effects = {"large": 3.0, "small": 0.3, "none": 0.0, "unclear": 0.0}
+    spreads = {"large": 0.5, "small": 0.5, "none": 0.3, "unclear": 5.0}
+    differences = {
+        (data, name): pd.Series(effects[name] + spreads[name] * stats.zscore(rng.normal(size=20), ddof=1))
+        for data in ("movies", "far")
+        for name in effects
+    }
+    shares = {"movies": 0.5, "far": 0.001}
+    table = pages.compared(differences, ["data", "name"], 1.0, shares).set_index(["data", "name"])
+    assert table.loc["movies", pages.BEYOND].tolist() == ["yes", "no", "yes", ""]
+    assert table.loc["far", pages.BEYOND].tolist() == ["yes", "yes", "yes", ""]
+    assert pages.BEYOND not in pages.compared(differences, ["data", "name"], 1.0)
+    assert "a gain is established in 4 (3 beyond)" in pages.count_verdicts(table.reset_index())
+
+
+def test_origins_of_one_day_and_machine_stand_together() -> None:
+    pages = load("_pages")
+    made = ["commit a1, Monday, here", None, "commit b2, Monday, here", "commit c3, Friday, there"]
+    runs = pd.DataFrame({"origin": made})
+    assert pages.origins(runs) == "commits a1, b2, Monday, here; commit c3, Friday, there"
+    again = pages.said_once(pd.DataFrame({"origin": ["x", "x", "y", "x"]}))
+    assert again["origin"].fillna("").tolist() == ["x", "", "y", ""]
