@@ -221,7 +221,9 @@ def test_a_verdict_stays_beyond_the_collection_if_the_corrected_test_agrees() ->
     assert table.loc["movies", pages.BEYOND].tolist() == ["yes", "no", "yes", ""]
     assert table.loc["far", pages.BEYOND].tolist() == ["yes", "yes", "yes", ""]
     assert pages.BEYOND not in pages.compared(differences, ["data", "name"], 1.0)
-    assert "in 2 (2 beyond), excluded beyond ± 1 points in 4 (3 beyond)" in pages.count_verdicts(table.reset_index())
+    assert "in 2 (2 beyond), excluded beyond ± 1 points in 4 (3 beyond)" in pages.count_verdicts(
+        table.reset_index()
+    )
 
 
 def test_origins_of_one_day_and_machine_stand_together() -> None:
