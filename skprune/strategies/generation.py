@@ -29,6 +29,9 @@ class NSP(Strategy):
     of the sequence, normalized by its length. The metrics are the scores. An unfitted learner gets random
     rows.
 
+    *When it pays.* With 48 summaries as labels, 3.4 ± 1.2 points of ROUGE-L over random rows behind a random
+    quarter of the pool; for translation no gain is established (``docs/results/generation.md``).
+
     References
     ----------
     .. [1] N. Ueffing and H. Ney, "Word-level confidence estimation for machine translation", Computational
@@ -81,6 +84,9 @@ class IDDS(EncodingStrategy):
     code subtracts 1, which is correct for unit vectors only. Each row's sums over U and L are updated after
     every pick, so that a pick costs one pass over the vectors and no ``|U| × |U|`` matrix is computed. The
     metrics are the scores at the time of the pick.
+
+    *When it pays.* With 48 summaries as labels, 2.8 ± 1.2 points of ROUGE-L over random rows; for translation
+    no gain is established (``docs/results/generation.md``).
 
     References
     ----------
