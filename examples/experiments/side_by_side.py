@@ -121,11 +121,11 @@ def page() -> str:
     """Return the page; it depends on the CSV files only."""
     text = """
 The methods of this site in the tables in which they ran; the two pages about ProxyFilter, which measure in
-percent, are apart ([small](proxy_filter.md), [large](proxy_filter_large.md)). A number is the paired mean difference in points
-with half its 95 % interval. **Bold**: the page's own test establishes it. *Italics*: it is not established,
-and more than the page's margin is excluded (1 point; 2 points of F1 and 5 % of the rare rows where classes
-are rare). Plain: not established. A dagger: the verdict also stays beyond the collection, with the overlap
-of the test sets counted. Commands, seeds, commits, families of tests and smallest detectable
+percent, are apart ([small](proxy_filter.md), [large](proxy_filter_large.md)). A number is the paired mean
+difference in points with half its 95 % interval. **Bold**: the page's own test establishes it. *Italics*: it
+is not established, and more than the page's margin is excluded (1 point; 2 points of F1 and 5 % of the rare
+rows where classes are rare). Plain: not established. A dagger: the verdict also stays beyond the collection,
+with the overlap of the test sets counted. Commands, seeds, commits, families of tests and smallest detectable
 differences are on the pages. Cells of different tables have different pools, learners and baselines: compare
 within a row.
 """
