@@ -91,7 +91,7 @@ PARTS = {
     "strategies": Part((("vectors", "CAL", 20), ("vectors", "Coreset", 20)), FEW),
     "UHerding": Part((("vectors", "UHerding", 40),), ("none", "random", "ProxyFilter", "ActivePrune")),
     "first": Part((("vectors", "LC", 40), ("terms", "LC", 40), ("mlp", "LC", 40)), tuple(FIRST)),
-    "fine-tuned": Part((("minilm", "LC", 15),), FEWEST, ("movies", "reuters"), SMALLER),
+    "fine-tuned": Part((("minilm", "LC", 20),), FEWEST, changes=SMALLER),
 }
 KEEP = 0.25
 MIN_CLASS = 100  # rows of a class; reuters has classes of three
