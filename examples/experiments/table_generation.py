@@ -5,7 +5,7 @@ short texts and greedy decoding, so that there is time for many seeds. Each seed
 first labels of its own, which all settings of a seed share. A command that was killed continues where it
 stopped.
 
-    python examples/experiments/table_generation.py  # an hour and a half on one core, 5 GiB
+    python examples/experiments/table_generation.py  # an hour on one core, 5 GiB
     python examples/experiments/table_generation.py --task translation --seeds 40
     python examples/experiments/table_generation.py --tables docs/results/generation.csv  # the page only
 """
@@ -274,7 +274,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         __doc__,
         test_size=N_TEST,
         epochs=2,
-        seeds=16,
+        seeds=8,
         rounds=1,
         batch=32,
         n_seeds=16,
