@@ -174,7 +174,9 @@ class UHerding(MaxHerding):
 
     *When it pays.* From 20 to 200 labels, with logistic regression on sentence vectors, accuracy was higher
     than with random rows and with :class:`Margin` on two text sets with many classes; on one with two classes
-    no difference is established (``docs/results/query_strategies.md``).
+    no difference is established (``docs/results/query_strategies.md``). In macro F1, with first labels of
+    every class, it lost to :class:`LeastConfidence` on a set with one large class
+    (``docs/results/table_activeprune.md``).
 
     References
     ----------
