@@ -78,7 +78,7 @@ class TypiClust(EncodingStrategy):
     2,000. If the larger clusters run out of rows, the small ones follow. The metrics are the typicalities.
     The picks do not depend on the order of the pool.
 
-    *When it pays.* From 20 to 200 labels of classes of similar size, with an encoder's sentence vectors
+    *When it pays.* From 20 to 200 labels of many classes, with an encoder's sentence vectors
     (``docs/results/first_labels.md``). It does not look for rare classes: once there were 100 labels, it
     found no more of their rows than random rows did (``docs/results/query_strategies.md``).
 
