@@ -36,7 +36,7 @@ PARTS = {
 }
 CAPTION = """
 Means over the seeds, as in the paper's Figures 2 to 4. The subpool is that of the round before the labels. In
-the first column, ProxyFilter hides *random*, which has the same number of rows.
+the first column, UPS hides ProxyFilter and *random*, which have the same number of rows.
 """
 FILES = """
 Every run: [table_anchoral.csv](table_anchoral.csv). Means per round:
@@ -186,7 +186,7 @@ def draw(rounds: pd.DataFrame, path: Path) -> None:
                 axis.yaxis.set_minor_formatter("{x:,g}")
         for axis in axes[-1]:
             axis.set_xlabel("labels")
-        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
+        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=7)
 
 
 def page(runs: pd.DataFrame, args: argparse.Namespace, command: str) -> str:
