@@ -36,7 +36,8 @@ def paired_difference(
     ----------
     a, b : array-like of shape (n_runs,)
         At least two finite numbers each, in the same order.
-    confidence_level : float, default=0.95
+    confidence_level : float in (0, 1), default=0.95
+        Probability that the interval covers the mean.
     overlap : float in [0, 1), default=0.0
         Share ρ of the data set that the test set of a run takes, if all runs split the same data set at
         random. 0 treats the runs as independent: the result is then about splits of this data set. With ρ it
@@ -50,7 +51,8 @@ def paired_difference(
     Raises
     ------
     ValueError
-        If a and b differ in length or are not finite, or ``overlap`` is not in [0, 1).
+        If a and b differ in length, hold fewer than two numbers or one that is not finite, or if
+        ``confidence_level`` or ``overlap`` is out of its range.
 
     Notes
     -----
@@ -76,6 +78,8 @@ def paired_difference(
     a, b = finite_numbers(a, "a", at_least=2), finite_numbers(b, "b", at_least=2)
     if len(a) != len(b):
         raise ValueError(f"a and b must hold the same runs, got {len(a)} and {len(b)} numbers")
+    if not 0 < confidence_level < 1:
+        raise ValueError(f"confidence_level must lie between 0 and 1, got {confidence_level!r}")
     if not 0 <= overlap < 1:
         raise ValueError(f"overlap must be at least 0 and less than 1, got {overlap!r}")
     differences = a - b
@@ -100,6 +104,8 @@ def smallest_detectable(a: Any, b: Any, *, power: float = 0.8) -> float:
 
     Notes
     -----
+    Runs count as independent, as with ``overlap=0`` of :func:`paired_difference`.
+
     ``s / √n (t₀.₉₇₅ + t_power)`` with n − 1 degrees of freedom, for the standard deviation s of the
     differences: the usual approximation by a shifted t distribution, without adjustment for several tests.
 

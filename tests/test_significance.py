@@ -41,6 +41,12 @@ def test_the_correction_keeps_the_level_where_splits_share_their_rows() -> None:
     assert errors.mean(axis=0)[1] < 0.1
 
 
+@pytest.mark.parametrize("level", [0.0, 1.0, 1.5])
+def test_a_level_that_is_no_probability_is_refused(level: float) -> None:
+    with pytest.raises(ValueError, match="confidence_level must lie between 0 and 1"):
+        paired_difference([1.0, 2.0], [1.0, 1.0], confidence_level=level)
+
+
 @pytest.mark.parametrize("overlap", [-0.1, 1.0, np.nan])
 def test_an_overlap_that_is_no_share_is_refused(overlap: float) -> None:
     with pytest.raises(ValueError, match="overlap must be at least 0 and less than 1"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 from _activeprune import AT_RANDOM, DATA, MIN_CLASS, N_TIMED, PARTS, TYPICAL
-from _pages import BEYOND, beyond_text, compared, count_verdicts, origins, paragraphs, test_shares
+from _pages import BEYOND, beyond_text, collection_shares, compared, count_verdicts, origins, paragraphs
 from _runs import markdown
 
 N_TEST = 1_000  # rows of each test set
@@ -106,7 +106,7 @@ def contrasts(
     names = [*CELL, "filter", "against"]
     tables = []
     for cell, differences in families.items():
-        shares = test_shares(DATA, PARTS[cell[0]].changes.get("test_size", n_test))
+        shares = collection_shares(DATA, PARTS[cell[0]].changes.get("test_size", n_test))
         tables.append(compared(differences, names, NEGLIGIBLE, shares))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["part"])
 
@@ -212,7 +212,7 @@ def strategies(runs: pd.DataFrame, n_test: int = N_TEST) -> pd.DataFrame:
         table = 100 * group.pivot(index="seed", columns="strategy", values="F1, mean")
         for name in table.columns.drop("LC"):
             found[data, pruner, name, "LC"] = (table[name] - table["LC"]).dropna()
-    shares = test_shares(runs["data"].unique(), n_test)
+    shares = collection_shares(runs["data"].unique(), n_test)
     return compared(found, ["data", "filter", "strategy", "against"], NEGLIGIBLE, shares)
 
 
@@ -237,7 +237,7 @@ def compare(runs: pd.DataFrame, n_test: int = N_TEST) -> dict[str, pd.DataFrame]
 
 def page(runs: pd.DataFrame, units: pd.DataFrame, args: argparse.Namespace, command: str, holds: str) -> str:
     """Return the page of the results; it depends on the CSV files, the command and "What holds" only."""
-    found = compare(runs, args.test_size)
+    found, shares = compare(runs, args.test_size), collection_shares(runs["data"].unique(), args.test_size)
     text = f"""**Data.** *movies*: film-review snippets, two classes; *newsgroups*: 20 Newsgroups; *reuters*:
 the topics of Reuters-52 with at least {MIN_CLASS} texts. Texts are cut after {args.max_words} words. Each
 seed draws {args.pool_size:,} rows for its pool from {args.judged:,} texts that the LLM has scored, and
@@ -256,7 +256,7 @@ seeds detects with a probability of 80 %: the median over the comparisons above 
 adjusted by Holm's method over the comparisons of one data set, learner and strategy, in each family of
 comparisons. *Established*: adjusted p < 0.05. *Excluded*: not established, and the interval lies within
 ± {NEGLIGIBLE:g} point. Without a word: not established. A verdict with † stays beyond the collection.
-{beyond_text(test_shares(runs["data"].unique(), args.test_size))} Every comparison with its p:
+{beyond_text(shares, counted=True)} Every comparison with its p:
 [table_activeprune_tests.csv](table_activeprune_tests.csv).
 """
     parts = [
@@ -286,7 +286,7 @@ comparisons. *Established*: adjusted p < 0.05. *Excluded*: not established, and 
     if len(found["first labels"]):
         parts += ["## First labels by TypiClust", *paragraphs(FIRST_LABELS)]
         parts += [markdown(short(found["first labels"]))]
-    if "UHerding" in set(runs["strategy"]):
+    if {"UHerding", "LC"} <= set(runs["strategy"]):
         parts += ["## Strategies against least confidence", *paragraphs(STRATEGIES)]
         parts += [markdown(strategies(runs, args.test_size))]
     shown = runs[(runs["strategy"] == "LC") & runs["learner"].isin(COSTLY)]

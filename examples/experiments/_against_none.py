@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from _pages import BEYOND, origin, paired
+from _pages import BEYOND, paired
 
 from skprune.significance import holm, paired_difference, verdict
 
@@ -29,9 +29,9 @@ def with_kept(runs: pd.DataFrame, path: Path | None, key: list[str]) -> pd.DataF
     Returns
     -------
     DataFrame
-        Rounded to four digits, as they are written. The column "origin" says where and when a run was made.
+        Rounded to four digits, as they are written.
     """
-    runs = runs.assign(origin=origin()).round(4)
+    runs = runs.round(4)
     if path is None or not path.exists():
         return runs
     kept = pd.read_csv(path)

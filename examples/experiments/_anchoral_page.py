@@ -203,7 +203,7 @@ K = 50. *{RAREST}* keeps half of the rows of three classes."""
     filters = list(dict.fromkeys(pools["filter"]))
     against_none = [(name, "none") for name in filters if name != "none"]
     both = {"F1": "F1", "share": "found"}
-    text = f"""# AnchorAL against no filter, RandSub, SEALS and ProxyFilter
+    text = f"""# AnchorAL against no filter, RandSub, SEALS, ProxyFilter and UPS
 
 Command: `{command}`, {origins(runs)}. Each table says how many seeds it has, from 0 on.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from skprune.significance import holm, paired_difference, smallest_detectable, verdict
 
@@ -36,7 +37,7 @@ BEYOND_TEXT = """
 The seeds of a data set draw from one collection, and their test sets overlap: intervals and p are about draws
 from it. *Beyond the collection* asks about data like these: does the verdict stay when the variance is
 corrected for the overlap, with ρ the share of the collection that a test set takes ({shares}; Nadeau and
-Bengio, 2003)? Counts of verdicts say how many stay: "7 (3 beyond)".
+Bengio, 2003)? "Smallest detectable" is about the collection.
 """
 BY_HAND = "\n## Added by hand\n"  # the scripts keep what follows
 
@@ -48,18 +49,19 @@ def paired(differences: pd.Series) -> tuple[float, float, float, float]:
     return mean, half, smallest_detectable(differences, zeros), p
 
 
-def test_shares(names: Iterable[str], n_test: int) -> dict[str, float]:
+def collection_shares(names: Iterable[str], n_test: int) -> dict[str, float]:
     """Return the share of each collection that a test set of ``n_test`` rows takes."""
     return {name: n_test / COLLECTIONS[name] for name in names}
 
 
-def beyond_text(shares: Mapping[str, float]) -> str:
-    """Return what the column "beyond the collection" means."""
+def beyond_text(shares: Mapping[str, float], *, counted: bool = False) -> str:
+    """Return what the column "beyond the collection" means, and its counts if the page has some."""
     names: dict[str, list[str]] = {}
     for name, share in shares.items():
         names.setdefault(f"{share:.2g}", []).append(name)
     listed = (f"{share} for {', '.join(of)}" if len(names) > 1 else share for share, of in names.items())
-    return BEYOND_TEXT.strip().format(shares=", ".join(listed))
+    text = BEYOND_TEXT.strip().format(shares=", ".join(listed))
+    return text + (' Counts of verdicts say how many stay: "7 (3 beyond)".' if counted else "")
 
 
 def compared(
@@ -98,7 +100,7 @@ def compared(
         return table
     wider = []
     for key, values in differences.items():
-        share = shares if isinstance(shares, float) else next(shares[part] for part in key if part in shares)
+        share = shares if isinstance(shares, float) else shares[next(part for part in key if part in shares)]
         wider.append(paired_difference(values, np.zeros(len(values)), overlap=share))
     verdicts = [
         verdict(row.mean, row.margin, p, negligible, "points")
@@ -151,11 +153,13 @@ def origin() -> str:
         capture_output=True,
         text=True,
     ).stdout.strip()
-    cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    machine = cpu[0].partition(": ")[2] if cpu else platform.processor()
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text().splitlines() if listed.exists() else []
+    cpu = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "")
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     return (
-        f"commit {commit}, {date.today()}, one thread of {machine} beside other jobs, no GPU, "
-        f"Python {platform.python_version()}"
+        f"commit {commit}, {date.today()}, one thread of {cpu or platform.processor()} beside other jobs, "
+        f"{gpu}, Python {platform.python_version()}"
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _pages import test_shares
+from _pages import COLLECTIONS
 from _runs import cut, encode, random_part
 from sklearn.decomposition import PCA
 from sklearn.utils import Bunch
@@ -28,6 +28,7 @@ from skprune.datasets import (
 TFIDF = ("debian",)  # sets with the vectors of TF-IDF and SVD; the others have those of MiniLM
 MAX_WORDS = 64  # words after which texts are cut
 N_FASHION = 20_000  # images, a fixed random part
+PIXELS, N_PIXELS_TEST = ("images", "images-60k"), 10_000  # sets of images as pixels: see semiprune.py
 N_DEBIAN = 20_000  # package descriptions that are read, a fixed random part
 
 
@@ -119,8 +120,9 @@ def split_of(name: str, seed: int, memory: Path, pool_size: int | None = None) -
 
 
 def set_shares(names: Iterable[str]) -> dict[str, float]:
-    """Return the share of each collection that a test set takes; sets of images have 10,000 test rows."""
-    return {name: test_shares([name], SETS[name][2] if name in SETS else 10_000)[name] for name in names}
+    """Return the share of each collection that a test set takes."""
+    sizes = {name: n_test for name, (_, _, n_test) in SETS.items()} | dict.fromkeys(PIXELS, N_PIXELS_TEST)
+    return {name: sizes[name] / COLLECTIONS[name] for name in names}
 
 
 def describe_sets(names: list[str], pool_size: int | None = None) -> str:

@@ -39,7 +39,6 @@ from skprune.pools import Pool
 from skprune.selections import Selection
 
 FIRST_TEST_SEED = 100
-N_TEST = 4_000  # rows of each test set
 NEGLIGIBLE = 2.0  # points of F1; a smaller difference does not matter to us
 
 
@@ -109,15 +108,15 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
     return said_once(pd.concat([tuning.assign(part="tuning"), test.assign(part="test")], ignore_index=True))
 
 
-def against_none(runs: pd.DataFrame, column: str) -> pd.DataFrame:
+def against_none(runs: pd.DataFrame, column: str, share_tested: float) -> pd.DataFrame:
     """Compare each share with none, paired by seed; one family of tests per share."""
-    parts, shares = [], N_TEST / COLLECTIONS["descriptions"]
+    parts = []
     for share in sorted(set(runs["share"]) - {0.0}):
         family = {}
         for (rare, learner), group in runs.groupby(["rare", "learner"], sort=False):
             table = group.pivot(index="seed", columns="share", values=column)
             family[f"{share:.0%}", rare, learner] = table[share] - table[0.0]
-        parts.append(compared(family, ["random share", "rare", "learner"], NEGLIGIBLE, shares))
+        parts.append(compared(family, ["random share", "rare", "learner"], NEGLIGIBLE, share_tested))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -129,7 +128,7 @@ def best_share(runs: pd.DataFrame) -> float:
 def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     """Return the page of the results."""
     tuning, test = (runs[runs["part"] == part] for part in ("tuning", "test"))
-    share = best_share(tuning)
+    share, tested = best_share(tuning), args.test_size / COLLECTIONS["descriptions"]
     last = FIRST_TEST_SEED + args.test_seeds - 1
     text = f"""# AnchorFilter with a share of random rows
 
@@ -146,16 +145,16 @@ mean, its 95 % interval (Student's t), and the smallest difference that this num
 probability of 80 %. F1 of the rare class is averaged over the curve, in points. p is adjusted by Holm's
 method over the rows of one share in one table. *Established*: adjusted p < 0.05. *Excluded beyond ±
 {NEGLIGIBLE:g} points*: not established, and the interval lies within them. *Not established*: neither.
-{beyond_text({"descriptions": N_TEST / COLLECTIONS["descriptions"]})}
+{beyond_text({"descriptions": tested})}
 """
     parts = [
         *paragraphs(text),
         "## Tuning seeds",
-        markdown(against_none(tuning, "F1, mean")),
+        markdown(against_none(tuning, "F1, mean", tested)),
         f"## Test seeds, {share:.0%} random: the best share of the tuning seeds",
-        markdown(against_none(test, "F1, mean")),
+        markdown(against_none(test, "F1, mean", tested)),
         "Rare rows found (the unit is a row):",
-        markdown(against_none(test, "found")),
+        markdown(against_none(test, "found", tested)),
         "Every run: [anchor_random_share.csv](anchor_random_share.csv).",
     ]
     return "\n\n".join(parts) + "\n"
@@ -167,7 +166,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         __doc__,
         seeds=10,
         pool_size=8_000,
-        test_size=N_TEST,
+        test_size=4_000,
         max_words=40,
         n_neighbors=20,
         n_seeds=100,

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _against_none import with_kept
-from _pages import compared, paired, paragraphs, publish, runs_or_tables
+from _pages import compared, origin, paired, paragraphs, publish, runs_or_tables
 from _runs import Runs, cut, encode, make_parser, markdown
 from p_yes import POOLS
 
@@ -115,7 +115,7 @@ def distill(
 
 def run_all(args: argparse.Namespace) -> pd.DataFrame:
     """Play the missing runs; return one row per student and seed."""
-    runs = Runs(args.out / "runs.jsonl")
+    runs, now = Runs(args.out / "runs.jsonl"), {"origin": origin()}
     memory = args.memory or args.out / "memory"
     rows = []
     for teacher, seed, pool in product(args.teachers, range(args.seeds), args.data):
@@ -135,7 +135,7 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
             if calls < 20:
                 continue
             settings = common | {"calls": calls, "student": student, "seed": seed}
-            found = runs.get(settings, lambda s=settings, a=(texts, scores, vectors): distill(s, *a))
+            found = runs.get(settings, lambda s=settings, a=(texts, scores, vectors): distill(s, *a) | now)
             whole = cost["seconds per text"] * len(texts)
             vectors_cost = encoding["seconds per text"] * len(texts) if student != "length only" else 0.0
             part = cost["seconds per text"] * calls + found["seconds"] + vectors_cost

@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 from _pages import (
     beyond_text,
+    collection_shares,
     command,
     compared,
     count_verdicts,
@@ -32,7 +33,6 @@ from _pages import (
     publish,
     runs_or_tables,
     said_once,
-    test_shares,
 )
 from _runs import Runs, cut, encode, make_parser, markdown, with_packaged_models
 from scipy import stats
@@ -289,7 +289,7 @@ def against(
                     rival = table[b, 1.0 if b == "all rows" else keep]
                     differences[data, learner, f"{keep:.0%}", a, b] = table[a, keep] - rival
         names = ["data", "learner", "kept", "method", "against"]
-        tables.append(compared(differences, names, NEGLIGIBLE, test_shares(DATA, n_test)))
+        tables.append(compared(differences, names, NEGLIGIBLE, collection_shares(DATA, n_test)))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -338,7 +338,7 @@ def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     ]
     correlations = linked.mean().map("{:+.2f}".format).reset_index()
     by_method = {name: singles[singles["method"] == name] for name in singles["method"].unique()}
-    shares = test_shares(runs["data"].unique(), args.test_size)
+    shares = collection_shares(runs["data"].unique(), args.test_size)
     text = f"""# EUDS against random rows
 
 Command: `{command("euds", args, parse([]))}`, {origins(runs)}, seeds 0 to {runs["seed"].max()}.
@@ -364,8 +364,8 @@ number of seeds detects with a probability of 80 %. p is adjusted by Holm's meth
 named before the runs: all rows of the table for the tables about IGSE alone and about *plausible*, and the
 rows of one data set and learner for the others. *Established*: adjusted p < 0.05. *Excluded beyond ±
 {NEGLIGIBLE:g} points*: not established, and the interval lies within. *Not established*: neither.
-{beyond_text(shares)} An earlier page showed seeds 0 to 19; all seeds of this one were run again at one
-commit, with k-means added.
+{beyond_text(shares, counted=True)} An earlier page showed seeds 0 to 19; all
+seeds of this one were run again at one commit, with k-means added.
 
 **What holds** (counted by the script in the tables below).
 """
@@ -460,6 +460,7 @@ def main() -> None:
     args = parse()
     warnings.simplefilter("ignore")
     runs = runs_or_tables(args, run_all)
+    args.data = list(dict.fromkeys(runs["data"]))
     publish("euds", args, runs, page(runs, args))
 
 

@@ -183,6 +183,7 @@ def main() -> None:
     args = parse()
     warnings.simplefilter("ignore")
     runs = runs_or_tables(args, run_all)
+    args.data = list(dict.fromkeys(runs["data"]))
     publish("first_labels", args, runs, page(runs, args))
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 from _against_none import against_none, levels, seeds_of, shown, what_holds, with_kept
 from _frozen import FrozenOnceClassifier
-from _pages import COLLECTIONS, beyond_text, command, paragraphs, publish, runs_or_tables
+from _pages import COLLECTIONS, beyond_text, command, origin, paragraphs, publish, runs_or_tables
 from _runs import Runs, cut, make_parser, markdown, play
 from demo import make_classifier
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -180,14 +180,13 @@ def play_one(settings: dict[str, Any], pruner: BaseFilter | None, args: argparse
 
 def run_all(args: argparse.Namespace) -> pd.DataFrame:
     """Play the loops that have not been played yet; return one row per run."""
-    runs = Runs(args.out / "runs.jsonl")
+    runs, now = Runs(args.out / "runs.jsonl"), {"origin": origin()}
     common = {key: getattr(args, key) for key in SETTINGS}
     rows = []
     for seed, rare, learner, name in product(range(args.seeds), args.rare, args.learners, FILTERS):
         settings = common | {"seed": seed, "rare": rare, "learner": learner, "filter": name}
-        found = runs.get(
-            settings, lambda settings=settings, name=name: play_one(settings, make_filter(name, args), args)
-        )
+        played = partial(play_one, settings, make_filter(name, args), args)
+        found = runs.get(settings, lambda played=played: played() | now)
         rows.append(
             {"rare": rare, "learner": LEARNERS[learner], "filter": name, "seed": seed}
             | {
@@ -196,7 +195,7 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
             }
             | measured(found)
             | common
-            | {"release": corpus().release}
+            | {"release": corpus().release, "origin": found["origin"]}
         )
         print(*rows[-1].values(), flush=True)
     return pd.DataFrame(rows)
@@ -226,7 +225,8 @@ number of seeds detects with a probability of 80 %. p is adjusted by Holm's meth
 comparisons of a filter in the section; where a section has one pair of a class and a learner, over
 its filters. *Established*: adjusted p < 0.05. *Excluded beyond ± {NEGLIGIBLE:.0f} %*: not
 established, and the interval lies within ± {NEGLIGIBLE:.0f} %. *Not established*: neither. "Rare
-rows found" is the paired difference at the end. {beyond_text({"these descriptions": sharing(runs)})}
+rows found" is the paired difference at the end.
+{beyond_text({title(group): sharing(group) for group in sections})}
 """
     parts = ["# ProxyFilter against no pruning", "## What holds"]
     for group, table in zip(sections, tables, strict=True):

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _against_none import against_none, levels, seeds_of, shown, what_holds, with_kept
-from _pages import COLLECTIONS, beyond_text, command, paragraphs, publish, runs_or_tables
+from _pages import COLLECTIONS, beyond_text, command, origin, paragraphs, publish, runs_or_tables
 from _runs import Runs, cut, encode, make_parser, markdown, play, with_packaged_models
 from proxy_filter import LEARNERS, N_RARE, NEGLIGIBLE, ContentOf, make_learner, measured
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -120,18 +120,18 @@ def play_one(settings: dict[str, Any], args: argparse.Namespace) -> dict[str, An
 
 def run_all(args: argparse.Namespace) -> pd.DataFrame:
     """Play the loops that have not been played yet; return one row per run."""
-    runs = Runs(args.out / "runs.jsonl")
+    runs, now = Runs(args.out / "runs.jsonl"), {"origin": origin()}
     rows = []
     for seed, rare, learner, name in product(range(args.seeds), args.rare, args.learners, FILTERS):
         common = {key: getattr(args, key) for key in SETTINGS} | {"keep": KEEP.get(rare, args.keep)}
         settings = common | {"seed": seed, "rare": rare, "learner": learner, "filter": name}
-        found = runs.get(settings, lambda settings=settings: play_one(settings, args))
+        found = runs.get(settings, lambda settings=settings: play_one(settings, args) | now)
         rows.append(
             {"rare": rare, "learner": LEARNERS[learner], "filter": name, "seed": seed, "pool": found["pool"]}
             | {key: found[key] for key in ("rare rows", "rare rows of the test set")}
             | measured(found)
             | common
-            | {"release": encoded(False, args.max_words, args.memory).release}
+            | {"release": encoded(False, args.max_words, args.memory).release, "origin": found["origin"]}
         )
         print(*rows[-1].values(), flush=True)
     return pd.DataFrame(rows)
@@ -139,8 +139,9 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
 
 def page(runs: pd.DataFrame) -> str:
     """Return the page of the results."""
-    shares = dict.fromkeys(runs["rare"], runs["test_size"].max() / COLLECTIONS["descriptions"])
-    shares |= {BALANCED: 0.3}  # of 10,000 film reviews, fewer than the largest size
+    rows = {name: COLLECTIONS["movies" if name == BALANCED else "descriptions"] for name in runs["rare"]}
+    largest = runs["test_size"].max()
+    shares = {name: min(0.3, largest / n) for name, n in rows.items()}  # 0.3: the smaller side of the split
     table = against_none(runs, NEGLIGIBLE, shares)
     first = runs.iloc[0]
     names = {shown: name for name, shown in LEARNERS.items()}

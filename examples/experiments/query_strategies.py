@@ -261,7 +261,7 @@ the smallest difference that this number of seeds detects with a probability of 
 method over all rows of a table, for each outcome; these families were named before the runs. *Established*:
 adjusted p < 0.05. *Excluded beyond ± x*: not established, and the interval lies within ± 1 point of
 accuracy, ± 2 points of F1 or ± 5 percent of the rare rows. *Not established*: neither.
-{beyond_text(SHARES)} Nothing here covers other learners.
+{beyond_text(SHARES, counted=True)} Nothing here covers other learners.
 """
     setting = {
         "balanced": f"""
@@ -336,6 +336,7 @@ def main() -> None:
     args = with_packaged_models(argparse.Namespace(**vars(given)))
     warnings.simplefilter("ignore")
     runs = runs_or_tables(args, run_all)
+    given.parts = list(dict.fromkeys(runs["part"]))
     publish("query_strategies", args, runs, page(runs, given))
 
 

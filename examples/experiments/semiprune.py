@@ -34,7 +34,7 @@ from _pages import (
     runs_or_tables,
     said_once,
 )
-from _pools import Split, describe_sets, set_shares, split_of
+from _pools import N_PIXELS_TEST, Split, describe_sets, set_shares, split_of
 from _runs import Runs, make_parser, markdown, with_packaged_models
 from semiprune_defaults import METHODS, NEGLIGIBLE, test_table
 from sklearn.decomposition import PCA
@@ -53,7 +53,6 @@ K_MEANS = "k-means"
 K_MEANS_ON = ("news", "debian")  # at the smallest share: thousands of clusters take longer than all the rest
 N_RANDOM = 3  # random draws whose mean is the baseline
 # The images: how pseudo-labels are made and what the proxy is. FixMatch learns them in a minute or two.
-IMAGE_TEST = 10_000
 IMAGE_PAIRS, IMAGE_KEEP = ("DUAL + beta", "AUM + budget, grows"), (0.3, 0.1)
 FIXMATCH_STEPS, FIXMATCH_BATCH = 800, 32
 SETUPS: dict[str, dict[str, Any]] = {
@@ -91,7 +90,7 @@ def all_images() -> Bunch:
 def images_of(data: str, seed: int) -> Split:
     """Draw the pool and the test set of a seed, as images."""
     bunch, (n_pool, _) = all_images(), IMAGES[data]
-    rows = np.random.default_rng(seed).permutation(len(bunch.target))[: n_pool + IMAGE_TEST]
+    rows = np.random.default_rng(seed).permutation(len(bunch.target))[: n_pool + N_PIXELS_TEST]
     X, y = np.float32(bunch.data[rows]) / 255, bunch.target[rows]
     return Split(X[:n_pool], y[:n_pool], X[n_pool:], y[n_pool:])
 
@@ -211,15 +210,19 @@ def page(runs: pd.DataFrame, args: argparse.Namespace) -> str:
     defaults = pd.read_csv(DEFAULTS_CSV)
     defaults = defaults[(defaults["part"] == "test") & defaults["keep"].isin(KEEP)]
     labeled = ", ".join(f"{LABELS[name]:.0%} on {name}" for name in runs["data"].unique())
-    drawn = f"""Their sizes: {describe_sets(list(seeds.index))}. Debian is split by source package.
-*fashion-60k* is Fashion-MNIST at full size: 60,000 of its 70,000 images are the pool."""
+    drawn = f"Their sizes: {describe_sets(list(seeds.index))}. "
+    if "debian" in seeds:
+        drawn += "Debian is split by source package. "
+    if "fashion-60k" in seeds:
+        drawn += "*fashion-60k* is Fashion-MNIST at full size: 60,000 of its 70,000 images are the pool. "
     if vectors.empty:
-        drawn = "The images are those of Fashion-MNIST."
+        drawn = ""
     if len(images):
         sizes = " and ".join(f"{IMAGES[name][0]:,} (*{name}*)" for name in images["data"].unique())
-        pixels = f"""Its pixels are drawn in pools of {sizes}, and tested on {IMAGE_TEST:,} images. *Conv*
-is a net with two convolutions and 20 epochs, unless the row says otherwise; *FixMatch* trains one for
-{FIXMATCH_STEPS} steps of {FIXMATCH_BATCH} labeled and 224 other rows, far fewer than in its paper."""
+        pixels = f"""The pixels of Fashion-MNIST are drawn in pools of {sizes}, and tested on
+{N_PIXELS_TEST:,} images. *Conv* is a net with two convolutions and 20 epochs, unless the row says otherwise;
+*FixMatch* trains one for {FIXMATCH_STEPS} steps of {FIXMATCH_BATCH} labeled and 224 other rows, far fewer
+than in its paper."""
     else:
         pixels = """FixMatch, which the paper uses, and the convolutional proxy were not run (`--data images`
 plays them)."""
@@ -246,10 +249,10 @@ from random rows of the same number (mean of {N_RANDOM} draws) in the same seed,
 its 95 % interval (Student's t), and the smallest difference that this number of seeds detects with a
 probability of 80 %. p is adjusted by Holm's method over the rows of one method in one table. *Established*:
 adjusted p < 0.05. *Excluded beyond ± {NEGLIGIBLE:g} points*: not established, and the interval lies within
-them. *Not established*: neither. {beyond_text(set_shares(runs["data"].unique()))} Pools of fashion-60k
-overlap almost entirely: there the seeds differ in labels, test rows and nets more than in pools.
-Time decided the number of seeds; an earlier page showed the first ones (4 on fashion-60k, 10 on news and
-debian) before the others ran.
+them. *Not established*: neither.
+{beyond_text(set_shares(runs["data"].unique()), counted=True)} Pools of 60,000
+images overlap almost entirely: there the seeds differ in labels, test rows and nets more than in pools. Time
+decided the number of seeds; earlier pages showed the first ones before the others ran.
 
 **What holds** (counted by the script in the tables below).
 """

@@ -325,7 +325,7 @@ def main() -> None:
     """Play both parts and write the page."""
     args = parse()
     warnings.simplefilter("ignore")
-    if args.part != "both":
+    if args.part != "both" and not args.tables:
         play_part(args.part, args)
         return
     runs = runs_or_tables(args, run_all)

@@ -18,7 +18,7 @@ import semiprune
 import table_generation
 from _activeprune_page import RANDOM_FAMILY, compare
 from _anchoral_page import tests
-from _pages import BEYOND, COLLECTIONS, compared, paragraphs
+from _pages import BEYOND, paragraphs
 from _runs import make_parser, markdown
 from semiprune_defaults import test_table
 
@@ -27,17 +27,17 @@ FORMATS = {"established": "**{}**", "not established": "{}"}  # anything else is
 MARKS = {"yes": " †"}  # stays beyond the collection
 
 
-def matrix(tests: pd.DataFrame, rows: list[str], column: str, prefix: str = "") -> str:
+def matrix(table: pd.DataFrame, rows: list[str], column: str, prefix: str = "") -> str:
     """Return the differences of a table of tests, one column per method, with a mark for each verdict."""
     columns = [prefix + name for name in ("difference", "verdict", BEYOND)]
     shown = [
         FORMATS.get(verdict, "*{}*").format(difference) + MARKS.get(beyond, "")
-        for difference, verdict, beyond in tests[columns].to_numpy()
+        for difference, verdict, beyond in table[columns].to_numpy()
     ]
-    order = tests[rows].drop_duplicates()
-    wide = tests.assign(shown=shown).pivot(index=rows, columns=column, values="shown")
+    order = table[rows].drop_duplicates()
+    wide = table.assign(shown=shown).pivot(index=rows, columns=column, values="shown")
     wide = wide.loc[list(order.itertuples(index=False, name=None)) if len(rows) > 1 else order[rows[0]]]
-    return markdown(wide[tests[column].unique()].fillna("").reset_index())
+    return markdown(wide[table[column].unique()].fillna("").reset_index())
 
 
 def read(name: str) -> pd.DataFrame:
@@ -106,12 +106,9 @@ def training_sets() -> list[str]:
 
 def generation() -> list[str]:
     """Return the table about texts to write."""
-    runs, tables = read("generation"), []
-    family = table_generation.FAMILIES["Against random rows of the whole pool"]
-    for task, mine in runs.groupby("task", sort=False):
-        found = table_generation.differences(mine, "end", family)
-        share = table_generation.N_TEST / COLLECTIONS[task]
-        table = compared(found, ["filter", "strategy"], table_generation.NEGLIGIBLE, share)
+    family, tables = table_generation.FAMILIES["Against random rows of the whole pool"], []
+    for task, mine in read("generation").groupby("task", sort=False):
+        table = table_generation.against(mine, "end", family)
         tables.append(table.assign(task=f"{task}, {table_generation.METRICS[task]}"))
     text = "Points of the score against random rows of the whole pool ([page](generation.md)):"
     return [text, matrix(pd.concat(tables), ["task", "filter"], "strategy")]

@@ -7,7 +7,7 @@ perplexity. The parts:
 
 * LC: every filter, with three learners that read vectors or TF-IDF;
 * strategies: CAL and Coreset, fewer filters;
-* UHerding: the strategy that gains most at few labels;
+* UHerding: the strategy that gained most in query_strategies.py;
 * first: typical first labels in the place of random ones;
 * fine-tuned: a fine-tuned MiniLM, fewer filters.
 

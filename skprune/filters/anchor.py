@@ -92,10 +92,10 @@ class AnchorFilter(NeighborFilter):
     *When it pays.* A query reads few rows, and many of them are of a rare class. This alone does not make the
     classifier better. With small models, the mean F1 of the rare class was lower than without pruning in
     three of nine pairs of a class and a learner, by 1.7 to 11.2 % (``docs/results/proxy_filter.md``). With a
-    fine-tuned MiniLM a difference of more than 5 % is excluded, and selection was 15 times faster. Use this
-    filter with a fine-tuned net, and :class:`ProxyFilter` with a classifier on cached vectors. Random rows in
-    place of the least similar ones do not help: an effect beyond ± 2 points of F1 is excluded for a tenth of
-    the subpool
+    fine-tuned MiniLM a difference of more than 5 % in mean F1 is excluded, and selection was 15 times faster
+    (same page). Use this filter with a fine-tuned net, and :class:`ProxyFilter` with a classifier on cached
+    vectors. Random rows in place of the least similar ones do not help: an effect beyond ± 2 points of F1 is
+    excluded for a tenth of the subpool
     (``docs/results/anchor_random_share.md``).
 
     References

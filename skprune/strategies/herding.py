@@ -175,8 +175,9 @@ class UHerding(MaxHerding):
     *When it pays.* From 20 to 200 labels, with logistic regression on sentence vectors, accuracy was higher
     than with random rows and with :class:`Margin` on two text sets with many classes; on one with two classes
     no difference is established (``docs/results/query_strategies.md``). In macro F1, with first labels of
-    every class, it gained over :class:`LeastConfidence` on one set and lost to it on another, which has one
-    large class, behind a random quarter of the pool (``docs/results/table_activeprune.md``).
+    every class, it gained over :class:`LeastConfidence` on newsgroups; on Reuters, which has one large class,
+    it lost behind a random quarter of the pool, and without a filter nothing is established
+    (``docs/results/table_activeprune.md``).
 
     References
     ----------

@@ -159,7 +159,11 @@ def test_a_missing_npm_is_named_with_the_remedy(publish, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     ("script", "message"),
-    [("echo gone >&2; exit 1", "npm can reach its package index. npm: gone"), ("echo x > $4/a", "refused")],
+    [
+        ("echo npm warn >&2; echo npm error gone >&2; exit 1", "its package index. npm: npm error gone"),
+        ("exit 0", "npm can reach its package index"),
+        ("echo x > a", "refused"),
+    ],
 )
 def test_a_failing_npm_and_another_file_are_refused(publish, home, monkeypatch, tmp_path, script, message):
     as_npm(publish({"tiny/data/a": b"1"}), monkeypatch)

@@ -12,8 +12,6 @@ import pytest
 
 from skprune import ProxyFilter, RandomFilter
 
-RESULTS = Path(__file__).parents[2] / "docs" / "results"
-
 
 @pytest.fixture
 def table() -> ModuleType:

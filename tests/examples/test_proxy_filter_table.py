@@ -13,8 +13,6 @@ from scipy import stats
 from skprune import TransformerClassifier
 from tests.tiny_models import save_tiny_bert
 
-EXPERIMENTS = Path(__file__).parents[2] / "examples" / "experiments"
-
 
 @pytest.fixture
 def experiment() -> ModuleType:
