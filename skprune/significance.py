@@ -71,7 +71,7 @@ def paired_difference(
     >>> round(difference.mean, 3), round(difference.p, 3)
     (1.0, 0.074)
     >>> round(paired_difference([1.0, 2.0, 4.0], [0.5, 1.0, 2.5], overlap=0.3).p, 3)
-    0.142
+    0.149
     """
     from scipy import stats
 

@@ -234,7 +234,7 @@ principal components"""
 Command: `{command("semiprune", args, parse([]))}`, {origins(runs)}, seeds from 0:
 {", ".join(f"{n} on {name}" for name, n in runs.groupby("data", sort=False)["seed"].nunique().items())}.
 
-**Data.** Pools and test sets are drawn anew by each seed. {drawn}
+**Data.** Pools and test sets are drawn anew by each seed. {drawn.strip()}
 {pixels}
 
 **Methods.** A few rows of the pool are labeled at random: {labeled}. A method keeps a share of the pool and
