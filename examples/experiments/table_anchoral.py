@@ -14,7 +14,7 @@ labels of its own from the Debian package descriptions; the filters of a seed sh
 
 Vectors are computed once. A command that was killed continues where it stopped.
 
-    python examples/experiments/table_anchoral.py  # half an hour on one core, ten minutes of it MiniLM
+    python examples/experiments/table_anchoral.py  # an hour on one core, ten minutes of it MiniLM
     python examples/experiments/table_anchoral.py --parts small --seeds 80
     python examples/experiments/table_anchoral.py --parts small --learner minilm --seeds 20  # on a GPU
     python examples/experiments/table_anchoral.py --tables docs/results/table_anchoral.csv  # the page alone
