@@ -98,7 +98,7 @@ def run_twice(name, cwd, options):
 @pytest.mark.slow
 def test_euds(tmp_path):
     table = run_twice("euds", tmp_path, "--data movies --seeds 2 --pool-size 300 --test-size 200")
-    assert len(table) == 2 * 2 * (3 + 3 * 9 + 2)
+    assert len(table) == 2 * 2 * (3 + 3 * 10 + 2)
     assert table["accuracy"].between(40, 100).all()
     assert set(table.loc[table["keep"].eq(0.16), "trained on"]) == {48}
 
