@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import euds
+import _euds_page
 import pandas as pd
 import query_strategies
 import semiprune
@@ -90,7 +90,7 @@ def pruned_pools() -> list[str]:
 def training_sets() -> list[str]:
     """Return the tables about what to keep of a training set."""
     runs = read("euds")
-    table = pd.concat([euds.headline(runs), euds.others(runs)])
+    table = pd.concat([_euds_page.headline(runs), _euds_page.others(runs)])
     parts = ["All labels are known. Accuracy against random rows ([page](euds.md)):"]
     parts.append(matrix(table, ["data", "learner", "kept"], "method"))
     runs = read("semiprune")
