@@ -114,7 +114,7 @@ def test_a_second_command_writes_the_same_page_and_plays_nothing(tmp_path: Path)
 
     first = write(pages[0])
     lines = (tmp_path / "out" / "runs.jsonl").read_text()
-    assert len(lines.splitlines()) == 2 * 5
+    assert len(lines.splitlines()) == 2 * 7
     assert first.endswith("\n## Added by hand\n\nSaid once.\n")
     assert write(pages[1]) == first
     assert (tmp_path / "out" / "runs.jsonl").read_text() == lines
