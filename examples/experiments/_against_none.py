@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from _pages import BEYOND, paired
+from _pages import BEYOND, paired, with_beyond
 
 from skprune.significance import holm, paired_difference, verdict
 
@@ -86,8 +86,7 @@ def against_none(
     table["verdict"], wider = (
         [verdict(*row, negligible, "%") for row in table[list(names)].to_numpy()] for names in columns
     )
-    stays = np.where(table["verdict"] == wider, "yes", "no")
-    return table.assign(**{BEYOND: np.where(table["verdict"] == "not established", "", stays)})
+    return with_beyond(table, wider)
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:

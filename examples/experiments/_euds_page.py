@@ -7,14 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import pandas as pd
-from _pages import (
-    beyond_text,
-    collection_shares,
-    compared,
-    count_verdicts,
-    origins,
-    paragraphs,
-)
+from _pages import beyond_text, collection_shares, compared, count_verdicts, origins, paragraphs
 from _runs import markdown
 
 from skprune.filters.entropy_interval.filter import ENTROPIES

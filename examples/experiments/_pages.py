@@ -106,7 +106,12 @@ def compared(
         verdict(row.mean, row.margin, p, negligible, "points")
         for row, p in zip(wider, holm([row.p for row in wider]), strict=True)
     ]
-    stays = np.where(table["verdict"] == verdicts, "yes", "no")
+    return with_beyond(table, verdicts)
+
+
+def with_beyond(table: pd.DataFrame, corrected: list[str]) -> pd.DataFrame:
+    """Add the column ``BEYOND``: whether the verdict is also the one with the overlap counted."""
+    stays = np.where(table["verdict"] == corrected, "yes", "no")
     return table.assign(**{BEYOND: np.where(table["verdict"] == "not established", "", stays)})
 
 

@@ -2,8 +2,8 @@
 
 Makes docs/results/euds.md and its CSV. Each seed draws a pool and a test set of its own. The pool, whose
 labels are all known, is pruned by the entropies, by windows of the number of words (a control), and by the
-filters that other pages recommend; linear models are trained on the rows that are kept. A
-command that was killed continues where it stopped.
+filters that other pages recommend; linear models are trained on the rows that are kept. A command that was
+killed continues where it stopped.
 
     python examples/experiments/euds.py  # an hour and a half on one core
     python examples/experiments/euds.py --data movies --seeds 40
@@ -35,13 +35,7 @@ from _euds_page import (
     WINNERS,
     page,
 )
-from _pages import (
-    command,
-    origin,
-    publish,
-    runs_or_tables,
-    said_once,
-)
+from _pages import command, origin, publish, runs_or_tables, said_once
 from _runs import Runs, cut, encode, make_parser, with_packaged_models
 from scipy import stats
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer

@@ -206,8 +206,7 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
         found = kept.get(settings, lambda s=settings, p=play_one: p(s, args) | now)
         rows.append({key: settings[key] for key in ("part", "data", "seed", "strategy")} | found)
         print(*list(rows[-1].values())[:6], flush=True)
-    table = pd.DataFrame(rows)
-    return said_once(table)
+    return said_once(pd.DataFrame(rows))
 
 
 def against(runs: pd.DataFrame, baseline: str, outcomes: dict[str, tuple[str, float]]) -> pd.DataFrame:

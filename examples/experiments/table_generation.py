@@ -151,8 +151,7 @@ def run_all(args: argparse.Namespace) -> pd.DataFrame:
                 found = runs.get(common | run, lambda played=played: played() | now)
                 rows.append(run | as_row(found, SCALE[name]))
             print(name, seed, f"{rows[-1]['mean']:.1f}", flush=True)
-    table = pd.DataFrame(rows)
-    return said_once(table)
+    return said_once(pd.DataFrame(rows))
 
 
 def as_row(found: dict[str, Any], scale: float) -> dict[str, Any]:

@@ -95,8 +95,7 @@ class AnchorFilter(NeighborFilter):
     fine-tuned MiniLM a difference of more than 5 % in mean F1 is excluded, and selection was 15 times faster
     (same page). Use this filter with a fine-tuned net, and :class:`ProxyFilter` with a classifier on cached
     vectors. Random rows in place of the least similar ones do not help: an effect beyond ± 2 points of F1 is
-    excluded for a tenth of the subpool
-    (``docs/results/anchor_random_share.md``).
+    excluded for a tenth of the subpool (``docs/results/anchor_random_share.md``).
 
     References
     ----------
